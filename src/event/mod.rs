@@ -1,0 +1,96 @@
+//! What happened: events that verbs emit, and the sink that a face gives them. The library speaks, the face listens.
+
+use std::fmt;
+
+/// How serious a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For the curious.
+    Debug,
+    /// Worth a line.
+    Info,
+    /// Something is not as it should be; the run goes on.
+    Warning,
+    /// Part of the work failed; the run goes on and will not end with exit code 0.
+    Error,
+}
+
+/// Which stage of a long verb the numbers belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Reading sources into the repository.
+    Snapshot,
+    /// Writing files back.
+    Restore,
+    /// Checking the repository.
+    Verify,
+}
+
+/// Numbers for a progress bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Files done.
+    pub files: u64,
+    /// Files in all, 0 while unknown.
+    pub files_total: u64,
+    /// Bytes done.
+    pub bytes: u64,
+    /// Bytes in all, 0 while unknown.
+    pub bytes_total: u64,
+    /// Problems so far.
+    pub errors: u64,
+}
+
+/// What became of one entry in a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryStatus {
+    /// Not in the parent.
+    New,
+    /// In the parent, with another stamp or content.
+    Changed,
+    /// As in the parent.
+    Unchanged,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// Numbers moved. Sent often; sinks thin them out.
+    Progress(Stage, Progress),
+    /// One source entry was handled.
+    Entry { path: Vec<u8>, status: EntryStatus, size: u64 },
+    /// One entry was restored (or would be).
+    Restored { path: Vec<u8>, size: u64 },
+    /// One entry could not be read, restored in full, or has attributes that could not be applied.
+    Problem { path: Vec<u8>, during: &'static str, error: String },
+    /// Damage was found in the repository. `healed` when parity mended it.
+    Damage { object: String, what: String, healed: bool },
+    /// Anything else that a person may want to read.
+    Message(Level, String),
+}
+
+/// Where events go. Called from many threads; must be quick.
+pub trait Sink: Send + Sync {
+    /// Takes one event.
+    fn emit(&self, event: Event);
+}
+
+/// A sink that drops everything.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Silent;
+
+impl Sink for Silent {
+    fn emit(&self, _: Event) {}
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}

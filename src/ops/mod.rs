@@ -1,0 +1,5 @@
+//! The verbs, as free functions over a repository: `op(inputs, &Options, &dyn Sink) -> Result<Summary, Error>`.
+
+pub mod restore;
+pub mod snapshot;
+pub mod verify;

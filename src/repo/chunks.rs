@@ -1,0 +1,84 @@
+//! How the rest of the house sees chunks: something to put them into, something to read them from.
+//!
+//! The catalog is written against these two traits alone, and so is tested over a map in memory.
+
+use super::id::{ChunkId, ChunkKind};
+use std::sync::Arc;
+
+/// Why a chunk cannot be had or kept.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// No index knows the chunk.
+    #[error("{kind:?} chunk {id} is in no pack that the indexes name")]
+    Unknown { kind: ChunkKind, id: ChunkId },
+    /// Every place that should hold the chunk is damaged beyond what parity heals.
+    #[error("{kind:?} chunk {id} is damaged: {reason}")]
+    Damaged { kind: ChunkKind, id: ChunkId, reason: String },
+    /// The bundle in use does not hold the key that this kind needs.
+    #[error("these keys cannot read {kind:?} chunks")]
+    NoKey { kind: ChunkKind },
+    /// The store failed.
+    #[error("{0}")]
+    Store(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// An earlier step of the same writing failed; its error was reported there.
+    #[error("writing stopped after an earlier error")]
+    Stopped,
+}
+
+/// Where new chunks go. Implementations deduplicate.
+pub trait ChunkSink: Send + Sync {
+    /// Makes sure that the repository will hold `bytes` under the returned id once the session commits.
+    ///
+    /// # Errors
+    /// When writing has failed.
+    fn put(&self, kind: ChunkKind, bytes: &[u8]) -> Result<ChunkId, Error>;
+}
+
+/// Where chunks come from. The id of every chunk returned was checked against its bytes.
+pub trait ChunkSource: Send + Sync {
+    /// The bytes of a chunk.
+    ///
+    /// # Errors
+    /// When it is unknown, damaged, or the keys do not allow it.
+    fn get(&self, kind: ChunkKind, id: &ChunkId) -> Result<Bytes, Error>;
+}
+
+/// A piece of a shared buffer: a chunk inside its decoded segment, without a copy.
+#[derive(Clone)]
+pub struct Bytes {
+    buffer: Arc<Vec<u8>>,
+    start: usize,
+    end: usize,
+}
+
+impl Bytes {
+    /// The part `start..end` of `buffer`.
+    ///
+    /// # Panics
+    /// When the range is not within the buffer.
+    pub fn new(buffer: Arc<Vec<u8>>, start: usize, end: usize) -> Self {
+        assert!(start <= end && end <= buffer.len(), "the range lies within the buffer");
+        Self { buffer, start, end }
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        let end = bytes.len();
+        Self::new(Arc::new(bytes), 0, end)
+    }
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+}
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Bytes({} bytes)", self.len())
+    }
+}

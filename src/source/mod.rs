@@ -1,0 +1,3 @@
+//! What can be snapshotted.
+
+pub mod files;

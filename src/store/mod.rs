@@ -1,0 +1,162 @@
+//! The place that holds a repository's objects: immutable byte strings under names.
+//!
+//! All that boveda needs of a place is this trait: put-if-absent, ranges, honest listings. Backends do not retry and do
+//! not interpret; decorators (retry, faults …) wrap any of them.
+
+pub mod disk;
+pub mod faults;
+pub mod local;
+pub mod memory;
+
+use std::fmt;
+use std::sync::Arc;
+
+/// An object's name: `/`-separated parts of `[a-z0-9._-]`, no part empty, `.` or `..`, no part starting with a dot, at most 200 bytes.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectName(Box<str>);
+
+impl ObjectName {
+    /// Checks and takes a name.
+    pub fn new(name: &str) -> Option<Self> {
+        let part_ok = |part: &str| {
+            !part.is_empty()
+                && !part.starts_with('.')
+                && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+        };
+        (name.len() <= 200 && name.split('/').all(part_ok)).then(|| Self(name.into()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+/// What kind of failure it was: what a caller decides by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The object does not exist.
+    NotFound,
+    /// The place itself does not exist.
+    NoStore,
+    /// Not allowed.
+    Denied,
+    /// No room left.
+    Full,
+    /// Trying again may help.
+    Temporary,
+    /// Anything else.
+    Other,
+}
+
+/// A failed call: which, on what, why.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{action} {object} in {place}: {source}")]
+pub struct Error {
+    /// What kind of failure it was.
+    pub kind: ErrorKind,
+    /// What was tried: "read", "list" …
+    pub action: &'static str,
+    /// The object or prefix concerned.
+    pub object: String,
+    /// The store, as [`Store::place`] names it.
+    pub place: String,
+    /// The cause.
+    pub source: Arc<dyn std::error::Error + Send + Sync>,
+}
+
+/// What became of a [`Store::put`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// This call created the object; it is durable.
+    Created,
+    /// An object of this name was there already and was not touched.
+    Exists,
+}
+
+/// One object of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: ObjectName,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+/// A place for objects. Calls block; they may come from many threads at once.
+pub trait Store: Send + Sync {
+    /// How messages name this place. Holds no secrets.
+    fn place(&self) -> String;
+
+    /// Creates an object if none of that name exists. When it returns, the object is durable and every later call of
+    /// anybody sees it whole; when it fails, the object is either absent or whole.
+    ///
+    /// # Errors
+    /// When the object may not be durable.
+    fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Error>;
+
+    /// Replaces a damaged object by healed bytes: the caller has proved that they are what the name promises.
+    ///
+    /// # Errors
+    /// When the healed object may not be durable; the old or the new bytes stand, whole.
+    fn heal(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), Error>;
+
+    /// All bytes of an object.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], or the store's failure.
+    fn get(&self, name: &ObjectName) -> Result<Vec<u8>, Error>;
+
+    /// The bytes `offset..offset + length`, cut short only where the object ends.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    fn get_range(&self, name: &ObjectName, offset: u64, length: u64) -> Result<Vec<u8>, Error>;
+
+    /// An object's length.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    fn length(&self, name: &ObjectName) -> Result<u64, Error>;
+
+    /// Every object whose name starts with `prefix` followed by `/` (all, for an empty prefix), in order of names,
+    /// complete or an error: a part of a listing is never an answer. A prefix that does not exist lists nothing;
+    /// a place that does not exist is [`ErrorKind::NoStore`].
+    ///
+    /// # Errors
+    /// When any part of the listing fails.
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error>;
+
+    /// Removes an object; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When the object may still be there.
+    fn delete(&self, name: &ObjectName) -> Result<(), Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn object_names_stay_inside_the_store() {
+        for bad in ["", "/", "/a", "a/", "a//b", "..", "a/../b", "a/.b", "A", "a b", "a\0", &"x".repeat(201)] {
+            assert!(ObjectName::new(bad).is_none(), "{bad:?}");
+        }
+        for good in ["config", "config.2", "sess/00ff/00000000000000000001/end", "packs/ab/ab00"] {
+            assert!(ObjectName::new(good).is_some(), "{good:?}");
+        }
+    }
+}
