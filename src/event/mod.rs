@@ -74,6 +74,13 @@ pub enum Event {
 pub trait Sink: Send + Sync {
     /// Takes one event.
     fn emit(&self, event: Event);
+
+    /// Whether somebody asked to stop (Ctrl-C, SIGTERM). Long verbs look here between two pieces of work, leave the
+    /// repository and the target as any interruption may leave them, and return their `Stopped` error. Once true, it
+    /// stays true.
+    fn stopping(&self) -> bool {
+        false
+    }
 }
 
 /// A sink that drops everything.

@@ -1,0 +1,4 @@
+//! All integration tests, as one binary: a module per kind of proof.
+#![allow(clippy::unwrap_used)]
+
+mod layers;
