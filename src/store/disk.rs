@@ -1,1 +1,160 @@
-//! (empty)
+//! The few system calls that the local store is made of, behind a trait, so that tests can put a disk underneath that
+//! forgets whatever was not synced ([`super::forgetful`]).
+//!
+//! Every call does one thing and reports the system's error as it is. Which calls make an object durable, and in what
+//! order, is the local store's knowledge and not the disk's.
+
+use rustix::fs::{CWD, RenameFlags};
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::time::SystemTime;
+
+/// What a disk tells about a file or folder, symbolic links followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Whether it is a folder.
+    pub directory: bool,
+    /// Whether it is a regular file.
+    pub file: bool,
+    /// Bytes of a file.
+    pub length: u64,
+    /// Which file it is, whatever its name: device and inode number.
+    pub identity: (u64, u64),
+    /// When its content last changed.
+    pub modified: SystemTime,
+}
+
+/// The system calls of the local store. Paths are absolute; calls may come from many threads at once.
+#[allow(clippy::missing_errors_doc, reason = "every call fails as the system call that it names does")]
+pub trait Disk: Send + Sync {
+    /// A file open for writing.
+    type File;
+
+    /// Creates a file that only its owner may read and write. Fails if the name is taken.
+    fn create(&self, path: &Path) -> io::Result<Self::File>;
+
+    /// Appends bytes.
+    fn write(&self, file: &mut Self::File, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes a file's content durable; its name is another matter.
+    fn sync(&self, file: &Self::File) -> io::Result<()>;
+
+    /// Gives a file a second name. Fails if that is taken.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Renames; fails if the new name is taken.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Renames over whatever file has the new name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file's name.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a folder that only its owner may enter. Its parent must exist.
+    fn make_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes an empty folder.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in a folder durable (and the absence of those removed).
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// What the path leads to.
+    fn stat(&self, path: &Path) -> io::Result<Stat>;
+
+    /// Whether the name itself is gone, as against a symbolic link that leads nowhere.
+    fn is_gone(&self, path: &Path) -> io::Result<bool>;
+
+    /// All names in a folder but `.` and `..`, in no order; complete or an error.
+    fn names(&self, dir: &Path) -> io::Result<Vec<OsString>>;
+
+    /// The bytes `offset..offset + length` of a file, cut short only where it ends.
+    fn read(&self, path: &Path, offset: u64, length: u64) -> io::Result<Vec<u8>>;
+}
+
+/// The machine's own file systems.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    type File = File;
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    }
+
+    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(bytes)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::hard_link(from, to)
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        Ok(rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        DirBuilder::new().mode(0o700).create(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_dir(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        match File::open(path)?.sync_all() {
+            // Some network and FUSE file systems have no way to sync a folder: their names are the server's business.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        let stat = std::fs::metadata(path)?;
+        Ok(Stat {
+            directory: stat.is_dir(),
+            file: stat.is_file(),
+            length: stat.len(),
+            identity: (stat.dev(), stat.ino()),
+            modified: stat.modified()?,
+        })
+    }
+
+    fn is_gone(&self, path: &Path) -> io::Result<bool> {
+        match std::fs::symlink_metadata(path) {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn names(&self, dir: &Path) -> io::Result<Vec<OsString>> {
+        std::fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect()
+    }
+
+    fn read(&self, path: &Path, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        let file = File::open(path)?;
+        let left = file.metadata()?.len().saturating_sub(offset).min(length);
+        let mut bytes = vec![0; usize::try_from(left).map_err(|_| io::ErrorKind::OutOfMemory)?];
+        file.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+}

@@ -7,6 +7,8 @@ pub mod disk;
 pub mod faults;
 pub mod local;
 pub mod memory;
+pub mod open;
+pub mod url;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,0 +1,70 @@
+//! Listings of the local store: complete or an error.
+//!
+//! Names that no object can have are passed over (`lost+found`, `.nfs…`, `.tmp`), and so is what is neither a file nor a
+//! folder. A name that vanishes while the folder is read was deleted meanwhile; a symbolic link that leads nowhere is an
+//! error, since what it should lead to may hold half the repository.
+
+use super::super::disk::Disk;
+use super::super::{Error, ErrorKind, Listed, ObjectName};
+use super::{LocalStore, kind_of};
+use std::io;
+use std::path::Path;
+
+impl<D: Disk> LocalStore<D> {
+    /// Every object below `prefix`, in no order.
+    pub(super) fn list_all(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
+        let folder = match ObjectName::new(prefix) {
+            _ if prefix.is_empty() => self.root.clone(),
+            Some(name) => self.path(&name),
+            None => return self.check().map(|()| Vec::new()),
+        };
+        let mut found = Vec::new();
+        match self.list_into(&folder, prefix, &mut found) {
+            Ok(()) => Ok(found),
+            Err(error) if kind_of(&error) == ErrorKind::NotFound && self.is_no_folder(&folder) => {
+                self.check().map(|()| Vec::new())
+            }
+            Err(error) => Err(self.list_error(prefix, error)),
+        }
+    }
+
+    /// Adds every object in `folder`, whose own name is `prefix`, to `found`.
+    fn list_into(&self, folder: &Path, prefix: &str, found: &mut Vec<Listed>) -> io::Result<()> {
+        for name in self.disk.names(folder)? {
+            let separator = if prefix.is_empty() { "" } else { "/" };
+            let object = name.to_str().and_then(|name| ObjectName::new(&format!("{prefix}{separator}{name}")));
+            let Some(name) = object else { continue };
+            let path = self.path(&name);
+            match self.disk.stat(&path) {
+                Ok(stat) if stat.directory => match self.list_into(&path, name.as_str(), found) {
+                    Err(error) if self.vanished(&path, &error)? => {}
+                    listed => listed?,
+                },
+                Ok(stat) if stat.file => found.push(Listed { name, length: stat.length }),
+                Ok(_) => {}
+                Err(error) if self.vanished(&path, &error)? => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an error only says that somebody removed the name meanwhile.
+    fn vanished(&self, path: &Path, error: &io::Error) -> io::Result<bool> {
+        Ok(error.kind() == io::ErrorKind::NotFound && self.disk.is_gone(path)?)
+    }
+
+    /// Whether nothing can lie below `folder`: it is not there, or is itself an object.
+    fn is_no_folder(&self, folder: &Path) -> bool {
+        self.disk.is_gone(folder).unwrap_or(false) || self.disk.stat(folder).is_ok_and(|stat| stat.file)
+    }
+
+    fn list_error(&self, prefix: &str, error: io::Error) -> Error {
+        let mut error = self.error("list", if prefix.is_empty() { "all objects" } else { prefix }, error);
+        if error.kind == ErrorKind::NotFound {
+            // Something inside was not found. That must never read as "there is nothing".
+            error.kind = ErrorKind::Other;
+        }
+        error
+    }
+}
