@@ -35,6 +35,11 @@ impl Encoder {
         Self::default()
     }
 
+    /// An empty encoder with room for `capacity` bytes: secrets that fit are never moved while they are written.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { bytes: Vec::with_capacity(capacity) }
+    }
+
     /// What was written so far.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -257,6 +262,14 @@ impl<'a> Decoder<'a> {
 /// Odd numbers are critical: a reader that does not know one refuses the structure. Even ones are kept as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Extensions(Vec<(u64, Vec<u8>)>);
+
+impl zeroize::Zeroize for Extensions {
+    /// Wipes the fields: those of a bundle are secret.
+    fn zeroize(&mut self) {
+        self.0.iter_mut().for_each(|(_, bytes)| bytes.zeroize());
+        self.0.clear();
+    }
+}
 
 impl Extensions {
     /// Sets a field.
