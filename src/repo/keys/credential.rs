@@ -1,0 +1,78 @@
+//! What a person or a machine shows to open a slot.
+
+use super::Error;
+use super::recovery;
+use super::slot::SlotKind;
+use crate::crypto::secret::{Secret, SecretBytes};
+use crate::secrets::Found;
+use zeroize::Zeroizing;
+
+/// What opens a slot.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// A password: any bytes but none at all, taken as they are.
+    Password(SecretBytes),
+    /// A recovery key's 256 bits.
+    Recovery(Secret),
+    /// A raw key's 256 bits.
+    RawKey(Secret),
+}
+
+impl Credential {
+    /// A password.
+    ///
+    /// # Errors
+    /// [`Error::EmptyPassword`].
+    pub fn password(password: SecretBytes) -> Result<Self, Error> {
+        if password.expose().is_empty() { Err(Error::EmptyPassword) } else { Ok(Self::Password(password)) }
+    }
+
+    /// What a key file holds or a key command prints: 64 hexadecimal digits in white space, 32 bytes as they are, or the
+    /// words of a recovery key.
+    ///
+    /// # Errors
+    /// [`Error::RawKey`] when it is none of these, or what is wrong with the words.
+    pub fn key(text: &SecretBytes) -> Result<Self, Error> {
+        let bytes = text.expose();
+        if let Some(key) = from_hex(bytes.trim_ascii()) {
+            return Ok(Self::RawKey(key));
+        }
+        if let Ok(raw) = bytes.try_into() {
+            return Ok(Self::RawKey(Secret::new(raw)));
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(words) if recovery::looks_like_words(words) => recovery::parse(words).map(Self::Recovery),
+            _ => Err(Error::RawKey),
+        }
+    }
+
+    /// The kind of slot that it may open.
+    pub const fn kind(&self) -> SlotKind {
+        match self {
+            Self::Password(_) => SlotKind::Password,
+            Self::Recovery(_) => SlotKind::Recovery,
+            Self::RawKey(_) => SlotKind::RawKey,
+        }
+    }
+}
+
+impl TryFrom<Found> for Credential {
+    type Error = Error;
+
+    fn try_from(found: Found) -> Result<Self, Error> {
+        match found {
+            Found::Password(password) => Self::password(password),
+            Found::Key(text) => Self::key(&text),
+        }
+    }
+}
+
+fn from_hex(digits: &[u8]) -> Option<Secret> {
+    let digits: &[u8; 64] = digits.try_into().ok()?;
+    let mut key = Zeroizing::new([0; 32]);
+    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+        let [high, low] = [char::from(pair[0]).to_digit(16)?, char::from(pair[1]).to_digit(16)?];
+        *byte = (high << 4 | low) as u8;
+    }
+    Some(Secret::new(*key))
+}

@@ -1,0 +1,102 @@
+//! From all slots of a repository and one credential to a bundle.
+
+use super::Error;
+use super::bundle::Bundle;
+use super::credential::Credential;
+use super::recovery;
+use super::slot::{Slot, SlotHeader, SlotKind};
+use crate::repo::id::{RepositoryId, SlotId};
+use std::fmt;
+
+/// Slots tried at most: a store full of false ones cannot keep a password hashing for ever.
+pub const MOST_TRIED: usize = 64;
+
+/// A slot that opened.
+#[derive(Debug, Clone)]
+pub struct Unlocked {
+    /// Which one.
+    pub slot: SlotId,
+    /// What anyone can read of it.
+    pub header: SlotHeader,
+    /// What it held.
+    pub bundle: Bundle,
+}
+
+/// Opens the first of `slots` (id, stored content) that `credential` fits. Slots of other kinds are passed over, cheaper
+/// ones are tried first. A password that reads as a recovery key is tried as one too.
+///
+/// # Errors
+/// [`Error::NotOpened`] with what slots there are; [`Error::SlotDamaged`] when one would have opened.
+pub fn unlock(
+    repository: &RepositoryId,
+    slots: &[(SlotId, Vec<u8>)],
+    credential: &Credential,
+) -> Result<Unlocked, Error> {
+    let mut readable: Vec<(SlotId, Slot)> =
+        slots.iter().filter_map(|(id, bytes)| Some((*id, Slot::decode(bytes).ok()?))).collect();
+    readable.sort_by_key(|(id, slot)| (cost(&slot.header), *id));
+    let mut damaged = None;
+    for credential in typed_words(credential).iter().chain([credential]) {
+        let matching = readable.iter().filter(|(_, slot)| slot.header.kind == credential.kind());
+        for (id, slot) in matching.take(MOST_TRIED) {
+            match slot.open(id, repository, credential) {
+                Ok(Some(bundle)) => return Ok(Unlocked { slot: *id, header: slot.header.clone(), bundle }),
+                Ok(None) => {}
+                // Another slot may still open; if none does, this is the better answer.
+                Err(error) => damaged = Some(error),
+            }
+        }
+    }
+    let existing = Inventory::count(readable.iter().map(|(_, slot)| slot.header.kind), slots.len());
+    Err(damaged.unwrap_or(Error::NotOpened { tried: credential.kind(), existing }))
+}
+
+/// People paste a recovery key where a password is asked for.
+fn typed_words(credential: &Credential) -> Option<Credential> {
+    let Credential::Password(password) = credential else { return None };
+    let text = std::str::from_utf8(password.expose()).ok()?;
+    recovery::parse(text).ok().map(Credential::Recovery)
+}
+
+/// Time and memory that opening takes, in no particular unit.
+fn cost(header: &SlotHeader) -> u64 {
+    header.argon2.map_or(0, |argon2| u64::from(argon2.memory_kib) * u64::from(argon2.passes))
+}
+
+/// Which slots a repository has: the only hint that a failed unlocking gives.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// Slots of each kind that occurs.
+    pub kinds: Vec<(SlotKind, usize)>,
+    /// Slots that cannot be read: damaged, or of a newer boveda.
+    pub unreadable: usize,
+}
+
+impl Inventory {
+    fn count(readable: impl Iterator<Item = SlotKind> + Clone, all: usize) -> Self {
+        let number = |kind| readable.clone().filter(|&found| found == kind).count();
+        let kinds = SlotKind::ALL.map(|kind| (kind, number(kind))).into_iter().filter(|(_, number)| *number > 0);
+        Self { kinds: kinds.collect(), unreadable: all - readable.clone().count() }
+    }
+}
+
+impl fmt::Display for Inventory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts: Vec<String> = self
+            .kinds
+            .iter()
+            .map(|(kind, number)| format!("{number} {} slot{}", kind.noun(), plural(*number)))
+            .collect();
+        if self.unreadable > 0 {
+            parts.push(format!("{} that this boveda cannot read", self.unreadable));
+        }
+        match parts.is_empty() {
+            true => f.write_str("the repository has no slots"),
+            false => write!(f, "the repository has {}", parts.join(", ")),
+        }
+    }
+}
+
+const fn plural(number: usize) -> &'static str {
+    if number == 1 { "" } else { "s" }
+}
