@@ -1,1 +1,20 @@
-//! (empty)
+//! Real directories as a source: the walk in catalog order, attributes, and content.
+//!
+//! Everything is opened relative to the handle of its directory, never by a whole path, so that trees deeper than
+//! `PATH_MAX` are nothing special and no symlink that appears during the run is ever followed. Nothing here blocks on a
+//! FIFO, changes an access time where the system lets us avoid it, or decides what is stored.
+
+pub mod attributes;
+pub mod content;
+pub mod dir;
+pub mod exclude;
+mod glob;
+mod list;
+pub mod owners;
+mod roots;
+pub mod stat;
+pub mod walk;
+mod xattrs;
+
+#[cfg(test)]
+mod nasty;

@@ -1,0 +1,1 @@
+//! Tests on trees as nasty as file systems allow.

@@ -1,0 +1,307 @@
+//! The walk: every directory's listing, in the order of the catalog's keys.
+//!
+//! A directory comes before its subdirectories, these in the order of their names' bytes, each with all below it. The
+//! first is always `/`; above the paths asked for only the way to them is listed, so that a restore can give the
+//! directories on it their attributes. Only directories are opened, at most [`OPEN`] of them stay open for the walk's own
+//! sake, and nothing is remembered but the way down.
+
+use super::dir::{DirHandle, Way};
+use super::exclude::{ExcludeSet, Inside};
+use super::list::{Lister, Listing, way};
+use super::roots::Node;
+use super::stat::{Kind, Stat};
+use crate::repo::entry::{EntryName, EntryPath};
+use crate::source::{Cause, Problem};
+use rustix::io::Errno;
+use std::sync::Arc;
+
+pub use super::list::Child;
+
+/// Directories that the walk keeps open to come back to.
+const OPEN: usize = 64;
+
+/// What to walk.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Absolute paths. One below another adds nothing, unless the way to it is barred. A symlink is walked as a symlink.
+    pub roots: Vec<EntryPath>,
+    /// What to leave out, the roots themselves and the way to them included.
+    pub excludes: ExcludeSet,
+    /// Do not go down into directories on another file system than the root's that they lie below: such a directory is
+    /// listed by its parent and stays empty.
+    pub one_file_system: bool,
+    /// Device and inode of directories never to enter: the repository's own.
+    pub skip: Vec<(u64, u64)>,
+}
+
+/// One directory.
+#[derive(Debug)]
+pub struct Directory {
+    /// Opens what is in it. Keeps a file descriptor open, so drop it soon.
+    pub handle: Arc<DirHandle>,
+    /// Its own attributes when it was opened.
+    pub stat: Stat,
+    /// What is in it, in the order of the names' bytes.
+    pub children: Vec<Child>,
+    /// Entries that could not be listed, and paths asked for that are not there.
+    pub problems: Vec<Problem>,
+}
+
+impl Directory {
+    /// Where it is.
+    pub fn path(&self) -> &EntryPath {
+        self.handle.path()
+    }
+}
+
+/// A walk under way.
+#[derive(Debug)]
+pub struct Walk {
+    options: Options,
+    tree: Arc<Node>,
+    lister: Lister,
+    frames: Vec<Frame>,
+    started: bool,
+}
+
+/// A directory whose subdirectories are still to come.
+#[derive(Debug)]
+struct Frame {
+    path: Arc<EntryPath>,
+    identity: (u64, u64),
+    handle: Option<Arc<DirHandle>>,
+    scope: Scope,
+    pending: std::vec::IntoIter<Pending>,
+}
+
+/// A subdirectory to go into.
+#[derive(Debug)]
+struct Pending {
+    name: EntryName,
+    uid: u32,
+    node: Option<Arc<Node>>,
+    way: Way,
+}
+
+/// What of a directory is walked, and what its subdirectories inherit.
+#[derive(Debug, Clone, Copy)]
+struct Scope {
+    /// All of it; else only the way to paths asked for.
+    all: bool,
+    /// The device that it lies on.
+    device: u64,
+    /// The device to stay on.
+    home: u64,
+}
+
+impl Walk {
+    /// Starts a walk.
+    ///
+    /// # Errors
+    /// When not one of the roots can be found (the error names the first).
+    pub fn new(options: Options) -> Result<Self, Problem> {
+        let mut failures = Vec::new();
+        for root in &options.roots {
+            match Stat::at(rustix::fs::CWD, &root.to_bytes(), false) {
+                // Longer than one call takes, or an automount: the walk will see.
+                Ok(_) | Err(Cause::System(Errno::NAMETOOLONG)) => {}
+                Err(cause) => failures.push(Problem::new(root.to_bytes(), "looking for it", cause)),
+            }
+        }
+        if failures.len() == options.roots.len() && !failures.is_empty() {
+            return Err(failures.swap_remove(0));
+        }
+        let tree = Arc::new(Node::new(&options.roots));
+        Ok(Self { options, tree, lister: Lister::new(), frames: Vec::new(), started: false })
+    }
+
+    /// The next directory, or one that cannot be listed at all and therefore stays empty; `None` at the end.
+    pub fn next_directory(&mut self) -> Option<Result<Directory, Problem>> {
+        if !std::mem::replace(&mut self.started, true) {
+            return Some(self.start());
+        }
+        while let Some(frame) = self.frames.last_mut() {
+            let Some(pending) = frame.pending.next() else {
+                self.frames.pop();
+                continue;
+            };
+            if let Some(found) = self.go_into(pending).transpose() {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    fn start(&mut self) -> Result<Directory, Problem> {
+        let handle = Arc::new(DirHandle::root()?);
+        let stat = Stat::at(&*handle, b"", false).map_err(|e| Problem::new(b"/".to_vec(), "reading attributes", e))?;
+        let scope = Scope { all: self.tree.wanted, device: stat.dev, home: stat.dev };
+        let tree = Arc::clone(&self.tree);
+        Ok(self.list(handle, stat, scope, Some(&tree)))
+    }
+
+    /// Opens and lists a subdirectory of the last frame's; `None` when nothing of it is to be walked.
+    fn go_into(&mut self, pending: Pending) -> Result<Option<Directory>, Problem> {
+        let Pending { name, uid, node, way } = pending;
+        let (parent, above) = self.parent()?;
+        let fail = |cause: Cause| parent.problem(&name, "opening the directory", cause);
+        let handle = match parent.open(&name, uid, way) {
+            // Gone since it was listed: whoever reads its attributes finds out.
+            Err(Cause::System(Errno::NOENT)) => return Ok(None),
+            other => Arc::new(other.map_err(fail)?),
+        };
+        let stat = Stat::at(&*handle, b"", false).map_err(fail)?;
+        if self.options.skip.contains(&stat.identity()) {
+            return if node.is_some() { Err(fail(Cause::Repository)) } else { Ok(None) };
+        }
+        let wanted = node.as_ref().is_some_and(|node| node.wanted);
+        let scope = self.scope(above, &handle, &stat, wanted);
+        if !scope.all && node.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(self.list(handle, stat, scope, node.as_deref())))
+    }
+
+    fn scope(&self, above: Scope, handle: &DirHandle, stat: &Stat, wanted: bool) -> Scope {
+        if wanted {
+            return Scope { all: true, device: stat.dev, home: stat.dev };
+        }
+        let elsewhere = self.options.one_file_system && stat.dev != above.home;
+        let all = above.all && !elsewhere && (stat.dev == above.device || !is_pseudo(handle));
+        Scope { all, device: stat.dev, home: above.home }
+    }
+
+    fn list(&mut self, handle: Arc<DirHandle>, stat: Stat, scope: Scope, node: Option<&Node>) -> Directory {
+        let inside = (!self.options.excludes.is_empty()).then(|| self.options.excludes.inside(handle.path()));
+        let mut listing = match node {
+            Some(node) if !scope.all => way(&handle, node, inside.as_ref()),
+            _ => self.lister.all(&handle, inside.as_ref()),
+        };
+        if let Some(node) = node.filter(|_| scope.all) {
+            note_missing(&handle, node, inside.as_ref(), &mut listing);
+        }
+        let pending = self.pending(&listing.children, scope, node);
+        if !pending.is_empty() {
+            let (path, identity) = (handle.shared_path(), stat.identity());
+            let handle = Some(Arc::clone(&handle));
+            self.frames.push(Frame { path, identity, handle, scope, pending: pending.into_iter() });
+            self.close_some();
+        }
+        Directory { handle, stat, children: listing.children, problems: listing.problems }
+    }
+
+    fn pending(&self, children: &[Child], scope: Scope, node: Option<&Node>) -> Vec<Pending> {
+        let mut pending = Vec::new();
+        for child in children.iter().filter(|child| child.stat.kind == Kind::Directory) {
+            let node = node.and_then(|node| node.below.get(&child.name)).map(Arc::clone);
+            // Not even opened, as a dead network mount would hang.
+            if node.is_none() && self.options.one_file_system && child.stat.dev != scope.home {
+                continue;
+            }
+            let all = scope.all || node.as_ref().is_some_and(|node| node.wanted);
+            let way = Way { follow: child.follow, search: !all };
+            pending.push(Pending { name: child.name.clone(), uid: child.stat.uid, node, way });
+        }
+        pending
+    }
+
+    /// The last frame's handle and scope. A frame with nothing more to come is closed, so that a chain of single
+    /// subdirectories costs nothing however long it is.
+    fn parent(&mut self) -> Result<(Arc<DirHandle>, Scope), Problem> {
+        let last = self.frames.len() - 1;
+        let handle = match &self.frames[last].handle {
+            Some(handle) => Arc::clone(handle),
+            None => self.reopen(last)?,
+        };
+        let frame = &self.frames[last];
+        let scope = frame.scope;
+        if frame.pending.len() == 0 {
+            self.frames.pop();
+        }
+        Ok((handle, scope))
+    }
+
+    fn close_some(&mut self) {
+        if self.frames.iter().filter(|frame| frame.handle.is_some()).count() > OPEN
+            && let Some(frame) = self.frames.iter_mut().find(|frame| frame.handle.is_some())
+        {
+            frame.handle = None;
+        }
+    }
+
+    /// Goes down from `/` again to the last frame, which was closed, and keeps some of those above it open for the way
+    /// back. What is no longer where it was is given up with all below it.
+    fn reopen(&mut self, last: usize) -> Result<Arc<DirHandle>, Problem> {
+        let mut next = last.saturating_sub(OPEN / 2);
+        let result = self.descend(last, &mut next);
+        result.map_err(|cause| {
+            let path = self.frames[next].path.to_bytes();
+            self.frames.truncate(next);
+            Problem::new(path, "coming back to the directory", cause)
+        })
+    }
+
+    /// Opens the frames `*next..=last`; `*next` counts those done.
+    fn descend(&mut self, last: usize, next: &mut usize) -> Result<Arc<DirHandle>, Cause> {
+        let path = Arc::clone(&self.frames[last].path);
+        let mut handle = Arc::new(DirHandle::root().map_err(|problem| problem.cause)?);
+        for depth in 0..=path.0.len() {
+            let frame = &mut self.frames[*next];
+            let found = frame.path.0.len() == depth;
+            if let Some(above) = depth.checked_sub(1) {
+                let is_way = self.tree.is_way(&path.0[..depth]);
+                // Only a frame's handle is ever asked for its path.
+                let own_path = if found { Arc::clone(&frame.path) } else { Arc::default() };
+                handle = Arc::new(handle.step(&path.0[above], Way { follow: is_way, search: is_way }, own_path)?);
+            }
+            if found {
+                if Stat::at(&*handle, b"", false)?.identity() != frame.identity {
+                    return Err(Cause::Replaced);
+                }
+                frame.handle = Some(Arc::clone(&handle));
+                *next = last.min(*next + 1);
+            }
+        }
+        Ok(handle)
+    }
+}
+
+/// Adds a problem for every path asked for below a directory that is listed whole, if the listing does not lead there.
+fn note_missing(dir: &DirHandle, node: &Node, inside: Option<&Inside<'_>>, listing: &mut Listing) {
+    for (name, next) in &node.below {
+        let found = listing.children.binary_search_by(|child| child.name.cmp(name));
+        let cause = match found.map(|index| listing.children[index].stat.kind) {
+            Ok(Kind::Directory) => continue,
+            Ok(_) if next.below.is_empty() => continue,
+            Ok(_) => Cause::System(Errno::NOTDIR),
+            Err(_) if inside.is_some_and(|inside| inside.excludes(name.as_bytes())) => Cause::Excluded,
+            Err(_) => Cause::System(Errno::NOENT),
+        };
+        let paths = next.wanted_paths(&dir.path().join(name.clone()));
+        listing.problems.extend(paths.iter().map(|path| Problem::new(path.to_bytes(), "looking for it", cause)));
+    }
+}
+
+/// Whether the directory shows the kernel's state and not files: nobody wants that in a snapshot of what lies around it.
+/// The numbers are those of `linux/magic.h`.
+fn is_pseudo(dir: &DirHandle) -> bool {
+    const MAGIC: [u32; 16] = [
+        0x0000_9fa0, // proc
+        0x6265_6572, // sysfs
+        0x0027_e0eb, // cgroup
+        0x6367_7270, // cgroup2
+        0x6462_6720, // debugfs
+        0x7472_6163, // tracefs
+        0x7363_6673, // securityfs
+        0x6165_676c, // pstore
+        0xcafe_4a11, // bpf
+        0x6265_6570, // configfs
+        0xf97c_ff8c, // selinuxfs
+        0xde5e_81e4, // efivarfs
+        0x0000_1cd1, // devpts
+        0x1980_0202, // mqueue
+        0x4249_4e4d, // binfmt_misc
+        0x6e73_6673, // nsfs
+    ];
+    rustix::fs::fstatfs(dir).is_ok_and(|stat| MAGIC.iter().any(|&magic| i128::from(stat.f_type) == i128::from(magic)))
+}
