@@ -15,6 +15,6 @@ pub fn bytes(name: &str) -> Vec<u8> {
         .flat_map(str::chars)
         .filter(|c| !c.is_whitespace())
         .collect();
-    assert!(digits.len() % 2 == 0, "golden block {name} holds whole bytes");
+    assert!(digits.len().is_multiple_of(2), "golden block {name} holds whole bytes");
     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal")).collect()
 }

@@ -1,0 +1,115 @@
+//! Compression: zstd through contexts that are kept, a probe that skips what will not get smaller.
+
+use zstd::zstd_safe::{CCtx, CParameter, DCtx};
+
+/// Whether and how hard to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    Off,
+    /// zstd at this level, 1 to 19 (negative ones are faster still), unless the probe says that it will not pay.
+    Level(i32),
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Self::Level(3)
+    }
+}
+
+/// Compresses `body` into `out`, which is cleared first. `false`, with `out` in any state, when it does not pay.
+pub fn compress(context: &mut CCtx<'static>, level: i32, body: &[u8], out: &mut Vec<u8>) -> bool {
+    out.clear();
+    // What gains less than a thirty-second is not worth decompressing.
+    out.reserve(body.len() - body.len() / 32);
+    context.set_parameter(CParameter::CompressionLevel(level)).is_ok()
+        && context.compress2(out, body).is_ok()
+        && out.len() <= body.len() - body.len() / 32
+}
+
+/// Decompresses `compressed` into exactly `length` more bytes of `out`, behind those that it holds; `prefix` is empty
+/// unless the codec is delta. `false` when it is no single frame of that length.
+pub fn decompress(compressed: &[u8], prefix: &[u8], length: usize) -> Option<Vec<u8>> {
+    let mut context = DCtx::create();
+    if !prefix.is_empty() {
+        context.ref_prefix(prefix).ok()?;
+    }
+    let mut out = Vec::with_capacity(length);
+    let written = context.decompress(&mut out, compressed).ok()?;
+    (written == length).then_some(out)
+}
+
+const SAMPLE: usize = 4096;
+/// Bits per byte of a 4 KiB sample above which it counts as random: true randomness gives 7.955 ± 0.005 (the finite
+/// sample hides the rest), encrypted and well compressed files at least 7.93, program text and machine code below 7.
+const RANDOM: f64 = 7.92;
+
+/// Whether three samples of `body` (start, middle, end) all look random: then compressing is wasted time.
+pub fn looks_random(body: &[u8]) -> bool {
+    let Some(last) = body.len().checked_sub(SAMPLE).filter(|&last| last >= 2 * SAMPLE) else { return false };
+    [0, last / 2, last].into_iter().all(|at| entropy(&body[at..at + SAMPLE]) > RANDOM)
+}
+
+/// Order-0 entropy in bits per byte.
+fn entropy(sample: &[u8]) -> f64 {
+    let mut counts = [0u32; 256];
+    for &byte in sample {
+        counts[usize::from(byte)] += 1;
+    }
+    let total = sample.len() as f64;
+    let share = |&count: &u32| f64::from(count) / total;
+    counts.iter().filter(|&&count| count > 0).map(share).map(|share| -share * share.log2()).sum()
+}
+
+#[cfg(test)]
+pub fn compress_delta(body: &[u8], prefix: &[u8]) -> Vec<u8> {
+    let mut context = CCtx::create();
+    context.ref_prefix(prefix).unwrap();
+    let mut out = Vec::with_capacity(zstd::zstd_safe::compress_bound(body.len()));
+    context.compress2(&mut out, body).unwrap();
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(length: usize, seed: u8) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn the_probe_knows_noise_from_text() {
+        assert!((0..50).all(|seed| looks_random(&noise(100_000, seed))));
+        assert!(!looks_random(&noise(8000, 0)), "too short to tell");
+        let text: Vec<u8> = b"fn main() { println!(\"hello\"); }\n".iter().copied().cycle().take(100_000).collect();
+        assert!(!looks_random(&text));
+        assert!(!looks_random(&[noise(60_000, 0), text].concat()));
+        let hexadecimal: Vec<u8> = noise(50_000, 1).iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect();
+        assert!(!looks_random(&hexadecimal));
+    }
+
+    #[test]
+    fn compresses_only_what_pays() {
+        let mut context = CCtx::create();
+        let mut out = Vec::new();
+        assert!(!compress(&mut context, 3, &noise(50_000, 0), &mut out));
+        assert!(compress(&mut context, 3, &[7; 50_000], &mut out));
+        assert_eq!(decompress(&out, &[], 50_000).unwrap(), [7; 50_000]);
+        for wrong in [0, 49_999, 50_001] {
+            assert!(decompress(&out, &[], wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_that_looks_like_a_dictionary_is_still_a_prefix() {
+        let mut base = noise(20_000, 3);
+        base[..4].copy_from_slice(&0xec30_a437_u32.to_le_bytes());
+        let body = [b"changed", &base[..], b"more"].concat();
+        let compressed = compress_delta(&body, &base);
+        assert!(compressed.len() < 200);
+        assert_eq!(decompress(&compressed, &base, body.len()).unwrap(), body);
+    }
+}
