@@ -73,6 +73,14 @@ id!(
     SlotId, 16
 );
 id!(
+    /// A reader's pin: 16 random bytes.
+    PinId, 16
+);
+id!(
+    /// A hold, asked for or in force: 16 random bytes.
+    HoldId, 16
+);
+id!(
     /// A keyed token that stands for a host, a path set or a tag.
     Token, 16
 );

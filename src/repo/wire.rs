@@ -91,6 +91,11 @@ impl Encoder {
         self.uint(bytes.len() as u64).raw(bytes)
     }
 
+    /// A text: its UTF-8 as bytes.
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        self.bytes(text.as_bytes())
+    }
+
     /// A count, then each item.
     pub fn list<T>(&mut self, items: &[T], mut each: impl FnMut(&mut Self, &T)) -> &mut Self {
         self.uint(items.len() as u64);
@@ -229,6 +234,15 @@ impl<'a> Decoder<'a> {
     pub fn bytes(&mut self) -> Result<&'a [u8], Error> {
         let length = self.uint_as()?;
         self.raw(length)
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// As [`Self::bytes`]; [`Error::Invalid`] when it is not UTF-8.
+    pub fn text(&mut self) -> Result<String, Error> {
+        let bytes = self.bytes()?;
+        std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| Error::Invalid("a text that is not UTF-8"))
     }
 
     /// A count, then each item. Every item must take at least one byte, so the count never exceeds what is left.
