@@ -14,7 +14,7 @@ pub mod config;
 pub mod entry;
 pub mod frame;
 #[cfg(test)]
-mod golden;
+pub mod golden;
 pub mod id;
 pub mod index_object;
 pub mod keys;

@@ -1,1 +1,380 @@
-//! (empty)
+//! The change-detection cache: what the last snapshot found in a source, so that the next one reads only what changed.
+//!
+//! One file per repository, writer and source, sealed under a key that only the writer's principal can derive, and bound to
+//! all three and to the snapshot it describes. It is used or it is not: any damage means that files are read again, never
+//! that wrong content is taken over. `FORMAT.md` ("Change cache") has the bytes.
+//!
+//! The caller sees to what the cache cannot know: that the snapshot is committed and the writer's newest of the source, and
+//! that entries whose times lie within two seconds of being read are not pushed, for they may change again unseen.
+
+mod entry;
+mod page;
+mod reader;
+mod writer;
+
+pub use reader::CacheReader;
+pub use writer::CacheWriter;
+
+use super::Error;
+use crate::crypto::aead::{OVERHEAD, Suite};
+use crate::crypto::{context, hash, secret::Secret};
+use crate::repo::entry::Entry;
+use crate::repo::id::{RepositoryId, SnapshotId, WriterId};
+use crate::repo::wire::{Decoder, Encoder};
+use std::path::{Path, PathBuf};
+
+/// First bytes of every change cache; the last one is the version.
+const MAGIC: [u8; 8] = *b"bvcache\x01";
+/// Bytes of a sealed header: snapshot, pages, entries, length of the file.
+const SEALED_HEADER_LEN: usize = 32 + 3 * 8 + OVERHEAD;
+/// Bytes before the first page: magic, suite, the cache's random id, sealed header.
+const HEADER_LEN: usize = MAGIC.len() + 1 + 32 + SEALED_HEADER_LEN;
+/// The number that the header has among the pages.
+const HEADER_NUMBER: u64 = u64::MAX;
+
+/// What a change cache belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding {
+    /// The repository.
+    pub repository: RepositoryId,
+    /// The installation that wrote it.
+    pub writer: WriterId,
+    /// The source, by whatever the caller derives its identity from.
+    pub source: [u8; 32],
+}
+
+/// One entry as the source showed it when it was last read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachedEntry {
+    /// Device number of its file system at that time.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// Everything that the catalog holds about it.
+    pub entry: Entry,
+}
+
+/// The place of one change cache.
+#[derive(Debug)]
+pub struct ChangeCache {
+    path: PathBuf,
+    secret: Secret,
+    binding: Binding,
+}
+
+impl ChangeCache {
+    /// The cache of `binding` below the folder `cache`. `secret` is the writing principal's own.
+    pub fn new(cache: &Path, secret: &Secret, binding: Binding) -> Self {
+        let source: String = binding.source.iter().map(|byte| format!("{byte:02x}")).collect();
+        let path = cache.join(binding.repository.to_string()).join(format!("changes-{}-{source}", binding.writer));
+        Self { path, secret: hash::derive_key(context::CHANGE_CACHE, secret), binding }
+    }
+
+    /// Opens the cache for reading; `None` if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is damaged, cut short or bound to something else: worth a message, and then as if absent.
+    pub fn read(&self) -> Result<Option<CacheReader>, Error> {
+        CacheReader::open(self)
+    }
+
+    /// Begins a new cache beside the one there is, which [`CacheWriter::finish`] will replace.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn write(&self) -> Result<CacheWriter, Error> {
+        CacheWriter::create(self)
+    }
+
+    /// The key of one cache file: nothing opens under it that was bound otherwise.
+    fn file_key(&self, suite: Suite, id: &[u8; 32]) -> Secret {
+        let mut bound = Encoder::new();
+        bound.raw(&MAGIC).u8(suite as u8).raw(id);
+        bound.raw(&self.binding.repository.0).raw(&self.binding.writer.0).raw(&self.binding.source);
+        Secret::new(hash::keyed(&self.secret, &bound.into_bytes()))
+    }
+
+    fn error(&self, reason: impl ToString) -> Error {
+        Error::Cache { path: self.path.clone(), reason: reason.to_string() }
+    }
+}
+
+/// What the header seals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Header {
+    snapshot: SnapshotId,
+    pages: u64,
+    entries: u64,
+    length: u64,
+}
+
+impl Header {
+    fn encode(&self) -> Vec<u8> {
+        let mut encoder = Encoder::new();
+        encoder.raw(&self.snapshot.0).raw(&self.pages.to_le_bytes());
+        encoder.raw(&self.entries.to_le_bytes()).raw(&self.length.to_le_bytes());
+        encoder.into_bytes()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, crate::repo::wire::Error> {
+        Decoder::whole(bytes, |decoder| {
+            let snapshot = SnapshotId(decoder.array()?);
+            let mut number = || decoder.array().map(u64::from_le_bytes);
+            Ok(Self { snapshot, pages: number()?, entries: number()?, length: number()? })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repo::entry::{Content, EntryKind, Extent, LinkGroup, Timestamp, XattrValue};
+    use crate::repo::golden;
+    use crate::repo::id::ChunkId;
+    use proptest::prelude::*;
+
+    const BINDING: Binding = Binding { repository: RepositoryId([1; 32]), writer: WriterId([2; 16]), source: [3; 32] };
+    const SNAPSHOT: SnapshotId = SnapshotId([4; 32]);
+
+    fn secret() -> Secret {
+        Secret::new([5; 32])
+    }
+
+    fn write(folder: &Path, entries: &[(Vec<u8>, CachedEntry)]) -> ChangeCache {
+        let cache = ChangeCache::new(folder, &secret(), BINDING);
+        let mut writer = cache.write().unwrap();
+        for (key, cached) in entries {
+            writer.push(key, cached.device, cached.inode, &cached.entry).unwrap();
+        }
+        writer.finish(&SNAPSHOT).unwrap();
+        cache
+    }
+
+    fn time() -> impl Strategy<Value = Timestamp> {
+        (any::<i64>(), any::<u32>()).prop_map(|(seconds, nanoseconds)| Timestamp { seconds, nanoseconds })
+    }
+
+    fn chunk() -> impl Strategy<Value = ChunkId> {
+        any::<[u8; 32]>().prop_map(ChunkId)
+    }
+
+    fn kind() -> impl Strategy<Value = EntryKind> {
+        let extent = prop_oneof![
+            (chunk(), any::<u32>()).prop_map(|(id, length)| Extent::Chunk { id, length }),
+            any::<u64>().prop_map(|length| Extent::Hole { length }),
+        ];
+        let device = (any::<u32>(), any::<u32>());
+        prop_oneof![
+            prop::collection::vec(extent, 0..4).prop_map(|extents| EntryKind::File(Content::Extents(extents))),
+            (chunk(), any::<u64>()).prop_map(|(root, chunks)| EntryKind::File(Content::Tree { root, chunks })),
+            Just(EntryKind::Directory),
+            any::<Vec<u8>>().prop_map(EntryKind::Symlink),
+            Just(EntryKind::Fifo),
+            Just(EntryKind::Socket),
+            device.prop_map(|(major, minor)| EntryKind::CharacterDevice { major, minor }),
+            device.prop_map(|(major, minor)| EntryKind::BlockDevice { major, minor }),
+        ]
+    }
+
+    fn cached() -> impl Strategy<Value = CachedEntry> {
+        let value = prop_oneof![
+            any::<Vec<u8>>().prop_map(XattrValue::Inline),
+            prop::collection::vec((chunk(), any::<u32>()), 0..3).prop_map(XattrValue::Chunks),
+        ];
+        let links = any::<(u64, u64, u32)>().prop_map(|(device, inode, links)| LinkGroup { device, inode, links });
+        let owner = (0..3_u32, any::<u32>(), "[a-c]{0,2}", "[a-c]{0,2}");
+        let rest = (prop::option::of(time()), any::<[u32; 2]>(), any::<[u64; 3]>());
+        let xattrs = prop::collection::vec((any::<Vec<u8>>(), value), 0..3);
+        (kind(), owner, time(), time(), rest, xattrs, prop::option::of(links)).prop_map(
+            |(kind, (uid, gid, user, group), modified, changed, (accessed, [mode, flags], numbers), xattrs, links)| {
+                let [device, inode, size] = numbers;
+                let (user, group) = (user.into_bytes(), group.into_bytes());
+                let entry = Entry {
+                    kind,
+                    mode,
+                    uid,
+                    gid,
+                    user,
+                    group,
+                    modified,
+                    changed,
+                    accessed,
+                    size,
+                    flags,
+                    xattrs,
+                    links,
+                };
+                CachedEntry { device, inode, entry }
+            },
+        )
+    }
+
+    fn simple(number: u64) -> CachedEntry {
+        let time = Timestamp { seconds: 1_700_000_000 + number as i64, nanoseconds: 5 };
+        let id = ChunkId(hash::blake3(&number.to_le_bytes()));
+        let entry = Entry {
+            kind: EntryKind::File(Content::Extents(vec![Extent::Chunk { id, length: 7 }])),
+            mode: 0o644,
+            uid: 1000,
+            gid: 1000,
+            user: b"ana".to_vec(),
+            group: b"ana".to_vec(),
+            modified: time,
+            changed: time,
+            accessed: None,
+            size: 7,
+            flags: 0,
+            xattrs: Vec::new(),
+            links: None,
+        };
+        CachedEntry { device: 64_769, inode: 100 + number, entry }
+    }
+
+    fn many(count: u64) -> Vec<(Vec<u8>, CachedEntry)> {
+        (0..count).map(|n| (format!("dir{:03}\0\0file{:07}", n / 1000, n).into_bytes(), simple(n))).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn what_was_pushed_is_found_again(
+            entries in prop::collection::btree_map(any::<Vec<u8>>(), cached(), 0..20),
+            asked in prop::collection::btree_set(any::<Vec<u8>>(), 0..5),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let cache = write(folder.path(), &entries.clone().into_iter().collect::<Vec<_>>());
+            let mut reader = cache.read().unwrap().unwrap();
+            let keys: std::collections::BTreeSet<_> = entries.keys().chain(&asked).collect();
+            for key in keys {
+                prop_assert_eq!(reader.advance_to(key), entries.get(key).cloned());
+            }
+            prop_assert!(reader.take_damage().is_none());
+            let mut skipping = cache.read().unwrap().unwrap();
+            if let Some((key, cached)) = entries.last_key_value() {
+                prop_assert_eq!(skipping.advance_to(key), Some(cached.clone()));
+            }
+        }
+
+        #[test]
+        fn any_bytes_in_a_page_give_an_error_at_worst(bytes in any::<Vec<u8>>()) {
+            let mut page = page::Page::default();
+            let mut key = Vec::new();
+            if page.start(&mut bytes.clone()).is_ok() {
+                while !page.is_done() && page.next_key(&mut key).is_ok() && page.next_entry().is_ok() {}
+            }
+            let _ = Header::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn damage_anywhere_ends_the_cache_and_never_lies() {
+        let folder = tempfile::tempdir().unwrap();
+        let entries = many(3000);
+        let cache = write(folder.path(), &entries);
+        let sound = std::fs::read(&cache.path).unwrap();
+        assert!(Header::decode(&[0; 56]).is_ok());
+        for position in (0..HEADER_LEN).chain((HEADER_LEN..sound.len()).step_by(997)).chain([sound.len() - 1]) {
+            let mut broken = sound.clone();
+            broken[position] ^= 0x10;
+            std::fs::write(&cache.path, &broken).unwrap();
+            let Ok(reader) = cache.read() else { continue };
+            let mut reader = reader.unwrap();
+            for (key, cached) in &entries {
+                assert!(reader.advance_to(key).is_none_or(|found| found == *cached));
+            }
+            assert!(reader.take_damage().is_some(), "byte {position}");
+            assert!(reader.advance_to(b"zzz").is_none());
+        }
+        for length in [0, 1, HEADER_LEN - 1, HEADER_LEN, sound.len() / 2, sound.len() - 1] {
+            std::fs::write(&cache.path, &sound[..length]).unwrap();
+            assert!(cache.read().is_err(), "cut to {length}");
+        }
+        std::fs::write(&cache.path, [sound.as_slice(), b"x"].concat()).unwrap();
+        assert!(cache.read().is_err());
+    }
+
+    #[test]
+    fn swapped_pages_are_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let entries = many(3000);
+        let cache = write(folder.path(), &entries);
+        let sound = std::fs::read(&cache.path).unwrap();
+        let page_at = |at: usize| at..at + 4 + u32::from_le_bytes(*sound[at..].first_chunk().unwrap()) as usize;
+        let first = page_at(HEADER_LEN);
+        let second = page_at(first.end);
+        let swapped = [&sound[..HEADER_LEN], &sound[second.clone()], &sound[first], &sound[second.end..]].concat();
+        std::fs::write(&cache.path, swapped).unwrap();
+        let mut reader = cache.read().unwrap().unwrap();
+        assert!(reader.advance_to(&entries[0].0).is_none());
+        assert!(reader.take_damage().is_some());
+    }
+
+    #[test]
+    fn a_cache_opens_for_its_owner_and_purpose_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = write(folder.path(), &many(3));
+        assert_eq!(cache.read().unwrap().unwrap().snapshot(), SNAPSHOT);
+        assert_eq!(cache.read().unwrap().unwrap().entries(), 3);
+        let others = [
+            (Secret::new([6; 32]), BINDING),
+            (secret(), Binding { repository: RepositoryId([9; 32]), ..BINDING }),
+            (secret(), Binding { writer: WriterId([9; 16]), ..BINDING }),
+            (secret(), Binding { source: [9; 32], ..BINDING }),
+        ];
+        for (secret, binding) in others {
+            let other = ChangeCache { path: cache.path.clone(), ..ChangeCache::new(folder.path(), &secret, binding) };
+            assert!(other.read().is_err());
+        }
+    }
+
+    #[test]
+    fn an_unfinished_cache_leaves_the_old_one_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = ChangeCache::new(folder.path(), &secret(), BINDING);
+        assert!(cache.read().unwrap().is_none());
+        write(folder.path(), &many(3));
+        let mut writer = cache.write().unwrap();
+        writer.push(b"b", 1, 1, &simple(1).entry).unwrap();
+        assert!(writer.push(b"b", 1, 1, &simple(1).entry).is_err());
+        drop(writer);
+        assert_eq!(cache.read().unwrap().unwrap().entries(), 3);
+        assert_eq!(std::fs::read_dir(cache.path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_format() {
+        let mut page = page::PageBuilder::default();
+        let mut link = simple(2);
+        link.entry.kind = EntryKind::Symlink(b"b".to_vec());
+        page.push(b"a\0\0b", 64_769, 101, &simple(1).entry);
+        page.push(b"a\0\0c", 64_769, 102, &link.entry);
+        assert_eq!(page.take(), golden::bytes("change-cache-page"));
+
+        let folder = tempfile::tempdir().unwrap();
+        let cache = ChangeCache::new(folder.path(), &secret(), BINDING);
+        super::super::make_own(cache.path.parent().unwrap()).unwrap();
+        std::fs::write(&cache.path, golden::bytes("change-cache-file")).unwrap();
+        let mut reader = cache.read().unwrap().unwrap();
+        assert_eq!(reader.snapshot(), SNAPSHOT);
+        assert_eq!(reader.advance_to(b"a\0\0b"), Some(simple(1)));
+        assert_eq!(reader.advance_to(b"a\0\0c"), Some(link));
+        assert!(reader.advance_to(b"a\0\0d").is_none() && reader.take_damage().is_none());
+    }
+
+    /// `CARGO_PROFILE_DEV_OPT_LEVEL=3 cargo test --lib changes::tests::speed -- --ignored --nocapture`
+    #[test]
+    #[ignore = "prints how long a large cache takes; for people"]
+    fn speed() {
+        let folder = tempfile::tempdir().unwrap();
+        let entries = many(314_000);
+        let start = std::time::Instant::now();
+        let cache = write(folder.path(), &entries);
+        let length = std::fs::metadata(&cache.path).unwrap().len();
+        println!("write {:?}, {length} bytes", start.elapsed());
+        let start = std::time::Instant::now();
+        let mut reader = cache.read().unwrap().unwrap();
+        assert!(entries.iter().all(|(key, _)| reader.advance_to(key).is_some()));
+        println!("read {:?}", start.elapsed());
+    }
+}
