@@ -12,6 +12,8 @@ mod row;
 pub use build::{SealedSegment, Sealing, SegmentBuilder};
 pub use compress::Compression;
 pub use decode::{DecodedSegment, open};
+#[cfg(test)]
+pub use row::tests::rows as rows_for_tests;
 pub use row::{RowDecoder, RowEncoder, WrappedKey};
 
 use super::id::{ChunkId, ChunkKind, DataKeyId, RepositoryId, WriterId};

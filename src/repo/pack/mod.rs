@@ -1,0 +1,63 @@
+//! Packs: many segments and their sealed, signed table, padded and with parity; the unit of storage and transfer.
+//!
+//! Invariant: a pack is named by the SHA-256 of its stored bytes, which always hold fresh randomness, so that no name
+//! ever comes back. A table proves who wrote its rows, not that this pack holds what they say: that do the segments'
+//! hashes, or an index, which names the pack.
+
+mod build;
+mod read;
+mod table;
+
+pub use build::{FinishedPack, PackBuilder, PackSealing};
+pub use read::{TableKeys, heal, is_intact, read_table, segment, table_of};
+pub use table::Table;
+
+use super::id::{PackId, WriterId};
+use super::segment::SegmentDescriptor;
+use super::{armour, wire};
+use crate::{crypto, store};
+
+/// Bytes of segments at which a pack is full.
+pub const TARGET: usize = 32 << 20;
+
+/// What indexes say about one pack, or about those of its segments that they cover.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackSummary {
+    /// Its name.
+    pub id: PackId,
+    /// Bytes stored.
+    pub length: u64,
+    /// MD5 of the stored bytes, where it was computed: for comparing with what a provider reports, without reading.
+    pub md5: Option<[u8; 16]>,
+    /// Its segments, in order of their offsets.
+    pub rows: Vec<SegmentDescriptor>,
+}
+
+/// Why a pack cannot be read. The caller adds which one it was.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The armour is damaged, beyond repair, or that of something else.
+    #[error("pack {0}")]
+    Armour(#[from] armour::Error),
+    /// The object is armoured, but is no pack or has another length than its head says.
+    #[error("pack is not whole, or not a pack")]
+    NotAPack,
+    /// The trailer is damaged, or of an epoch whose index key is not at hand.
+    #[error("pack's trailer opens under none of the index keys")]
+    Trailer,
+    /// The table is damaged, or signed by somebody else than it says.
+    #[error("pack's table: {0}")]
+    Crypto(#[from] crypto::Error),
+    /// What the trailer or the table says makes no sense.
+    #[error("pack's table {0}")]
+    Format(#[from] wire::Error),
+    /// The table's signer is nobody that the log certifies.
+    #[error("pack's table is signed by the unknown writer {0}")]
+    UnknownSigner(WriterId),
+    /// Healing gave bytes that are not the ones named.
+    #[error("pack could not be healed to what its name promises")]
+    Name,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
