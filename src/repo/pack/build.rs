@@ -7,12 +7,17 @@ use crate::crypto::hash;
 use crate::crypto::secret::{Secret, random};
 use crate::crypto::sign::SigningKey;
 use crate::repo::armour::{self, FIXED_LEN, Layout, ObjectKind, Parity, SHARD_HASH_LEN, Scale};
-use crate::repo::id::{ChunkKind, DataKeyId, PackId, RepositoryId, WriterId};
+use crate::repo::id::{ChunkId, ChunkKind, DataKeyId, PackId, RepositoryId, WriterId};
 use crate::repo::segment::{SealedSegment, SegmentDescriptor};
 use std::collections::BTreeMap;
 
 /// Room in front of the data region: the longest head there is, 512 data shards with as many parity shards.
 const ROOM: usize = FIXED_LEN + 1024 * SHARD_HASH_LEN;
+
+/// Bytes of a table and a trailer around the rows, at most: seals, signer, signature, counts, one key, one origin.
+const TABLE_FRAME: usize = 512;
+/// Bytes of a row around its ids, with a key and an origin of its own, at most.
+const ROW_FRAME: usize = 192;
 
 /// What a pack is finished with.
 #[derive(Debug, Clone)]
@@ -42,6 +47,8 @@ pub struct PackBuilder {
     /// Offsets count from the end of the room.
     rows: Vec<SegmentDescriptor>,
     wraps: BTreeMap<DataKeyId, Vec<u8>>,
+    /// Bytes that table and trailer will take, at most.
+    table_len: usize,
 }
 
 impl Default for PackBuilder {
@@ -61,7 +68,7 @@ impl PackBuilder {
     pub fn with_buffer(mut buffer: Vec<u8>) -> Self {
         buffer.clear();
         buffer.resize(ROOM, 0);
-        Self { buffer, rows: Vec::new(), wraps: BTreeMap::new() }
+        Self { buffer, rows: Vec::new(), wraps: BTreeMap::new(), table_len: TABLE_FRAME }
     }
 
     /// Adds a segment. `wrap` is its data key, wrapped for readers; skeletons need none.
@@ -70,7 +77,9 @@ impl PackBuilder {
         descriptor.offset = self.len() as u64;
         if descriptor.kind != ChunkKind::Skeleton {
             self.wraps.entry(descriptor.key_id).or_insert_with(|| wrap.to_vec());
+            self.table_len += wrap.len();
         }
+        self.table_len += ROW_FRAME + (descriptor.ids.len() + descriptor.bases.len()) * ChunkId::LEN;
         self.buffer.extend_from_slice(&bytes);
         self.rows.push(descriptor);
     }
@@ -85,9 +94,11 @@ impl PackBuilder {
         self.rows.is_empty()
     }
 
-    /// Whether it is time to [`Self::finish`].
-    pub const fn is_full(&self) -> bool {
-        self.len() >= TARGET
+    /// Whether it is time to [`Self::finish`]: another segment like the last would lead beyond the target, which is a
+    /// power of two so that little padding is needed just below it.
+    pub fn is_full(&self) -> bool {
+        let next = self.rows.last().map_or(0, |row| row.length as usize + ROW_FRAME + row.ids.len() * ChunkId::LEN);
+        self.len() + self.table_len + next > TARGET
     }
 
     /// The segments collected so far; their offsets are not final.
@@ -97,7 +108,7 @@ impl PackBuilder {
 
     /// Adds table, padding, trailer and parity, and names the result.
     pub fn finish(self, with: &PackSealing) -> FinishedPack {
-        let Self { mut buffer, mut rows, wraps } = self;
+        let Self { mut buffer, mut rows, wraps, .. } = self;
         let seal =
             Seal { suite: with.suite, repository: &with.repository, epoch: with.epoch, index_key: &with.index_key };
         let table = seal.table(with.signer, &with.signing_key, &rows, &wraps);

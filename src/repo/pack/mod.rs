@@ -17,7 +17,7 @@ use super::segment::SegmentDescriptor;
 use super::{armour, wire};
 use crate::{crypto, store};
 
-/// Bytes of segments at which a pack is full.
+/// Bytes that a full pack's segments and table stay just below.
 pub const TARGET: usize = 32 << 20;
 
 /// What indexes say about one pack, or about those of its segments that they cover.

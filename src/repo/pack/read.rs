@@ -226,6 +226,23 @@ mod tests {
     }
 
     #[test]
+    fn a_full_pack_stays_just_below_the_target() {
+        let world = world(Suite::Aes256Gcm);
+        let template = world.pack(b"x");
+        let row = template.summary.rows[0].clone();
+        let mut builder = PackBuilder::new();
+        while !builder.is_full() {
+            let length = 300_032;
+            let descriptor = SegmentDescriptor { length, ids: vec![row.ids[0]; 20], ..row.clone() };
+            builder.push(segments::SealedSegment { descriptor, bytes: vec![0; length as usize] }, b"wrap");
+        }
+        let pack = builder.finish(&world.sealing);
+        let layout = Layout::from_head(pack.stored()).unwrap();
+        assert_eq!(layout.data_len(), super::super::TARGET);
+        assert_eq!((layout.data_shards(), layout.parity_shards()), (512, 16));
+    }
+
+    #[test]
     fn other_keys_open_no_table() {
         let world = world(Suite::Aes256Gcm);
         let pack = world.pack(b"x");

@@ -1,6 +1,6 @@
 //! Compression: zstd through contexts that are kept, a probe that skips what will not get smaller.
 
-use zstd::zstd_safe::{CCtx, CParameter, DCtx};
+use zstd::zstd_safe::{CCtx, CParameter, DCtx, ResetDirective};
 
 /// Whether and how hard to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,14 +21,20 @@ impl Default for Compression {
 pub fn compress(context: &mut CCtx<'static>, level: i32, body: &[u8], out: &mut Vec<u8>) -> bool {
     out.clear();
     // What gains less than a thirty-second is not worth decompressing.
-    out.reserve(body.len() - body.len() / 32);
-    context.set_parameter(CParameter::CompressionLevel(level)).is_ok()
+    let worthwhile = body.len() - body.len() / 32;
+    out.reserve(worthwhile);
+    let done = context.set_parameter(CParameter::CompressionLevel(level)).is_ok()
         && context.compress2(out, body).is_ok()
-        && out.len() <= body.len() - body.len() / 32
+        && out.len() <= worthwhile;
+    if !done {
+        // A frame that did not fit is left open, and would be in the way of the next. This reset cannot fail.
+        let _ = context.reset(ResetDirective::SessionOnly);
+    }
+    done
 }
 
-/// Decompresses `compressed` into exactly `length` more bytes of `out`, behind those that it holds; `prefix` is empty
-/// unless the codec is delta. `false` when it is no single frame of that length.
+/// What `compressed` decompresses to; `prefix` is empty unless the codec is delta. `None` when that is not exactly
+/// `length` bytes.
 pub fn decompress(compressed: &[u8], prefix: &[u8], length: usize) -> Option<Vec<u8>> {
     let mut context = DCtx::create();
     if !prefix.is_empty() {
@@ -95,8 +101,10 @@ mod tests {
     fn compresses_only_what_pays() {
         let mut context = CCtx::create();
         let mut out = Vec::new();
-        assert!(!compress(&mut context, 3, &noise(50_000, 0), &mut out));
-        assert!(compress(&mut context, 3, &[7; 50_000], &mut out));
+        for level in [3, 1, 19, -5] {
+            assert!(!compress(&mut context, level, &noise(50_000, 0), &mut out));
+            assert!(compress(&mut context, level + 1, &[7; 50_000], &mut out), "the failure before is forgotten");
+        }
         assert_eq!(decompress(&out, &[], 50_000).unwrap(), [7; 50_000]);
         for wrong in [0, 49_999, 50_001] {
             assert!(decompress(&out, &[], wrong).is_none(), "{wrong}");
