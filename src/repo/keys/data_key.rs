@@ -30,7 +30,8 @@ impl DataKey {
         Self::from_secret(Secret::generate())
     }
 
-    fn from_secret(secret: Secret) -> Self {
+    /// The key with these secret bytes.
+    pub fn from_secret(secret: Secret) -> Self {
         let id = DataKeyId(hash::keyed(&hash::derive_key(context::DATA_KEY_ID, &secret), b""));
         Self { secret, id }
     }
