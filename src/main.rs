@@ -1,3 +1,7 @@
-//! Parses, runs, and ends with the exit code. All else is in the library.
+//! Runs the command line and ends with its exit code. All else is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    boveda::cli::main()
+}

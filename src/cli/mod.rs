@@ -1,1 +1,84 @@
-//! (empty)
+//! The face: a file per verb with its arguments, one call into `ops`, and what it prints; exit codes and hints.
+//!
+//! Invariant: nothing below this room prints, reads the environment, knows an exit code or asks a person.
+
+mod context;
+mod error;
+mod escape;
+mod global;
+mod help;
+mod output;
+mod prompt;
+mod selector;
+mod signals;
+mod time;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use context::Context;
+use error::{Code, Failure};
+use global::Global;
+
+/// Keeps the history of a machine in an encrypted, deduplicated repository, and shows every snapshot as a folder.
+#[derive(Debug, Parser)]
+#[command(name = "boveda", version, disable_help_subcommand = false, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Version(version::Arguments),
+}
+
+/// Runs this process's command line and returns its exit code.
+pub fn main() -> ExitCode {
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    let ended = match crate::secrets::harden() {
+        Ok(()) => parse().and_then(run),
+        Err(error) => Err(Failure::new(Code::Failed, format!("cannot keep this process's memory private: {error}"))),
+    };
+    let code = ended.unwrap_or_else(|failure| {
+        output::report(&failure, json);
+        failure.code
+    });
+    ExitCode::from(code.number())
+}
+
+/// The parsed command line; `None` when help or the version was asked for and printed.
+fn parse() -> Result<Option<Cli>, Failure> {
+    let command = help::grouped(Cli::command());
+    let parsed = command.try_get_matches_from(std::env::args_os()).and_then(|matches| Cli::from_arg_matches(&matches));
+    match parsed {
+        Ok(cli) => Ok(Some(cli)),
+        Err(error) if error.use_stderr() => Err(help::explain(&error)),
+        Err(error) => {
+            error.print()?;
+            Ok(None)
+        }
+    }
+}
+
+fn run(cli: Option<Cli>) -> Result<Code, Failure> {
+    let Some(Cli { global, verb }) = cli else { return Ok(Code::Ok) };
+    let context = Context::new(global);
+    match verb {
+        Verb::Version(arguments) => version::run(&arguments, &context),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        help::grouped(Cli::command()).debug_assert();
+    }
+}

@@ -1,0 +1,78 @@
+//! Names and messages made fit for a terminal and for one line.
+//!
+//! Invariant: what comes out holds no control character, nothing that changes the direction of text, and no line end, so
+//! that a hostile file name cannot drive a terminal or forge a line of output.
+
+use std::fmt::Write as _;
+
+/// A path or name as text, reversible: a backslash is doubled, bytes that are not UTF-8 become `\xNN`, control
+/// characters `\n`, `\t`, `\r` or `\u{…}`.
+pub fn name(bytes: &[u8]) -> String {
+    let mut shown = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c == '\\' {
+                shown.push_str("\\\\");
+            } else {
+                push(&mut shown, c);
+            }
+        }
+        for byte in chunk.invalid() {
+            // Writing to a String cannot fail.
+            let _ = write!(shown, "\\x{byte:02x}");
+        }
+    }
+    shown
+}
+
+/// A message as one line: control characters become escapes, all else stays as it is.
+pub fn line(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    text.chars().for_each(|c| push(&mut shown, c));
+    shown
+}
+
+fn push(shown: &mut String, c: char) {
+    match c {
+        '\n' => shown.push_str("\\n"),
+        '\r' => shown.push_str("\\r"),
+        '\t' => shown.push_str("\\t"),
+        _ if moves_the_terminal(c) => {
+            // Writing to a String cannot fail.
+            let _ = write!(shown, "\\u{{{:x}}}", c as u32);
+        }
+        _ => shown.push(c),
+    }
+}
+
+/// Control characters of both sets, line separators, and the marks that reorder text (Unicode, UAX #9).
+fn moves_the_terminal(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_shown_reversibly() {
+        assert_eq!(name("/home/zoë/a b".as_bytes()), "/home/zoë/a b");
+        assert_eq!(name(b"a\nb\x1b[2Jc\x7f"), "a\\nb\\u{1b}[2Jc\\u{7f}");
+        assert_eq!(name(b"\xff\\xff"), "\\xff\\\\xff");
+        assert_eq!(name("exe\u{202e}fdp".as_bytes()), "exe\\u{202e}fdp");
+        assert_eq!(name("\u{9b}2J".as_bytes()), "\\u{9b}2J");
+    }
+
+    #[test]
+    fn messages_stay_on_one_line() {
+        assert_eq!(line("C:\\x\n\u{1b}"), "C:\\x\\n\\u{1b}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_gets_through(bytes: Vec<u8>) {
+            assert!(!name(&bytes).chars().any(moves_the_terminal));
+        }
+    }
+}

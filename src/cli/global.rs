@@ -1,0 +1,85 @@
+//! Options that every command takes: which repository, what opens it, how much is said.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::output::Manner;
+use crate::secrets::Sources;
+
+/// Options of every command.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Global {
+    #[command(flatten)]
+    pub repository: Repository,
+    #[command(flatten)]
+    pub secret: Secret,
+    #[command(flatten)]
+    pub talk: Talk,
+}
+
+/// Which repository.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Repository")]
+pub struct Repository {
+    /// Where the repository is: a folder [env: BOVEDA_REPOSITORY]
+    #[arg(short, long, global = true, value_name = "LOCATION")]
+    pub repo: Option<OsString>,
+    /// A file whose first line is that location [env: BOVEDA_REPOSITORY_FILE]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "repo")]
+    pub repository_file: Option<PathBuf>,
+    /// Where caches are kept, which can be rebuilt [env: BOVEDA_CACHE_DIR]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// What opens the repository.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Password or key (without any of these, a terminal is asked)")]
+pub struct Secret {
+    /// A file that holds the password [env: BOVEDA_PASSWORD_FILE, or the password itself in BOVEDA_PASSWORD]
+    #[arg(long, global = true, value_name = "FILE", group = "secret")]
+    pub password_file: Option<PathBuf>,
+    /// A command that prints the password [env: BOVEDA_PASSWORD_COMMAND]
+    #[arg(long, global = true, value_name = "COMMAND", group = "secret")]
+    pub password_command: Option<String>,
+    /// A raw key file, or a recovery file [env: BOVEDA_KEY_FILE, or the key itself in BOVEDA_KEY]
+    #[arg(long, global = true, value_name = "FILE", group = "secret")]
+    pub key_file: Option<PathBuf>,
+    /// A command that prints a raw key [env: BOVEDA_KEY_COMMAND]
+    #[arg(long, global = true, value_name = "COMMAND", group = "secret")]
+    pub key_command: Option<String>,
+}
+
+/// How much is said, and to whom.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub struct Talk {
+    /// JSON, one object per line, for scripts
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Only results, warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Name every new, changed or restored entry; twice: unchanged ones and details too
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+impl Secret {
+    /// What the flags say, for the room that finds secrets.
+    pub fn sources(&self) -> Sources {
+        Sources {
+            password_file: self.password_file.clone(),
+            password_command: self.password_command.clone(),
+            key_file: self.key_file.clone(),
+            key_command: self.key_command.clone(),
+        }
+    }
+}
+
+impl Talk {
+    /// The manner of speaking.
+    pub const fn manner(&self) -> Manner {
+        Manner { json: self.json, quiet: self.quiet, verbose: self.verbose }
+    }
+}

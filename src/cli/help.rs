@@ -1,0 +1,77 @@
+//! The help as a table of contents: commands in groups, in the order in which they are met.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::error::Failure;
+
+/// Headings and their commands.
+const GROUPS: [(&str, &[&str]); 5] = [
+    ("Begin", &["init", "key"]),
+    ("Keep", &["snapshot"]),
+    ("Look", &["snapshots", "ls", "mount", "umount"]),
+    ("Bring back", &["restore"]),
+    ("Trust", &["verify", "version", "help"]),
+];
+
+/// The command with grouped help. Commands that are in no group stand under the last one's heading.
+pub fn grouped(mut command: clap::Command) -> clap::Command {
+    // clap adds `help` only when it builds the command.
+    command.build();
+    let contents = contents(&command);
+    command
+        .help_template(format!(
+            "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{contents}\n{{options}}{{after-help}}"
+        ))
+        .after_help("`boveda help COMMAND` tells more. Guide, exit codes and JSON output: docs/ beside the source.")
+}
+
+fn contents(command: &clap::Command) -> String {
+    let mut text = String::new();
+    for (heading, names) in GROUPS {
+        let known: Vec<_> = names.iter().filter_map(|name| command.find_subcommand(name)).collect();
+        if known.is_empty() {
+            continue;
+        }
+        text += &format!("{heading}:\n");
+        for verb in known {
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            text += &format!("  {:<11}{about}\n", verb.get_name());
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// A wrong command line as a failure; clap's own text, which names what is wrong and the usage.
+pub fn explain(error: &clap::Error) -> Failure {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // The help itself is the message, and too long for a line. If nobody can read it, the exit code says enough.
+        let _ = error.print();
+        return Failure::usage("");
+    }
+    if let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand)
+        && error.get(ContextKind::SuggestedSubcommand).is_none()
+    {
+        return Failure::usage(format!("there is no command `{name}`")).hint("`boveda help` lists them");
+    }
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+    Failure::usage(text.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn every_command_stands_in_the_table_of_contents() {
+        let mut command = super::super::Cli::command();
+        command.build();
+        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let listed = GROUPS.iter().any(|(_, names)| names.contains(&verb.get_name()));
+            assert!(listed, "`{}` is in no group", verb.get_name());
+            assert!(verb.get_about().is_some(), "`{}` says nothing about itself", verb.get_name());
+        }
+    }
+}

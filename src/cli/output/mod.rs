@@ -1,0 +1,181 @@
+//! What a command says: data on standard output, all else on standard error; for people, or as JSON lines.
+//!
+//! [`Output`] is the sink that verbs speak to. It counts problems and damage, since exit codes depend on them, and hands
+//! everything on to one of two faces.
+
+mod json;
+mod people;
+mod rate;
+mod size;
+
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::Value;
+
+pub use size::bytes as size;
+
+use super::error::{Code, Failure};
+use super::signals::Stop;
+use crate::event::{Event, Level, Sink};
+
+/// How much is said, and to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Manner {
+    /// JSON lines.
+    pub json: bool,
+    /// Nothing but results, warnings and errors.
+    pub quiet: bool,
+    /// 1: every new, changed or restored entry; 2: unchanged ones and details too.
+    pub verbose: u8,
+}
+
+/// The face of a running command.
+pub struct Output {
+    manner: Manner,
+    stop: Stop,
+    problems: AtomicU64,
+    damage: AtomicU64,
+    face: Face,
+}
+
+enum Face {
+    People(people::People),
+    Json(json::Json),
+}
+
+impl Output {
+    /// A face in this manner; `stop` is what verbs are told when they ask whether to stop.
+    pub fn new(manner: Manner, stop: Stop) -> Self {
+        let face = match manner.json {
+            true => Face::Json(json::Json::new(manner)),
+            false => Face::People(people::People::new(manner)),
+        };
+        Self { manner, stop, problems: AtomicU64::new(0), damage: AtomicU64::new(0), face }
+    }
+
+    /// Whether results are to be JSON lines.
+    pub const fn json(&self) -> bool {
+        self.manner.json
+    }
+
+    /// How much is to be said.
+    pub const fn manner(&self) -> Manner {
+        self.manner
+    }
+
+    /// Writes one line of results for people.
+    ///
+    /// # Errors
+    /// When standard output takes no more.
+    pub fn line(&self, text: &str) -> io::Result<()> {
+        self.clear();
+        let mut out = io::stdout().lock();
+        writeln!(out, "{text}")
+    }
+
+    /// Writes one line of results about the work itself: dropped when quiet.
+    ///
+    /// # Errors
+    /// When standard output takes no more.
+    pub fn remark(&self, text: &str) -> io::Result<()> {
+        if self.manner.quiet { Ok(()) } else { self.line(text) }
+    }
+
+    /// Writes one JSON line of results.
+    ///
+    /// # Errors
+    /// When standard output takes no more.
+    pub fn json_line(&self, value: &Value) -> io::Result<()> {
+        json::print(io::stdout().lock(), value)
+    }
+
+    /// A warning of the face itself.
+    pub fn warn(&self, text: impl Into<String>) {
+        self.emit(Event::Message(Level::Warning, text.into()));
+    }
+
+    /// Takes the progress bar away, before results are printed or at the end of the work.
+    pub fn clear(&self) {
+        if let Face::People(people) = &self.face {
+            people.clear();
+        }
+    }
+
+    /// The exit code of work that came to its end: damage outranks problems.
+    pub fn code(&self) -> Code {
+        match (self.damage.load(Ordering::Relaxed), self.problems.load(Ordering::Relaxed)) {
+            (0, 0) => Code::Ok,
+            (0, _) => Code::Incomplete,
+            _ => Code::Damage,
+        }
+    }
+
+    /// Turns a verb's failure into that of the signal, if one asked to stop.
+    pub fn stopped(&self, failure: Failure) -> Failure {
+        match self.stop.code() {
+            Some(code) => {
+                Failure::new(code, "stopped as asked; what was done so far is safe, the next run goes on from it")
+            }
+            None => failure,
+        }
+    }
+}
+
+impl Sink for Output {
+    fn emit(&self, event: Event) {
+        match &event {
+            Event::Problem { .. } | Event::Message(Level::Error, _) => {
+                self.problems.fetch_add(1, Ordering::Relaxed);
+            }
+            Event::Damage { healed: false, .. } => {
+                self.damage.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+        match &self.face {
+            Face::People(people) => people.take(event),
+            Face::Json(json) => json.take(event),
+        }
+    }
+
+    fn stopping(&self) -> bool {
+        self.stop.asked()
+    }
+}
+
+/// Prints why a command failed, on standard error. A reader that went away is not told anything.
+pub fn report(failure: &Failure, json: bool) {
+    if failure.message.is_empty() {
+        return;
+    }
+    // With standard error gone there is nobody left to tell; the exit code still says it.
+    let _ = if json {
+        let mut value = serde_json::json!({
+            "message_type": "exit_error", "code": failure.code.number(), "message": failure.message,
+        });
+        if let Some(hint) = &failure.hint {
+            value["hint"] = hint.as_str().into();
+        }
+        json::print(io::stderr().lock(), &value)
+    } else {
+        writeln!(io::stderr().lock(), "{failure}")
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_follows_from_what_happened() {
+        let output = Output::new(Manner { json: true, quiet: true, verbose: 0 }, Stop::default());
+        assert_eq!(output.code(), Code::Ok);
+        output.emit(Event::Damage { object: "pack".to_owned(), what: "bad".to_owned(), healed: true });
+        assert_eq!(output.code(), Code::Ok);
+        output.emit(Event::Problem { path: b"/a".to_vec(), during: "read", error: "no".to_owned() });
+        assert_eq!(output.code(), Code::Incomplete);
+        output.emit(Event::Damage { object: "pack".to_owned(), what: "bad".to_owned(), healed: false });
+        assert_eq!(output.code(), Code::Damage);
+    }
+}
