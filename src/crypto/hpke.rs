@@ -59,6 +59,11 @@ pub fn seal(to: &SealingKey, info: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, E
 /// # Errors
 /// [`Error::Authentication`] when the key, `info` or any byte differs.
 pub fn open(with: &OpeningKey, info: &[u8], sealed: &[u8]) -> Result<SecretBytes, Error> {
+    open_with_aad(with, info, b"", sealed)
+}
+
+/// As [`open`] with associated data, which boveda never uses and published test vectors do.
+pub(super) fn open_with_aad(with: &OpeningKey, info: &[u8], aad: &[u8], sealed: &[u8]) -> Result<SecretBytes, Error> {
     let (encapsulated, ciphertext) = sealed.split_first_chunk::<32>().ok_or(Error::Authentication)?;
     let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(encapsulated).map_err(|_| Error::Authentication)?;
     hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, Kem>(
@@ -67,7 +72,7 @@ pub fn open(with: &OpeningKey, info: &[u8], sealed: &[u8]) -> Result<SecretBytes
         &encapsulated,
         info,
         ciphertext,
-        b"",
+        aad,
     )
     .map(SecretBytes::new)
     .map_err(|_| Error::Authentication)

@@ -17,7 +17,11 @@ impl Argon2Parameters {
     /// What new slots get: 256 MiB, three passes, four lanes; about half a second on one 2020s core.
     pub const DEFAULT: Self = Self { memory_kib: 256 * 1024, passes: 3, lanes: 4 };
 
-    fn check(self) -> Result<Self, Error> {
+    /// These parameters, if boveda accepts them.
+    ///
+    /// # Errors
+    /// [`Error::KdfParameters`].
+    pub fn check(self) -> Result<Self, Error> {
         let fits = (64 * 1024..=4 * 1024 * 1024).contains(&self.memory_kib)
             && (1..=16).contains(&self.passes)
             && (1..=16).contains(&self.lanes);

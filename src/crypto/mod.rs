@@ -10,6 +10,8 @@ pub mod hpke;
 pub mod kdf;
 pub mod secret;
 pub mod sign;
+#[cfg(test)]
+mod vectors;
 
 /// What can go wrong in a cryptographic step. Deliberately poor in detail: the caller knows which object it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -27,8 +27,8 @@ pub struct ChunkerParameters {
 impl ChunkerParameters {
     /// What new repositories use for files.
     pub const FILES: Self = Self { minimum: 16 << 10, average: 64 << 10, maximum: 512 << 10, normalization: 1 };
-    /// What new repositories use for dumps.
-    pub const DUMPS: Self = Self::FILES;
+    /// What new repositories use for dumps: rows change here and there, and small chunks keep what is stored again small.
+    pub const DUMPS: Self = Self { minimum: 16 << 10, average: 32 << 10, maximum: 64 << 10, normalization: 1 };
 
     /// Bounds of the cutting algorithm, and a chunk always fits a segment.
     fn is_valid(&self) -> bool {
@@ -126,5 +126,60 @@ impl Config {
     /// SHA-256 of the body: what bundles and the first log entry hold.
     pub fn hash(&self) -> [u8; 32] {
         hash::sha256(&self.encode())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::fixture;
+    use super::*;
+    use crate::repo::golden;
+    use proptest::prelude::*;
+
+    #[test]
+    fn golden_config() {
+        let bytes = golden::bytes("config");
+        assert_eq!(fixture::config().encode(), bytes);
+        assert_eq!(Config::decode(&bytes), Ok(fixture::config()));
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_refused() {
+        let refused = |change: fn(&mut Config)| {
+            let mut config = fixture::config();
+            change(&mut config);
+            assert!(Config::decode(&config.encode()).is_err());
+        };
+        refused(|config| config.parity = 0);
+        refused(|config| config.files.minimum = 63);
+        refused(|config| config.files.minimum = config.files.average + 1);
+        refused(|config| config.files.maximum = config.files.average - 1);
+        refused(|config| config.files.maximum = u32::MAX);
+        refused(|config| config.dumps.normalization = 4);
+        let mut bytes = fixture::config().encode();
+        bytes[0] = 2;
+        assert!(Config::decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        let config = Config::new(Suite::fastest_here(), PublicKey([1; 32]), -1);
+        assert_eq!(Config::decode(&config.encode()), Ok(config.clone()));
+        assert_ne!(config.repository, Config::new(config.suite, config.admin, -1).repository);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn any_bytes_give_a_config_or_an_error(at in 0usize..95, byte: u8, cut in 0usize..95) {
+            let mut bytes = fixture::config().encode();
+            let last = bytes.len() - 1;
+            bytes[at.min(last)] = byte;
+            prop_assert!(Config::decode(&bytes[..cut.min(last)]).is_err());
+            if let Ok(config) = Config::decode(&bytes) {
+                prop_assert_eq!(config.encode(), bytes);
+            }
+        }
     }
 }

@@ -220,3 +220,78 @@ impl Bundle {
         super::bundle_format::decode(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+    use crate::crypto::aead::Suite;
+
+    #[test]
+    fn a_role_gets_its_keys_and_no_others() {
+        let admin = fixture::admin();
+        for role in Role::ALL {
+            let bundle = admin.grant(role).unwrap();
+            assert_eq!(bundle.role(), role);
+            assert_eq!(bundle.structure_key(), admin.structure_key());
+            assert_eq!(bundle.id_key().is_some(), role != Role::Maintainer, "{role}");
+            assert_eq!(bundle.chunk_keys().is_some(), role != Role::Maintainer, "{role}");
+            assert_eq!(bundle.chunker_key().is_some(), matches!(role, Role::Writer | Role::Admin), "{role}");
+            assert_eq!(bundle.admin_signing_key().is_some(), role == Role::Admin, "{role}");
+            assert_eq!(bundle.epochs().count(), 2);
+            for (keys, whole) in bundle.epochs().zip(admin.epochs()) {
+                assert_eq!(keys.index, whole.index);
+                assert_eq!(keys.read_secret().is_some(), matches!(role, Role::Reader | Role::Admin), "{role}");
+                assert_eq!(keys.read_public().is_some(), role != Role::Maintainer, "{role}");
+            }
+            assert_ne!(bundle.principal_id(), admin.principal_id());
+            bundle.check_config(&fixture::config()).unwrap();
+        }
+    }
+
+    #[test]
+    fn only_an_admin_grants_and_starts_epochs() {
+        for role in [Role::Writer, Role::Reader, Role::Maintainer] {
+            let bundle = fixture::granted(role);
+            assert!(matches!(bundle.grant(role), Err(Error::NotAllowed { .. })));
+            assert!(matches!(bundle.next_epoch(), Err(Error::NotAllowed { .. })));
+        }
+        assert_eq!(fixture::granted(Role::Admin).next_epoch().unwrap().epoch, 3);
+    }
+
+    #[test]
+    fn a_changed_config_is_refused() {
+        let bundle = fixture::admin();
+        let changes: [fn(&mut Config); 4] = [
+            |config| config.suite = Suite::XChaCha20Poly1305,
+            |config| config.parity = 255,
+            |config| config.admin = crate::crypto::sign::PublicKey([9; 32]),
+            |config| config.repository = RepositoryId([9; 32]),
+        ];
+        for change in changes {
+            let mut config = fixture::config();
+            change(&mut config);
+            assert!(matches!(bundle.check_config(&config), Err(Error::ForeignConfig)));
+        }
+        assert!(matches!(Bundle::found(&fixture::config(), Secret::generate()), Err(Error::ForeignConfig)));
+    }
+
+    #[test]
+    fn an_epoch_has_one_set_of_keys() {
+        let mut bundle = fixture::granted(Role::Writer);
+        bundle.add_epoch(fixture::epoch(2)).unwrap();
+        bundle.add_epoch(fixture::epoch(3)).unwrap();
+        assert_eq!(bundle.current_epoch(), 3);
+        assert!(bundle.current().read_secret().is_none());
+        assert!(matches!(bundle.add_epoch(EpochKeys::generate(1)), Err(Error::EpochConflict(1))));
+        assert!(matches!(bundle.epoch(4), Err(Error::UnknownEpoch(4))));
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let shown = format!("{:?}", fixture::admin());
+        for byte in [2, 3, 4, 5, 6, 7, 8, 0x11, 0x21] {
+            assert!(!shown.contains(&format!("{byte}, {byte}, {byte}")), "{byte}");
+        }
+    }
+}

@@ -90,3 +90,77 @@ fn read(decoder: &mut Decoder<'_>) -> Result<Bundle, wire::Error> {
 fn secret(decoder: &mut Decoder<'_>) -> Result<Secret, wire::Error> {
     decoder.array().map(Secret::new)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_role_survives_the_trip() {
+        for role in Role::ALL {
+            let bundle = fixture::granted(role);
+            assert_eq!(decode(bundle.encode().expose()).unwrap(), bundle);
+        }
+    }
+
+    #[test]
+    fn unknown_fields_survive_and_unknown_versions_do_not() {
+        let mut bundle = fixture::granted(Role::Reader);
+        bundle.extensions.set(2, b"kept".to_vec());
+        let mut bytes = bundle.encode().expose().to_vec();
+        assert_eq!(decode(&bytes).unwrap().extensions.get(2), Some(&b"kept"[..]));
+        bytes[0] = 2;
+        assert!(matches!(decode(&bytes), Err(Error::Version { version: 2, .. })));
+    }
+
+    #[test]
+    fn one_role_is_not_taken_for_another() {
+        for role in Role::ALL {
+            let mut bytes = fixture::granted(role).encode().expose().to_vec();
+            for other in (0..=5).filter(|&other| other != role as u8) {
+                bytes[1] = other;
+                assert!(decode(&bytes).is_err(), "{role} as {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_admin_key_that_is_not_the_repositorys_is_refused() {
+        let mut bundle = fixture::admin();
+        bundle.admin_seed = Some(Secret::generate());
+        assert!(matches!(decode(bundle.encode().expose()), Err(Error::Format { .. })));
+    }
+
+    #[test]
+    fn buffers_do_not_grow_while_keys_are_in_them() {
+        let mut bundle = fixture::admin();
+        (3..200).for_each(|epoch| bundle.add_epoch(fixture::epoch_numbered(epoch)).unwrap());
+        let room = FIXED + PER_EPOCH * bundle.epochs.len();
+        assert!(bundle.encode().expose().len() <= room);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_bytes_give_a_bundle_or_an_error(mut bytes in proptest::collection::vec(any::<u8>(), 0..700), role in 1u8..5) {
+            let _ = decode(&bytes);
+            if bytes.len() > 1 {
+                (bytes[0], bytes[1]) = (VERSION, role);
+            }
+            if let Ok(bundle) = decode(&bytes) {
+                let again = bundle.encode();
+                prop_assert_eq!(again.expose(), &bytes[..]);
+            }
+        }
+
+        #[test]
+        fn cut_short_is_an_error(cut in 0usize..400) {
+            let bytes = fixture::admin().encode();
+            let cut = cut.min(bytes.expose().len() - 1);
+            prop_assert!(decode(&bytes.expose()[..cut]).is_err());
+        }
+    }
+}

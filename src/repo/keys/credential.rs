@@ -76,3 +76,33 @@ fn from_hex(digits: &[u8]) -> Option<Secret> {
     }
     Some(Secret::new(*key))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &[u8]) -> Result<Credential, Error> {
+        Credential::key(&SecretBytes::new(text.to_vec()))
+    }
+
+    #[test]
+    fn keys_are_read_in_each_of_their_forms() {
+        let hex = "00ff".repeat(16);
+        let expected = Secret::new(std::array::from_fn(|at| if at % 2 == 0 { 0 } else { 0xff }));
+        for text in [hex.clone(), format!("{hex}\n"), format!(" {hex}\r\n"), hex.to_uppercase()] {
+            assert!(matches!(key(text.as_bytes()), Ok(Credential::RawKey(key)) if key == expected), "{text:?}");
+        }
+        assert!(matches!(key(expected.expose()), Ok(Credential::RawKey(key)) if key == expected));
+        let words = recovery::words(&expected);
+        assert!(matches!(key(words.as_bytes()), Ok(Credential::Recovery(key)) if key == expected));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        for text in [&b""[..], b"abc", &b"0".repeat(63), &b"g".repeat(64), &b"0".repeat(65), &[0xff; 31], &[0; 33]] {
+            assert!(matches!(key(text), Err(Error::RawKey)), "{text:?}");
+        }
+        assert!(matches!(key(b"abandon abandon"), Err(Error::RecoveryWordCount(2))));
+        assert!(matches!(Credential::password(SecretBytes::new(vec![])), Err(Error::EmptyPassword)));
+    }
+}

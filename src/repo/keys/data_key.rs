@@ -144,3 +144,79 @@ impl Wrap {
 fn symmetric_key(read: &OpeningKey) -> Secret {
     hash::derive_key(context::READ_WRAP, &read.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{self, WRITER};
+    use super::super::role::Role;
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn writers_and_admins_wrap_and_readers_and_admins_open() {
+        let key = DataKey::generate();
+        for (wrapper, kem) in [(Role::Writer, KEM_X25519), (Role::Admin, KEM_SYMMETRIC), (Role::Reader, KEM_SYMMETRIC)]
+        {
+            let wrap = key.wrap(&fixture::granted(wrapper), WRITER, 7).unwrap();
+            assert_eq!((wrap.id, wrap.kem, wrap.epoch), (key.id(), kem, 2));
+            for opener in [Role::Reader, Role::Admin] {
+                assert_eq!(wrap.open(&fixture::granted(opener)).unwrap(), key);
+            }
+            for refused in [Role::Writer, Role::Maintainer] {
+                assert!(matches!(wrap.open(&fixture::granted(refused)), Err(Error::NotAllowed { .. })));
+            }
+        }
+        let maintainer = fixture::granted(Role::Maintainer);
+        assert!(matches!(key.wrap(&maintainer, WRITER, 7), Err(Error::NotAllowed { .. })));
+    }
+
+    #[test]
+    fn a_wrap_is_bound_to_its_session_epoch_and_key() {
+        let (reader, key) = (fixture::granted(Role::Reader), DataKey::generate());
+        let changes: [fn(&mut Wrap); 7] = [
+            |wrap| wrap.writer = WriterId([9; 16]),
+            |wrap| wrap.seq += 1,
+            |wrap| wrap.epoch = 1,
+            |wrap| wrap.id = DataKeyId([9; 32]),
+            |wrap| wrap.kem = 0x647a,
+            |wrap| *wrap.sealed.last_mut().unwrap() ^= 1,
+            |wrap| wrap.sealed.clear(),
+        ];
+        for wrapper in [Role::Writer, Role::Admin] {
+            let wrap = key.wrap(&fixture::granted(wrapper), WRITER, 7).unwrap();
+            for change in changes {
+                let mut changed = wrap.clone();
+                change(&mut changed);
+                assert!(changed.open(&reader).is_err());
+            }
+            let unknown = Wrap { epoch: 3, ..wrap };
+            assert!(matches!(unknown.open(&reader), Err(Error::UnknownEpoch(3))));
+        }
+    }
+
+    #[test]
+    fn a_key_under_anothers_id_is_refused() {
+        let (reader, named, inside) = (fixture::granted(Role::Reader), DataKey::generate(), DataKey::generate());
+        let mut wrap = named.wrap(&reader, WRITER, 7).unwrap();
+        let read = reader.current().read_secret().unwrap();
+        let info = wrap.info(&reader.repository());
+        wrap.sealed = aead::seal(Suite::XChaCha20Poly1305, &symmetric_key(read), &info, inside.secret().expose());
+        assert!(matches!(wrap.open(&reader), Err(Error::WrongDataKey(id)) if id == named.id()));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn wraps_survive_the_trip_and_any_bytes_do_no_harm(
+            seq: u64, epoch: u32, kem: u16, sealed in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let _ = Decoder::whole(&sealed, Wrap::decode);
+            let wrap = Wrap { id: DataKeyId([3; 32]), writer: WRITER, seq, epoch, kem, sealed };
+            let mut encoder = Encoder::new();
+            wrap.encode(&mut encoder);
+            let bytes = encoder.into_bytes();
+            prop_assert_eq!(Decoder::whole(&bytes, Wrap::decode), Ok(wrap));
+        }
+    }
+}

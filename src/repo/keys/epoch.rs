@@ -168,3 +168,53 @@ fn info(repository: &RepositoryId, epoch: u32, principal: &PrincipalId, role: Ro
     info.bytes(b"boveda v1 epoch keys").raw(&repository.0).raw(&epoch.to_le_bytes()).raw(&principal.0).u8(role as u8);
     info.into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+
+    #[test]
+    fn every_role_gets_its_part_of_a_new_epoch() {
+        let admin = fixture::admin();
+        let keys = admin.next_epoch().unwrap();
+        for role in Role::ALL {
+            let mut bundle = fixture::granted(role);
+            let (to, sealing) = (bundle.principal_id(), bundle.principal().sealing_key());
+            let body = wrap_epoch(&admin, &keys, &to, role, &sealing).unwrap();
+            let got = unwrap_epoch(&body, &bundle).unwrap();
+            assert_eq!(Some(&got), keys.restricted_to(role).as_ref());
+            bundle.add_epoch(got).unwrap();
+            assert_eq!(bundle.current_epoch(), 3);
+        }
+    }
+
+    #[test]
+    fn a_wrap_is_for_one_principal_in_one_role() {
+        let admin = fixture::admin();
+        let (writer, reader) = (fixture::granted(Role::Writer), fixture::granted(Role::Reader));
+        let (to, sealing) = (writer.principal_id(), writer.principal().sealing_key());
+        let body = wrap_epoch(&admin, &fixture::epoch(3), &to, Role::Writer, &sealing).unwrap();
+        assert!(matches!(unwrap_epoch(&body, &reader), Err(Error::NotAllowed { .. })));
+        for (position, what) in [(0, "principal"), (16, "role"), (17, "epoch"), (18, "kem"), (40, "sealed")] {
+            let mut changed = body.clone();
+            changed[position] ^= 3;
+            assert!(unwrap_epoch(&changed, &writer).is_err(), "{what}");
+        }
+        for cut in 0..body.len() {
+            assert!(unwrap_epoch(&body[..cut], &writer).is_err());
+        }
+    }
+
+    #[test]
+    fn only_complete_keys_of_an_admin_are_handed_out() {
+        let (admin, reader) = (fixture::admin(), fixture::granted(Role::Reader));
+        let (to, sealing) = (reader.principal_id(), reader.principal().sealing_key());
+        let refused = |granter: &Bundle, keys: &EpochKeys| {
+            matches!(wrap_epoch(granter, keys, &to, Role::Reader, &sealing), Err(Error::NotAllowed { .. }))
+        };
+        assert!(refused(&reader, &fixture::epoch(3)));
+        assert!(refused(&admin, &fixture::epoch(3).restricted_to(Role::Writer).unwrap()));
+        assert!(refused(&admin, &fixture::epoch(3).restricted_to(Role::Maintainer).unwrap()));
+    }
+}

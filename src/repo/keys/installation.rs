@@ -59,3 +59,35 @@ impl Certificate {
 fn message(repository: &RepositoryId, writer: &WriterId, public: &PublicKey) -> Vec<u8> {
     [&repository.0[..], &writer.0, &public.0].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{self, WRITER};
+    use super::super::role::Role;
+    use super::*;
+
+    #[test]
+    fn an_installation_is_the_same_again_and_no_other() {
+        let bundle = fixture::granted(Role::Writer);
+        let installation = Installation::derive(&bundle, WRITER);
+        let public = installation.key.public();
+        assert_eq!(Installation::derive(&bundle, WRITER).key.public(), public);
+        assert_ne!(Installation::derive(&bundle, WriterId([1; 16])).key.public(), public);
+        assert_ne!(Installation::derive(&fixture::granted(Role::Admin), WRITER).key.public(), public);
+    }
+
+    #[test]
+    fn a_certificate_holds_for_one_principal_repository_and_writer() {
+        let bundle = fixture::granted(Role::Writer);
+        let principal = bundle.principal().signing_key().public();
+        let certificate = Installation::derive(&bundle, WRITER).certificate;
+        certificate.verify(&bundle.repository(), &principal).unwrap();
+        let other = fixture::admin().principal().signing_key().public();
+        assert!(certificate.verify(&bundle.repository(), &other).is_err());
+        assert!(certificate.verify(&RepositoryId([9; 32]), &principal).is_err());
+        let forged = Certificate { writer: WriterId([9; 16]), ..certificate };
+        assert!(forged.verify(&bundle.repository(), &principal).is_err());
+        let forged = Certificate { public: other, ..certificate };
+        assert!(forged.verify(&bundle.repository(), &principal).is_err());
+    }
+}

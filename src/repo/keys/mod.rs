@@ -8,12 +8,16 @@ mod bundle_format;
 pub mod credential;
 pub mod data_key;
 pub mod epoch;
+#[cfg(test)]
+pub mod fixture;
 pub mod installation;
 pub mod principal;
 pub mod recovery;
 pub mod role;
 pub mod slot;
 pub mod unlock;
+#[cfg(test)]
+mod vectors;
 
 use super::id::{DataKeyId, SlotId};
 use super::wire;

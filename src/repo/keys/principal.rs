@@ -51,3 +51,18 @@ pub fn principal_id(signing: &PublicKey, sealing: &SealingKey) -> PrincipalId {
     let digest = hash::blake3(&[signing.0, sealing.0].concat());
     PrincipalId(*digest.first_chunk().expect("a digest has more than 16 bytes"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_depends_on_both_public_keys() {
+        let keys = PrincipalKeys::generate();
+        let other = PrincipalKeys::generate();
+        let (signing, sealing) = (keys.signing_key().public(), keys.sealing_key());
+        assert_eq!(keys.id(), principal_id(&signing, &sealing));
+        assert_ne!(keys.id(), principal_id(&other.signing_key().public(), &sealing));
+        assert_ne!(keys.id(), principal_id(&signing, &other.sealing_key()));
+    }
+}

@@ -90,3 +90,75 @@ fn suggestion(word: &str) -> Option<&'static str> {
 fn mnemonic(key: &Secret) -> Mnemonic {
     Mnemonic::from_entropy(key.expose()).expect("32 bytes are a valid length")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_words_are_those_of_bip_39() {
+        for (byte, repeated, last) in [
+            (0, "abandon ", "art"),
+            (0x7f, "legal winner thank year wave sausage worth useful ", "title"),
+            (0x80, "letter advice cage absurd amount doctor acoustic avoid ", "bless"),
+            (0xff, "zoo ", "vote"),
+        ] {
+            let key = Secret::new([byte; 32]);
+            let text = words(&key);
+            let expected: String = repeated.repeat(WORDS);
+            let expected: Vec<&str> = expected.split(' ').take(WORDS - 1).chain([last]).collect();
+            assert_eq!(*text, expected.join(" "));
+            assert_eq!(parse(&text).unwrap(), key);
+        }
+    }
+
+    #[test]
+    fn typing_is_forgiven_where_nothing_is_lost() {
+        let key = Secret::generate();
+        let text = words(&key);
+        assert_eq!(parse(&text.to_uppercase()).unwrap(), key);
+        assert_eq!(parse(&format!("\r\n\t {}  \n\n", text.replace(' ', " \r\n "))).unwrap(), key);
+        assert_eq!(parse(&format!("  # a note\n{}\n#", *text)).unwrap(), key);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let good = words(&Secret::new([0x7f; 32]));
+        let error = |text: &str| parse(text).unwrap_err().to_string();
+        let mistyped = error(&good.replacen("wave", "wavve", 1));
+        assert!(mistyped.contains("word 5") && mistyped.contains("\"wavve\""), "{mistyped}");
+        assert!(error(&good.replacen("thank", "thanks", 1)).contains("did you mean \"thank\"?"));
+        assert!(error(&good.replacen("thank ", "", 1)).contains("not 23"));
+        assert!(error("").contains("not 0"));
+        assert!(matches!(parse(&good.replacen("thank year", "year thank", 1)), Err(Error::RecoveryChecksum)));
+        assert!(matches!(parse(&good.replacen("thank", "zoo", 1)), Err(Error::RecoveryChecksum)));
+        // Multi-byte characters where a word is cut for a suggestion.
+        assert!(matches!(parse("aé漢字 zoo"), Err(Error::RecoveryWord { position: 1, .. })));
+    }
+
+    #[test]
+    fn a_recovery_file_reads_back() {
+        let key = Secret::generate();
+        let file = file_text(&RepositoryId([0xab; 32]), &key);
+        let text = std::str::from_utf8(file.expose()).unwrap();
+        assert!(text.contains(&RepositoryId([0xab; 32]).to_string()) && text.ends_with('\n'));
+        assert!(looks_like_words(text));
+        assert_eq!(parse(text).unwrap(), key);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn every_key_has_words(bytes: [u8; 32]) {
+            let key = Secret::new(bytes);
+            prop_assert_eq!(parse(&words(&key)).unwrap(), key);
+        }
+
+        #[test]
+        fn any_text_gives_a_key_or_an_error(text: String) {
+            let _ = parse(&text);
+        }
+    }
+}

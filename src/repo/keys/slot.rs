@@ -89,18 +89,17 @@ impl SlotHeader {
         let role = Role::from_number(decoder.u8()?).ok_or(wire::Error::Invalid("an unknown role"))?;
         let (principal, created) = (PrincipalId(decoder.array()?), decoder.int()?);
         let suite = Suite::try_from(decoder.u8()?).map_err(|_| wire::Error::Invalid("an unknown cipher suite"))?;
-        let argon2 = match kind {
-            SlotKind::Password => Some(Argon2Parameters {
-                memory_kib: decoder.uint_as()?,
-                passes: decoder.uint_as()?,
-                lanes: decoder.uint_as()?,
-            }),
-            SlotKind::Recovery | SlotKind::RawKey => None,
-        };
+        let argon2 = (kind == SlotKind::Password).then(|| read_cost(decoder)).transpose()?;
         let salt = decoder.array()?;
         let extensions = Extensions::decode(decoder, &[])?;
         Ok(Self { kind, role, principal, created, suite, argon2, salt, extensions })
     }
+}
+
+fn read_cost(decoder: &mut Decoder<'_>) -> Result<Argon2Parameters, wire::Error> {
+    let (memory_kib, passes, lanes) = (decoder.uint_as()?, decoder.uint_as()?, decoder.uint_as()?);
+    let cost = Argon2Parameters { memory_kib, passes, lanes };
+    cost.check().map_err(|_| wire::Error::Invalid("a cost of hashing passwords out of range"))
 }
 
 /// A slot as stored, decoded and not yet opened.
@@ -185,8 +184,8 @@ impl Slot {
     /// errors.
     ///
     /// # Errors
-    /// [`Error::SlotDamaged`] when the credential is right and the content is not; [`Error::Crypto`] when the stated cost
-    /// is out of range; [`Error::ForeignConfig`] when the bundle is another repository's.
+    /// [`Error::SlotDamaged`] when the credential is right and the content is not; [`Error::ForeignConfig`] when the bundle
+    /// is another repository's.
     pub fn open(
         &self,
         id: &SlotId,
@@ -234,4 +233,114 @@ impl SlotKeys {
 
 fn aad(header: &SlotHeader, repository: &RepositoryId) -> Vec<u8> {
     [&header.encode()[..], &repository.0].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{self, CHEAP};
+    use super::*;
+    use crate::repo::golden;
+    use proptest::prelude::*;
+
+    const ID: SlotId = SlotId([8; 16]);
+
+    fn credentials() -> [Credential; 3] {
+        let key = || Secret::new([0x42; 32]);
+        let password = SecretBytes::new(b"correct horse battery staple".to_vec());
+        [Credential::Password(password), Credential::Recovery(key()), Credential::RawKey(key())]
+    }
+
+    fn golden_choices() -> Choices {
+        Choices { created: 1_793_491_200, argon2: CHEAP, salt: [0x51; 32], nonce: Some([0x4e; NONCE_LEN]) }
+    }
+
+    #[test]
+    fn golden_slots() {
+        for (credential, name) in credentials().iter().zip(["slot-password", "slot-recovery", "slot-raw-key"]) {
+            let bundle = fixture::granted(Role::Writer);
+            let bytes = golden::bytes(name);
+            assert_eq!(seal_with(&bundle, credential, &golden_choices()).unwrap(), bytes, "{name}");
+            let slot = Slot::decode(&bytes).unwrap();
+            assert_eq!(slot.open(&ID, &bundle.repository(), credential).unwrap(), Some(bundle), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_slot_opens_for_its_own_credential_only() {
+        let bundle = fixture::admin();
+        for credential in credentials() {
+            let bytes = seal_with_cost(&bundle, &credential, 0, CHEAP).unwrap();
+            let slot = Slot::decode(&bytes).unwrap();
+            assert_eq!(slot.header.kind, credential.kind());
+            assert_eq!((slot.header.role, slot.header.principal), (Role::Admin, bundle.principal_id()));
+            let open = |with: &Credential| slot.open(&ID, &bundle.repository(), with).unwrap();
+            assert_eq!(open(&credential).as_ref(), Some(&bundle));
+            // The same 256 bits as a key of another kind are no key to this slot.
+            assert!(credentials().iter().filter(|other| other.kind() != credential.kind()).all(|o| open(o).is_none()));
+            assert!(open(&Credential::Password(SecretBytes::new(b"correct horse battery".to_vec()))).is_none());
+            assert!(open(&Credential::RawKey(Secret::generate())).is_none());
+        }
+    }
+
+    #[test]
+    fn every_changed_byte_is_noticed() {
+        let (bundle, [_, credential, _]) = (fixture::granted(Role::Writer), credentials());
+        let bytes = seal(&bundle, &credential, 1_700_000_000).unwrap();
+        for position in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[position] ^= 1;
+            let opened = Slot::decode(&changed).and_then(|slot| slot.open(&ID, &bundle.repository(), &credential));
+            assert!(!matches!(opened, Ok(Some(_))), "byte {position}");
+        }
+        let slot = Slot::decode(&bytes).unwrap();
+        assert!(matches!(slot.open(&ID, &RepositoryId([9; 32]), &credential), Err(Error::SlotDamaged(ID))));
+    }
+
+    #[test]
+    fn padding_after_a_slot_is_ignored() {
+        let (bundle, [_, credential, _]) = (fixture::granted(Role::Reader), credentials());
+        let mut bytes = seal(&bundle, &credential, 0).unwrap();
+        let slot = Slot::decode(&bytes).unwrap();
+        bytes.extend([0xee; 300]);
+        assert_eq!(Slot::decode(&bytes).unwrap(), slot);
+    }
+
+    #[test]
+    fn a_hostile_cost_is_refused_before_it_is_paid() {
+        let (bundle, [password, ..]) = (fixture::granted(Role::Reader), credentials());
+        let mut slot = Slot::decode(&seal_with_cost(&bundle, &password, 0, CHEAP).unwrap()).unwrap();
+        slot.header.argon2 = Some(Argon2Parameters { memory_kib: u32::MAX, ..CHEAP });
+        let bytes = [slot.header.encode(), vec![0; 33]].concat();
+        assert!(matches!(Slot::decode(&bytes), Err(Error::Format { .. })));
+        let cheap = Argon2Parameters { memory_kib: 8, passes: 1, lanes: 1 };
+        assert!(matches!(seal_with_cost(&bundle, &password, 0, cheap), Err(Error::Crypto { .. })));
+        let empty = Credential::Password(SecretBytes::new(vec![]));
+        assert!(matches!(seal(&bundle, &empty, 0), Err(Error::EmptyPassword)));
+    }
+
+    #[test]
+    fn a_slot_shows_nothing_of_its_bundle() {
+        let (bundle, [_, credential, _]) = (fixture::admin(), credentials());
+        let bytes = seal(&bundle, &credential, 0).unwrap();
+        let plain = bundle.encode();
+        for secret in plain.expose()[2..].chunks_exact(16) {
+            assert!(!bytes.windows(16).any(|window| window == secret));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn any_bytes_give_a_slot_or_an_error(mut bytes in proptest::collection::vec(any::<u8>(), 0..400), kind in 1u8..4) {
+            let _ = Slot::decode(&bytes);
+            if let [version, second, role, ..] = &mut bytes[..] {
+                (*version, *second, *role) = (VERSION, kind, 1);
+            }
+            if let Ok(slot) = Slot::decode(&bytes) {
+                let header = slot.header.encode();
+                prop_assert_eq!(&header[..], &bytes[..header.len()]);
+            }
+        }
+    }
 }

@@ -100,3 +100,82 @@ impl fmt::Display for Inventory {
 const fn plural(number: usize) -> &'static str {
     if number == 1 { "" } else { "s" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{self, CHEAP};
+    use super::super::role::Role;
+    use super::super::slot::{seal, seal_with_cost};
+    use super::*;
+    use crate::crypto::secret::{Secret, SecretBytes};
+
+    fn password(text: &str) -> Credential {
+        Credential::Password(SecretBytes::new(text.as_bytes().to_vec()))
+    }
+
+    fn slots(sealed: impl IntoIterator<Item = Vec<u8>>) -> Vec<(SlotId, Vec<u8>)> {
+        (1u8..).map(|number| SlotId([number; 16])).zip(sealed).collect()
+    }
+
+    #[test]
+    fn each_credential_finds_its_slot_among_many() {
+        let (admin, writer) = (fixture::admin(), fixture::granted(Role::Writer));
+        let (raw, recovery) = (Credential::RawKey(Secret::generate()), Credential::Recovery(Secret::generate()));
+        let slots = slots([
+            b"not a slot".to_vec(),
+            seal_with_cost(&admin, &password("one"), 0, CHEAP).unwrap(),
+            seal(&admin, &recovery, 0).unwrap(),
+            seal_with_cost(&writer, &password("two"), 0, CHEAP).unwrap(),
+            seal(&writer, &raw, 0).unwrap(),
+        ]);
+        for (credential, number, role) in [
+            (&password("one"), 2, Role::Admin),
+            (&password("two"), 4, Role::Writer),
+            (&recovery, 3, Role::Admin),
+            (&raw, 5, Role::Writer),
+        ] {
+            let unlocked = unlock(&admin.repository(), &slots, credential).unwrap();
+            assert_eq!((unlocked.slot, unlocked.bundle.role()), (SlotId([number; 16]), role));
+        }
+        let error = unlock(&admin.repository(), &slots, &password("three")).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "no slot opens with this password; the repository has 2 password slots, 1 recovery key slot, \
+             1 raw key slot, 1 that this boveda cannot read"
+        );
+    }
+
+    #[test]
+    fn words_typed_as_a_password_open_the_recovery_slot() {
+        let (admin, key) = (fixture::admin(), Secret::generate());
+        let slots = slots([seal(&admin, &Credential::Recovery(key.clone()), 0).unwrap()]);
+        let typed = password(&recovery::words(&key).to_uppercase());
+        assert_eq!(unlock(&admin.repository(), &slots, &typed).unwrap().bundle, admin);
+        // And such words may still be somebody's password.
+        let slots = super::tests::slots([seal_with_cost(&admin, &typed, 0, CHEAP).unwrap()]);
+        assert_eq!(unlock(&admin.repository(), &slots, &typed).unwrap().bundle, admin);
+    }
+
+    #[test]
+    fn damage_does_not_hide_another_slot_and_is_not_a_wrong_key() {
+        let (admin, raw) = (fixture::admin(), Credential::RawKey(Secret::generate()));
+        let good = seal(&admin, &raw, 0).unwrap();
+        let mut damaged = good.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        let both = slots([damaged.clone(), good]);
+        assert_eq!(unlock(&admin.repository(), &both, &raw).unwrap().slot, SlotId([2; 16]));
+        let error = unlock(&admin.repository(), &slots([damaged]), &raw).unwrap_err();
+        assert!(matches!(error, Error::SlotDamaged(id) if id == SlotId([1; 16])));
+        let error = unlock(&admin.repository(), &[], &raw).unwrap_err().to_string();
+        assert_eq!(error, "no slot opens with this raw key; the repository has no slots");
+    }
+
+    #[test]
+    fn a_flood_of_slots_is_not_tried_to_the_end() {
+        let (admin, raw) = (fixture::admin(), Credential::RawKey(Secret::generate()));
+        let false_one = seal(&admin, &Credential::RawKey(Secret::generate()), 0).unwrap();
+        let mut sealed = vec![false_one; MOST_TRIED];
+        sealed.push(seal(&admin, &raw, 0).unwrap());
+        assert!(matches!(unlock(&admin.repository(), &slots(sealed), &raw), Err(Error::NotOpened { .. })));
+    }
+}
