@@ -5,6 +5,7 @@
 
 pub mod disk;
 pub mod faults;
+pub mod forgetful;
 pub mod local;
 pub mod memory;
 pub mod open;
