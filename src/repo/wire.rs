@@ -294,6 +294,11 @@ impl Extensions {
         }
     }
 
+    /// Whether there is no field at all.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// A field's bytes.
     pub fn get(&self, number: u64) -> Option<&[u8]> {
         let at = self.0.binary_search_by_key(&number, |field| field.0).ok()?;
