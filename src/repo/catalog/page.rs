@@ -1,0 +1,354 @@
+//! Pages: items gathered, written as payload and skeleton, and read back with both halves held against each other.
+//!
+//! Leaves hold entries under their keys, or extents; inner pages hold children with the totals below them. Keys are
+//! front-coded. Not here: where pages end (`cut`), how they form a tree (`spine`), how they are searched (`cursor`).
+
+use super::codec::{self, PageRefReader, PageRefs};
+use super::refs::RefReader;
+use super::skeleton::{self, Family, Head, References};
+use super::{Fault, key};
+use crate::repo::chunks::{self, ChunkSink, ChunkSource};
+use crate::repo::entry::{Entry, Extent};
+use crate::repo::id::{ChunkId, ChunkKind};
+use crate::repo::wire::{Decoder, Encoder, Error, Extensions};
+
+/// Bytes of keys on one page after which no more than two may follow. Writers stay far below; front coding would otherwise let
+/// a small page claim any amount of memory.
+const MAX_KEYS: usize = 1 << 20;
+
+/// What lies below. Catalogs: entries, bytes of files. Extent trees: bytes of the file, those of them in chunks, chunks.
+pub type Totals = [u64; 3];
+
+/// Totals of both; a sum too large for 64 bits stays at the largest number.
+pub fn plus(a: Totals, b: Totals) -> Totals {
+    std::array::from_fn(|at| a[at].saturating_add(b[at]))
+}
+
+impl Family {
+    /// How many totals its inner pages carry.
+    const fn totals(self) -> usize {
+        match self {
+            Self::Entries => 2,
+            Self::Extents => 3,
+        }
+    }
+}
+
+/// The totals of one entry.
+pub const fn entry_totals(entry: &Entry) -> Totals {
+    [1, entry.size, 0]
+}
+
+/// The totals of one extent.
+pub const fn extent_totals(extent: &Extent) -> Totals {
+    match extent {
+        Extent::Chunk { length, .. } => [*length as u64, *length as u64, 1],
+        Extent::Hole { length } => [*length, 0, 0],
+    }
+}
+
+/// A written page, for the page above it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// First key below; empty in extent trees.
+    pub key: Vec<u8>,
+    /// The page's skeleton.
+    pub id: ChunkId,
+    /// What lies below.
+    pub totals: Totals,
+}
+
+/// A page being filled.
+#[derive(Debug)]
+pub struct PageWriter {
+    head: Head,
+    items: Encoder,
+    count: u64,
+    refs: PageRefs,
+    first_key: Vec<u8>,
+    last_key: Vec<u8>,
+    totals: Totals,
+}
+
+impl PageWriter {
+    /// An empty page.
+    pub fn new(head: Head) -> Self {
+        Self {
+            head,
+            items: Encoder::new(),
+            count: 0,
+            refs: PageRefs::default(),
+            first_key: Vec::new(),
+            last_key: Vec::new(),
+            totals: [0; 3],
+        }
+    }
+
+    /// Which page it is.
+    pub const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Items so far.
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Adds an entry that [`codec::check`] passed; returns its weight beside its key's.
+    pub fn entry(&mut self, key: &[u8], entry: &Entry) -> u64 {
+        self.key(key);
+        self.add(entry_totals(entry));
+        codec::encode_entry(entry, &mut self.items, &mut self.refs)
+    }
+
+    /// Adds an extent; returns its weight.
+    pub fn extent(&mut self, extent: &Extent) -> u64 {
+        self.add(extent_totals(extent));
+        codec::encode_extent(extent, &mut self.items, &mut self.refs)
+    }
+
+    /// Adds a page below.
+    pub fn child(&mut self, child: &Written) {
+        if self.head.family == Family::Entries {
+            self.key(&child.key);
+        }
+        self.add(child.totals);
+        self.items.uint(self.refs.children.reference(&child.id));
+        child.totals[..self.head.family.totals()].iter().for_each(|total| {
+            self.items.uint(*total);
+        });
+    }
+
+    /// Puts payload and skeleton; the next page of the level starts.
+    ///
+    /// # Errors
+    /// When the sink fails.
+    pub fn finish(&mut self, sink: &dyn ChunkSink) -> Result<Written, chunks::Error> {
+        let items = std::mem::take(&mut self.items);
+        let mut payload = Encoder::with_capacity(items.len() + 16);
+        self.head.encode(&mut payload);
+        payload.uint(self.count).raw(&items.into_bytes());
+        Extensions::default().encode(&mut payload);
+        let references = References {
+            payload: sink.put(ChunkKind::Payload, &payload.into_bytes())?,
+            children: self.refs.children.take(),
+            data: self.refs.data.take(),
+        };
+        let id = sink.put(ChunkKind::Skeleton, &skeleton::encode(self.head, &references))?;
+        self.count = 0;
+        self.last_key.clear();
+        Ok(Written { key: std::mem::take(&mut self.first_key), id, totals: std::mem::take(&mut self.totals) })
+    }
+
+    fn add(&mut self, totals: Totals) {
+        self.count += 1;
+        self.totals = plus(self.totals, totals);
+    }
+
+    /// The bytes shared with the key before, then the rest.
+    fn key(&mut self, key: &[u8]) {
+        if self.count == 0 {
+            self.first_key.extend_from_slice(key);
+        }
+        let shared = self.last_key.iter().zip(key).take_while(|(a, b)| a == b).count();
+        self.items.uint(shared as u64).bytes(&key[shared..]);
+        self.last_key.truncate(shared);
+        self.last_key.extend_from_slice(&key[shared..]);
+    }
+}
+
+/// The keys of a page, ascending.
+#[derive(Debug, Default)]
+pub struct Keys {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Keys {
+    /// The key at `at`.
+    pub fn get(&self, at: usize) -> &[u8] {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.bytes[start..self.ends[at]]
+    }
+
+    /// Their number.
+    pub const fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The first key, if any.
+    pub fn first(&self) -> Option<&[u8]> {
+        (!self.ends.is_empty()).then(|| self.get(0))
+    }
+
+    /// The last key, if any.
+    pub fn last(&self) -> Option<&[u8]> {
+        self.len().checked_sub(1).map(|last| self.get(last))
+    }
+
+    /// Position of the first key that is not below `key`.
+    pub fn at_or_after(&self, key: &[u8]) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.get(middle) < key {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// Position of the last key that is not above `key`; 0 if all are.
+    pub fn at_or_before(&self, key: &[u8]) -> usize {
+        let at = self.at_or_after(key);
+        if at < self.len() && self.get(at) == key { at } else { at.saturating_sub(1) }
+    }
+
+    fn decode_next(&mut self, decoder: &mut Decoder<'_>) -> Result<(), Error> {
+        let (shared, rest) = (decoder.uint_as::<usize>()?, decoder.bytes()?);
+        if self.len() >= 2 && self.bytes.len() >= MAX_KEYS {
+            return Err(Error::Invalid("too many long keys on one page"));
+        }
+        let start = self.bytes.len();
+        if let Some(last) = self.last() {
+            let ascends = match last.get(shared) {
+                Some(byte) => rest.first() > Some(byte),
+                None => shared == last.len() && !rest.is_empty(),
+            };
+            if !ascends {
+                return Err(Error::Invalid("keys that do not ascend"));
+            }
+            let from = start - last.len();
+            self.bytes.extend_from_within(from..from + shared);
+        } else if shared > 0 {
+            return Err(Error::Invalid("a first key that continues another"));
+        }
+        self.bytes.extend_from_slice(rest);
+        self.ends.push(self.bytes.len());
+        if key::is_valid(&self.bytes[start..]) { Ok(()) } else { Err(Error::Invalid("a key that is no path")) }
+    }
+}
+
+/// A child as its parent tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Child {
+    /// The child's skeleton.
+    pub id: ChunkId,
+    /// What lies below.
+    pub totals: Totals,
+}
+
+/// What a page holds.
+#[derive(Debug)]
+pub enum Items {
+    /// Entries, under the page's keys.
+    Entries(Vec<Entry>),
+    /// Extents.
+    Extents(Vec<Extent>),
+    /// Pages below, in a catalog under their first keys.
+    Children(Vec<Child>),
+}
+
+/// A page that was read and is sound in itself.
+#[derive(Debug)]
+pub struct Page {
+    /// Which page it is.
+    pub head: Head,
+    /// Keys of the items; none in extent trees.
+    pub keys: Keys,
+    /// The items.
+    pub items: Items,
+    /// What lies below.
+    pub totals: Totals,
+    /// About what it takes in memory, in bytes.
+    pub cost: usize,
+}
+
+impl Page {
+    /// Reads a page.
+    ///
+    /// # Errors
+    /// When one of its halves cannot be had, or they are not sound together.
+    pub fn load(source: &dyn ChunkSource, id: &ChunkId) -> Result<Self, Fault> {
+        let (head, references) = skeleton::decode(&source.get(ChunkKind::Skeleton, id)?)?;
+        Ok(Self::decode(head, &references, &source.get(ChunkKind::Payload, &references.payload)?)?)
+    }
+
+    /// Holds a payload against its skeleton.
+    ///
+    /// # Errors
+    /// When they do not belong together, or break the format.
+    pub fn decode(head: Head, references: &References, payload: &[u8]) -> Result<Self, Error> {
+        let mut refs =
+            PageRefReader { children: RefReader::new(&references.children), data: RefReader::new(&references.data) };
+        let (keys, items) = Decoder::whole(payload, |decoder| {
+            if Head::decode(decoder)? != head {
+                return Err(Error::Invalid("a payload of another kind of page"));
+            }
+            let decoded = decode_items(head, decoder, &mut refs)?;
+            Extensions::decode(decoder, &[])?;
+            Ok(decoded)
+        })?;
+        refs.children.finish()?;
+        refs.data.finish()?;
+        let totals = (0..items.len()).map(|at| items.totals(at)).fold([0; 3], plus);
+        let cost = payload.len() * 2 + keys.bytes.len() + items.len() * size_of::<Entry>();
+        Ok(Self { head, keys, items, totals, cost })
+    }
+
+    /// An entry's own extents, as if they were a page.
+    pub fn of_extents(extents: Vec<Extent>) -> Self {
+        let totals = extents.iter().map(extent_totals).fold([0; 3], plus);
+        let head = Head { family: Family::Extents, level: 0 };
+        Self { head, keys: Keys::default(), items: Items::Extents(extents), totals, cost: 0 }
+    }
+}
+
+impl Items {
+    /// What item `at` adds up to.
+    pub fn totals(&self, at: usize) -> Totals {
+        match self {
+            Self::Entries(entries) => entry_totals(&entries[at]),
+            Self::Extents(extents) => extent_totals(&extents[at]),
+            Self::Children(children) => children[at].totals,
+        }
+    }
+
+    /// Their number.
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Entries(entries) => entries.len(),
+            Self::Extents(extents) => extents.len(),
+            Self::Children(children) => children.len(),
+        }
+    }
+}
+
+fn decode_items(head: Head, decoder: &mut Decoder<'_>, refs: &mut PageRefReader<'_>) -> Result<(Keys, Items), Error> {
+    let mut keys = Keys::default();
+    let items = match (head.level, head.family) {
+        (0, Family::Entries) => Items::Entries(decoder.list(|decoder| {
+            keys.decode_next(decoder)?;
+            codec::decode_entry(decoder, refs)
+        })?),
+        (0, Family::Extents) => Items::Extents(decoder.list(|decoder| codec::decode_extent(decoder, refs))?),
+        (_, family) => Items::Children(decoder.list(|decoder| {
+            if family == Family::Entries {
+                keys.decode_next(decoder)?;
+            }
+            let id = refs.children.resolve(decoder.uint()?)?;
+            let mut totals = [0; 3];
+            for total in &mut totals[..family.totals()] {
+                *total = decoder.uint()?;
+            }
+            Ok::<_, Error>(Child { id, totals })
+        })?),
+    };
+    if head.level > 0 && items.len() == 0 {
+        Err(Error::Invalid("an inner page without children"))
+    } else {
+        Ok((keys, items))
+    }
+}

@@ -1,0 +1,133 @@
+//! For tests of everything that stands on catalogs: chunks in memory, entries by the line.
+
+use crate::crypto::secret::Secret;
+use crate::repo::catalog::writer::TreeWriter;
+use crate::repo::catalog::{CatalogKeys, TreeRoot, key};
+use crate::repo::chunk_keys::ChunkKeys;
+use crate::repo::chunks::{Bytes, ChunkSink, ChunkSource, Error};
+use crate::repo::entry::{Content, Entry, EntryKind, EntryPath, Extent, Timestamp};
+use crate::repo::id::{ChunkId, ChunkKind};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+type Key = (ChunkKind, ChunkId);
+
+/// A map of chunks that can lose some.
+pub struct MemoryChunks {
+    keys: ChunkKeys,
+    chunks: Mutex<HashMap<Key, Vec<u8>>>,
+    gets: AtomicUsize,
+}
+
+impl Default for MemoryChunks {
+    fn default() -> Self {
+        let keys = ChunkKeys::derive(&Secret::new([7; 32]), &Secret::new([8; 32]));
+        Self { keys, chunks: Mutex::default(), gets: AtomicUsize::new(0) }
+    }
+}
+
+impl MemoryChunks {
+    /// Every chunk of a kind with its length.
+    pub fn of(&self, kind: ChunkKind) -> Vec<(ChunkId, usize)> {
+        let chunks = self.chunks.lock().unwrap();
+        chunks.iter().filter(|((of, _), _)| *of == kind).map(|((_, id), bytes)| (*id, bytes.len())).collect()
+    }
+
+    /// Makes a chunk unreadable from now on.
+    pub fn lose(&self, kind: ChunkKind, id: &ChunkId) {
+        self.chunks.lock().unwrap().remove(&(kind, *id)).expect("it was there");
+    }
+
+    /// How often a chunk was asked for.
+    pub fn gets(&self) -> usize {
+        self.gets.load(Ordering::Relaxed)
+    }
+}
+
+impl ChunkSink for MemoryChunks {
+    fn put(&self, kind: ChunkKind, bytes: &[u8]) -> Result<ChunkId, Error> {
+        let id = self.keys.id(kind, bytes);
+        self.chunks.lock().unwrap().entry((kind, id)).or_insert_with(|| bytes.to_vec());
+        Ok(id)
+    }
+}
+
+impl ChunkSource for MemoryChunks {
+    fn get(&self, kind: ChunkKind, id: &ChunkId) -> Result<Bytes, Error> {
+        self.gets.fetch_add(1, Ordering::Relaxed);
+        let chunks = self.chunks.lock().unwrap();
+        chunks.get(&(kind, *id)).cloned().map(Bytes::from).ok_or(Error::Unknown { kind, id: *id })
+    }
+}
+
+/// Keys that go with [`MemoryChunks`].
+pub fn keys() -> CatalogKeys {
+    CatalogKeys::derive(&Secret::new([7; 32]))
+}
+
+/// An ordinary entry of `kind`.
+pub fn entry(kind: EntryKind) -> Entry {
+    let size = match &kind {
+        EntryKind::File(Content::Extents(extents)) => extents.iter().map(|extent| extent.length()).sum(),
+        _ => 0,
+    };
+    let (modified, changed) = (Timestamp { seconds: 1_700_000_000, nanoseconds: 5 }, Timestamp::default());
+    Entry {
+        kind,
+        mode: 0o644,
+        uid: 1000,
+        gid: 1000,
+        user: b"ana".to_vec(),
+        group: b"ana".to_vec(),
+        modified,
+        changed,
+        accessed: None,
+        size,
+        flags: 0,
+        xattrs: Vec::new(),
+        links: None,
+    }
+}
+
+/// The path that `text` spells.
+pub fn path(text: &str) -> EntryPath {
+    EntryPath::parse(text.as_bytes()).expect("tests spell absolute paths")
+}
+
+/// A regular file of one made-up chunk per extent length; holes are negative.
+pub fn file(seed: u64, lengths: &[i64]) -> Entry {
+    let extent = |(at, length): (usize, &i64)| match u32::try_from(*length) {
+        Ok(length) => {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&seed.to_le_bytes());
+            id[8] = at as u8;
+            Extent::Chunk { id: ChunkId(id), length }
+        }
+        Err(_) => Extent::Hole { length: length.unsigned_abs() },
+    };
+    entry(EntryKind::File(Content::Extents(lengths.iter().enumerate().map(extent).collect())))
+}
+
+/// Writes a catalog of these entries, which are sorted here.
+pub fn write(chunks: &MemoryChunks, entries: &[(EntryPath, Entry)]) -> TreeRoot {
+    let mut sorted: Vec<_> = entries.iter().map(|(path, entry)| (key::encode(path), path, entry)).collect();
+    sorted.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut writer = TreeWriter::new(chunks, keys());
+    for (_, path, entry) in sorted {
+        writer.push_path(path, entry).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+/// A made-up tree of some `directories` × `files` entries, in catalog order.
+pub fn forest(directories: u64, files: u64) -> Vec<(EntryPath, Entry)> {
+    let mut entries = vec![(path("/"), entry(EntryKind::Directory))];
+    entries.extend((0..directories).map(|d| (path(&format!("/directory-{d:05}")), entry(EntryKind::Directory))));
+    for d in 0..directories {
+        let files =
+            (0..files).map(|f| (path(&format!("/directory-{d:05}/file-{f:05}.txt")), file(d * files + f, &[7])));
+        entries.extend(files);
+    }
+    entries
+}
