@@ -1,0 +1,287 @@
+//! Reading the log from a store: every position in turn, first copies before second ones, until the next is not there.
+//!
+//! Invariant: a second copy counts only where the first is unreadable and a later entry proves it. What does not verify
+//! is never an answer: reading goes on past it only if a later entry voids it, else the log is stopped there.
+
+use super::entry::Entry;
+use super::fold::{State, Violation};
+use super::{Error, Head, IndexKeys};
+use crate::crypto::hash;
+use crate::repo::frame::{self, Frame};
+use crate::repo::names::{self, Copy, Name};
+use crate::store::{self, ErrorKind, Store};
+use std::collections::BTreeSet;
+
+/// A log as read.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// What all entries that count come to.
+    pub state: State,
+    /// What does not verify behind the newest entry that counts. Not empty: neither prune nor deduplicate, and append
+    /// nothing but what voids it.
+    pub doubts: Vec<Doubt>,
+    /// What was found on the way.
+    pub notes: Vec<Note>,
+}
+
+impl Log {
+    /// The first thing that stops the log, if anything does.
+    pub fn stopped(&self) -> Option<&Doubt> {
+        self.doubts.first()
+    }
+}
+
+/// An object in the log that does not verify.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("log entry {position} does not verify: {reason}")]
+pub struct Doubt {
+    /// Where.
+    pub position: u64,
+    /// What a later entry must name to void it: digest of its frame, or SHA-256 of its stored bytes where there is none.
+    pub digest: [u8; 32],
+    /// What is wrong.
+    #[source]
+    pub reason: Reason,
+}
+
+/// Why an object in the log does not verify.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// It breaks a rule.
+    #[error(transparent)]
+    Violation(Violation),
+    /// It cannot be read, and has no second copy that can.
+    #[error(transparent)]
+    Unreadable(frame::Error),
+    /// It cannot be read; its second copy can, but no later entry proves it.
+    #[error("its first copy is lost, and nothing after it proves the second")]
+    Unproven,
+}
+
+/// Something about the log's objects that is worth mending or telling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// Damaged and readable through its parity: these bytes may be put back.
+    Healed { name: Name, stored: Vec<u8> },
+    /// The first copy is lost; the second stood in.
+    FirstCopyLost(u64),
+    /// There is no second copy.
+    SecondCopyMissing(u64),
+    /// A later entry voided it.
+    Voided(Doubt),
+}
+
+/// Reads what follows `from` (a fresh [`State::new`], or the state of an earlier reading).
+///
+/// `pin` is the newest entry that this host remembers.
+///
+/// # Errors
+/// When the store fails, a key is missing, an entry is missing or needs a newer version, or the log does not hold
+/// what was read before.
+pub fn read(store: &dyn Store, from: State, keys: &IndexKeys<'_>, pin: Option<Head>) -> Result<Log, Error> {
+    let (firsts, seconds) = listed(store)?;
+    let start = from.next();
+    if let Some(head) = from.head() {
+        still_there(store, head)?;
+    }
+    let mut walk = Walk { sure: Branch::new(from), unproven: None, notes: Vec::new(), keys, pin };
+    let mut position = start;
+    while walk.step(store, position)? {
+        position += 1;
+    }
+    if firsts.range(position..).next().is_some() {
+        return Err(Error::Gap(position));
+    }
+    walk.check_length(position)?;
+    let lacking = firsts.difference(&seconds).filter(|&&at| start <= at && at < walk.sure.state.next());
+    walk.notes.extend(lacking.map(|&at| Note::SecondCopyMissing(at)));
+    Ok(Log { state: walk.sure.state, doubts: walk.sure.doubts, notes: walk.notes })
+}
+
+/// Positions that have a first copy, and that have a second.
+fn listed(store: &dyn Store) -> Result<(BTreeSet<u64>, BTreeSet<u64>), Error> {
+    let (mut firsts, mut seconds) = (BTreeSet::new(), BTreeSet::new());
+    for object in store.list(names::LOG)? {
+        match Name::parse(&object.name) {
+            Some(Name::Log(position, Copy::First)) => firsts.insert(position),
+            Some(Name::Log(position, Copy::Second)) => seconds.insert(position),
+            _ => continue,
+        };
+    }
+    Ok((firsts, seconds))
+}
+
+/// Checks that an entry read earlier is still the same.
+fn still_there(store: &dyn Store, head: Head) -> Result<(), Error> {
+    match fetch(store, head.position)? {
+        Fetched::First(frame) | Fetched::Second(frame, _) if frame.digest() != head.digest => {
+            Err(Error::RolledBack(head.position))
+        }
+        Fetched::Nothing => Err(Error::RolledBack(head.position)),
+        // Damage that came later takes nothing back.
+        _ => Ok(()),
+    }
+}
+
+enum Fetched {
+    Nothing,
+    First(Frame),
+    /// The second copy, and what stands for the unreadable first one.
+    Second(Frame, [u8; 32]),
+    Unreadable([u8; 32], frame::Error),
+}
+
+fn fetch(store: &dyn Store, position: u64) -> Result<Fetched, Error> {
+    let first = get(store, &Name::Log(position, Copy::First))?;
+    let lost = match &first {
+        Some(stored) => match Frame::read(&Name::Log(position, Copy::First), stored) {
+            Ok(frame) => return Ok(Fetched::First(frame)),
+            Err(error) => Some((hash::sha256(stored), error)),
+        },
+        None => None,
+    };
+    let name = Name::Log(position, Copy::Second);
+    let second = get(store, &name)?.and_then(|stored| Frame::read(&name, &stored).ok());
+    Ok(match (second, lost) {
+        (Some(frame), lost) => Fetched::Second(frame, lost.map_or([0; 32], |(digest, _)| digest)),
+        (None, Some((digest, error))) => Fetched::Unreadable(digest, error),
+        (None, None) => Fetched::Nothing,
+    })
+}
+
+fn get(store: &dyn Store, name: &Name) -> Result<Option<Vec<u8>>, store::Error> {
+    match store.get(&name.object()) {
+        Ok(stored) => Ok(Some(stored)),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// One reading of the log: a state, and what follows it without verifying.
+#[derive(Clone)]
+struct Branch {
+    state: State,
+    doubts: Vec<Doubt>,
+}
+
+impl Branch {
+    const fn new(state: State) -> Self {
+        Self { state, doubts: Vec::new() }
+    }
+
+    /// Takes in one frame: opened, its signature checked, applied.
+    fn admit(&mut self, position: u64, frame: &Frame, keys: &IndexKeys<'_>) -> Result<Result<(), Violation>, Error> {
+        let expected = self.state.trust().epoch();
+        match frame.epoch() {
+            Some(epoch) if epoch == expected => {}
+            found => return Ok(Err(Violation::Epoch { found: found.unwrap_or(0), expected })),
+        }
+        let key = keys(expected).map_err(|source| Error::NoKey { position, epoch: expected, source })?;
+        let doubtful: Vec<[u8; 32]> = self.doubts.iter().map(|doubt| doubt.digest).collect();
+        let repository = *self.state.repository();
+        let outcome = frame.unseal(&repository, &key).map_err(Violation::from).and_then(|plain| {
+            let entry = Entry::decode(&plain)?;
+            let signer = self.state.signer(&entry.author).ok_or(Violation::Author(entry.author))?;
+            frame.verify(&repository, &signer)?;
+            self.state.apply(&entry, frame.digest(), &doubtful)
+        });
+        match outcome {
+            Err(source) if source.needs_newer() => Err(Error::Newer { position, source }),
+            outcome => Ok(outcome),
+        }
+    }
+}
+
+struct Walk<'a> {
+    sure: Branch,
+    /// What the log would be if second copies that nothing proves yet are right.
+    unproven: Option<Branch>,
+    notes: Vec<Note>,
+    keys: &'a IndexKeys<'a>,
+    pin: Option<Head>,
+}
+
+impl Walk<'_> {
+    /// Takes in one position; whether there was anything.
+    fn step(&mut self, store: &dyn Store, position: u64) -> Result<bool, Error> {
+        match fetch(store, position)? {
+            Fetched::Nothing => return Ok(false),
+            Fetched::Unreadable(digest, error) => {
+                self.doubt(Doubt { position, digest, reason: Reason::Unreadable(error) });
+            }
+            Fetched::First(frame) => self.first(position, &frame)?,
+            Fetched::Second(frame, digest) => self.second(position, &frame, digest)?,
+        }
+        Ok(true)
+    }
+
+    /// A readable first copy: it counts if it follows either branch, and then proves it.
+    fn first(&mut self, position: u64, frame: &Frame) -> Result<(), Error> {
+        if let Some(mut branch) = self.unproven.take() {
+            if branch.admit(position, frame, self.keys)?.is_ok() {
+                let lost = self.sure.state.next()..position;
+                self.notes.extend(lost.map(Note::FirstCopyLost));
+                // What stood in the way was lost, not void.
+                self.sure = Branch::new(branch.state);
+                return self.settled(position, frame);
+            }
+            self.unproven = Some(branch);
+        }
+        match self.sure.admit(position, frame, self.keys)? {
+            Ok(()) => {
+                self.unproven = None;
+                self.notes.extend(self.sure.doubts.drain(..).map(Note::Voided));
+                self.settled(position, frame)
+            }
+            Err(violation) => {
+                let reason = Reason::Violation(violation);
+                self.doubt(Doubt { position, digest: frame.digest(), reason });
+                Ok(())
+            }
+        }
+    }
+
+    fn settled(&mut self, position: u64, frame: &Frame) -> Result<(), Error> {
+        if let Some(stored) = frame.healed() {
+            self.notes.push(Note::Healed { name: Name::Log(position, Copy::First), stored: stored.to_vec() });
+        }
+        match self.pin {
+            Some(pin) if pin.position == position && pin.digest != frame.digest() => Err(Error::RolledBack(position)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A second copy whose first is lost.
+    fn second(&mut self, position: u64, frame: &Frame, digest: [u8; 32]) -> Result<(), Error> {
+        let mut next = None;
+        for branch in self.unproven.iter().chain([&self.sure]) {
+            let mut candidate = branch.clone();
+            if candidate.admit(position, frame, self.keys)?.is_ok() {
+                candidate.doubts.clear();
+                next = Some(candidate);
+                break;
+            }
+        }
+        let reason = Reason::Unproven;
+        self.doubt(Doubt { position, digest, reason });
+        if next.is_some() {
+            self.unproven = next;
+        }
+        Ok(())
+    }
+
+    fn doubt(&mut self, doubt: Doubt) {
+        if let Some(branch) = &mut self.unproven {
+            branch.doubts.push(doubt.clone());
+        }
+        self.sure.doubts.push(doubt);
+    }
+
+    /// A log that ends before the pinned entry was cut.
+    fn check_length(&self, end: u64) -> Result<(), Error> {
+        match self.pin {
+            Some(pin) if pin.position >= end => Err(Error::RolledBack(pin.position)),
+            _ => Ok(()),
+        }
+    }
+}
