@@ -96,3 +96,64 @@ pub(super) fn read_all(source: &mut impl Read) -> io::Result<Option<SecretBytes>
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn others_access_is_a_warning() {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        fs::write(&path, "secret\n").unwrap();
+        for (mode, warned) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o620, true)] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let contents = read(&path).unwrap();
+            assert_eq!(contents.secret.expose(), b"secret\n");
+            assert_eq!(contents.warning.is_some(), warned, "{mode:o}");
+        }
+        assert!(read(Path::new("/dev/null")).unwrap().warning.is_none());
+    }
+
+    #[test]
+    fn what_is_too_long_or_absent_is_an_error_that_names_the_file() {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        fs::write(&path, vec![b'x'; LONGEST]).unwrap();
+        assert_eq!(read(&path).unwrap().secret.expose().len(), LONGEST);
+        fs::write(&path, vec![b'x'; LONGEST + 1]).unwrap();
+        assert!(matches!(read(&path), Err(Error::TooLong(_))));
+        assert!(matches!(read(Path::new("/dev/zero")), Err(Error::TooLong(_))));
+        let error = read(Path::new("/nowhere/at/all")).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/at/all"), "{error}");
+    }
+
+    #[test]
+    fn a_created_file_is_private_and_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("recovery");
+        create(&path, &SecretBytes::new(b"first".to_vec())).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        let again = create(&path, &SecretBytes::new(b"second".to_vec()));
+        assert!(matches!(again, Err(Error::Create { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists));
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        // Not through a link that somebody laid either.
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &link).unwrap();
+        assert!(create(&link, &SecretBytes::new(b"third".to_vec())).is_err());
+        assert!(!folder.path().join("elsewhere").exists());
+    }
+
+    #[test]
+    fn a_key_file_is_made_once_and_read_ever_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let made = read_or_create_key(&path).unwrap().secret;
+        let digits = made.expose().strip_suffix(b"\n").unwrap();
+        assert!(digits.len() == 64 && digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
+        assert_eq!(read_or_create_key(&path).unwrap().secret.expose(), made.expose());
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        assert_ne!(create_key(&folder.path().join("other")).unwrap().expose(), made.expose());
+        assert!(matches!(create_key(&path), Err(Error::Create { .. })));
+    }
+}

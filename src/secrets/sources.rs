@@ -153,3 +153,90 @@ fn read(Named { origin, what, place }: Named) -> Result<Answer, Error> {
         Ok(Answer { found, origin, warning })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    fn with(variables: &[(&str, &str)], flags: &Sources) -> Result<Option<Answer>, Error> {
+        find(flags, &|name| variables.iter().find(|(set, _)| *set == name).map(|(_, value)| value.into()))
+    }
+
+    fn text(answer: &Answer) -> (&'static str, &[u8]) {
+        match &answer.found {
+            Found::Password(secret) => ("password", secret.expose()),
+            Found::Key(secret) => ("key", secret.expose()),
+        }
+    }
+
+    fn file(contents: &str) -> tempfile::TempPath {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(contents.as_bytes()).unwrap();
+        file.into_temp_path()
+    }
+
+    #[test]
+    fn every_variable_is_a_source() {
+        let path = file("from file\n");
+        let path = path.to_str().unwrap();
+        for (name, value, kind, secret) in [
+            ("BOVEDA_PASSWORD", "straight", "password", "straight"),
+            ("BOVEDA_PASSWORD", " kept  ", "password", " kept  "),
+            ("BOVEDA_PASSWORD_FILE", path, "password", "from file"),
+            ("BOVEDA_PASSWORD_COMMAND", "echo from command", "password", "from command"),
+            ("BOVEDA_KEY", "00ff", "key", "00ff"),
+            ("BOVEDA_KEY_FILE", path, "key", "from file\n"),
+            ("BOVEDA_KEY_COMMAND", "echo from command", "key", "from command\n"),
+        ] {
+            let answer = with(&[(name, value)], &Sources::default()).unwrap().unwrap();
+            assert_eq!((text(&answer), answer.origin.0), ((kind, secret.as_bytes()), name));
+        }
+        assert!(with(&[], &Sources::default()).unwrap().is_none());
+        assert!(with(&[("BOVEDA_PASSWORD", ""), ("BOVEDA_KEY_FILE", "")], &Sources::default()).unwrap().is_none());
+    }
+
+    #[test]
+    fn every_flag_is_a_source_and_outranks_the_environment() {
+        let path = file("from flag\n");
+        let (path, command) = (Some(path.to_path_buf()), Some("echo from flag".to_owned()));
+        let none = Sources::default;
+        for (flags, kind, name) in [
+            (Sources { password_file: path.clone(), ..none() }, "password", "--password-file"),
+            (Sources { password_command: command.clone(), ..none() }, "password", "--password-command"),
+            (Sources { key_file: path.clone(), ..none() }, "key", "--key-file"),
+            (Sources { key_command: command.clone(), ..none() }, "key", "--key-command"),
+        ] {
+            // Not even two variables that contradict each other matter then.
+            let answer = with(&[("BOVEDA_PASSWORD", "x"), ("BOVEDA_KEY", "y")], &flags).unwrap().unwrap();
+            assert_eq!((text(&answer).0, answer.origin.0), (kind, name));
+            assert!(text(&answer).1.starts_with(b"from flag"));
+        }
+    }
+
+    #[test]
+    fn two_of_one_rank_are_refused_by_name() {
+        let error = with(&[("BOVEDA_PASSWORD", "a"), ("BOVEDA_KEY_FILE", "/b")], &Sources::default()).unwrap_err();
+        assert_eq!(error.to_string(), "both BOVEDA_PASSWORD and BOVEDA_KEY_FILE are given: which one is meant?");
+        let flags = Sources { password_file: Some("/a".into()), key_command: Some("b".into()), ..Sources::default() };
+        assert!(matches!(with(&[], &flags), Err(Error::Conflict(Origin("--password-file"), Origin("--key-command")))));
+    }
+
+    #[test]
+    fn nothing_where_something_was_promised_is_an_error() {
+        let empty = file("\n");
+        let variables = [("BOVEDA_PASSWORD_FILE", empty.to_str().unwrap())];
+        let error = with(&variables, &Sources::default()).unwrap_err();
+        assert!(matches!(&error, Error::Empty(what) if what == "BOVEDA_PASSWORD_FILE"), "{error}");
+        assert!(matches!(with(&[("BOVEDA_KEY_COMMAND", "true")], &Sources::default()), Err(Error::Empty(_))));
+    }
+
+    #[test]
+    fn a_readable_secret_file_is_reported() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = file("secret");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let answer = with(&[("BOVEDA_KEY_FILE", path.to_str().unwrap())], &Sources::default()).unwrap().unwrap();
+        assert!(answer.warning.unwrap().contains("644"));
+    }
+}

@@ -1,4 +1,4 @@
-//! Roles: what a bundle of keys may do. The table of the format's "Roles" section, as code, and nothing else.
+//! Roles: what a bundle of keys may do. Which keys it holds for that stands in `FORMAT.md`; nothing is enforced here.
 
 use std::fmt;
 use std::str::FromStr;
