@@ -137,7 +137,7 @@ impl StateDb {
     /// Which writer this host is for a principal: drawn at random when first asked for.
     ///
     /// `given` is what `BOVEDA_INSTALLATION` says, for hosts that keep no state: 32 hexadecimal digits are the id itself, any
-    /// other text is hashed with repository and principal. It is not stored.
+    /// other text is hashed with repository and principal, an empty one says nothing. It is not stored.
     pub fn installation(
         &self,
         repository: &RepositoryId,
@@ -145,7 +145,7 @@ impl StateDb {
         given: Option<&str>,
         sink: &dyn Sink,
     ) -> WriterId {
-        if let Some(text) = given {
+        if let Some(text) = given.filter(|text| !text.is_empty()) {
             return WriterId::from_hex(text).unwrap_or_else(|| hashed_installation(text, repository, principal));
         }
         let fresh = WriterId(random());
@@ -291,6 +291,7 @@ mod tests {
         assert_eq!(given(&first.to_string()), first);
         assert_eq!(given("web-1"), given("web-1"));
         assert_ne!(given("web-1"), given("web-2"));
+        assert_eq!(given(""), first);
         let renewed = db.renew_installation(&REPOSITORY, &PRINCIPAL, &Silent);
         assert_ne!(renewed, first);
         assert_eq!(db.installation(&REPOSITORY, &PRINCIPAL, None, &Silent), renewed);

@@ -158,3 +158,45 @@ impl Disk for RealDisk {
         Ok(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &Path, bytes: &[u8]) {
+        let mut file = RealDisk.create(path).unwrap();
+        RealDisk.write(&mut file, bytes).unwrap();
+        RealDisk.sync(&file).unwrap();
+    }
+
+    #[test]
+    fn names_that_are_taken_stay_as_they_are() {
+        let top = tempfile::tempdir().unwrap();
+        let (a, b, c) = (top.path().join("a"), top.path().join("b"), top.path().join("c"));
+        write(&a, b"a");
+        write(&b, b"b");
+        let taken = |outcome: io::Result<()>| outcome.unwrap_err().kind() == io::ErrorKind::AlreadyExists;
+        assert!(taken(RealDisk.create(&a).map(|_| ())));
+        assert!(taken(RealDisk.link(&a, &b)));
+        assert!(taken(RealDisk.rename_new(&a, &b)));
+        assert!(taken(RealDisk.make_dir(&b)));
+        assert_eq!(RealDisk.read(&b, 0, u64::MAX).unwrap(), b"b");
+        RealDisk.rename_new(&a, &c).unwrap();
+        assert!(RealDisk.is_gone(&a).unwrap());
+        RealDisk.link(&c, &a).unwrap();
+        assert_eq!(RealDisk.stat(&a).unwrap().identity, RealDisk.stat(&c).unwrap().identity);
+        RealDisk.rename(&b, &c).unwrap();
+        assert_eq!(RealDisk.read(&c, 0, 9).unwrap(), b"b");
+        RealDisk.sync_dir(top.path()).unwrap();
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_not_gone() {
+        let top = tempfile::tempdir().unwrap();
+        let link = top.path().join("link");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        assert_eq!(RealDisk.stat(&link).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(!RealDisk.is_gone(&link).unwrap());
+        assert_eq!(RealDisk.names(top.path()).unwrap(), ["link"]);
+    }
+}

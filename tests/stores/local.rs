@@ -6,6 +6,7 @@ use boveda::store::{ErrorKind, Store};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 fn mode(path: &Path) -> u32 {
@@ -64,7 +65,7 @@ fn strangers_in_the_folder_are_passed_over() {
     for file in ["log/.nfs0001", "README.txt", "log/\u{fc}"] {
         fs::write(top.path().join(file), b"x").unwrap();
     }
-    let pipe = std::process::Command::new("mkfifo").arg(top.path().join("log/pipe")).status().unwrap();
+    let pipe = Command::new("mkfifo").arg(top.path().join("log/pipe")).status().unwrap();
     assert!(pipe.success());
     assert_eq!(store.list("").unwrap().len(), 1);
 }
@@ -111,6 +112,26 @@ fn a_full_disk_says_so_and_leaves_nothing_half() {
     assert_eq!(store.get(&name("packs/aa/a")).unwrap(), [1; 1000]);
 }
 
+/// As above on a real file system of one megabyte, which takes root to mount.
+#[test]
+fn a_full_file_system_says_so_and_leaves_nothing_half() {
+    let top = tempfile::tempdir().unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(top.path()).output();
+    if !mount.is_ok_and(|output| output.status.success()) {
+        println!("skipped: a small file system cannot be mounted here");
+        return;
+    }
+    let store = LocalStore::new(top.path());
+    let outcome = std::panic::catch_unwind(|| {
+        store.put(&name("packs/aa/a"), &[1; 600_000]).unwrap();
+        let full = store.put(&name("packs/aa/b"), &[2; 600_000]).unwrap_err();
+        let heal = store.heal(&name("packs/aa/a"), &[3; 600_000]).unwrap_err();
+        (full.kind, heal.kind, store.get(&name("packs/aa/a")).unwrap(), store.list("").unwrap().len())
+    });
+    assert!(Command::new("umount").arg(top.path()).status().unwrap().success());
+    assert_eq!(outcome.unwrap(), (ErrorKind::Full, ErrorKind::Full, vec![1; 600_000], 1));
+}
+
 #[test]
 fn folders_of_finished_sessions_do_not_pile_up() {
     let top = tempfile::tempdir().unwrap();
@@ -122,4 +143,23 @@ fn folders_of_finished_sessions_do_not_pile_up() {
         store.delete(&name(&format!("sess/w/{session}/open"))).unwrap();
     }
     assert_eq!(fs::read_dir(top.path().join("sess/w")).unwrap().count(), 0);
+}
+
+/// `cargo test --test boveda stores::local::speed -- --ignored --nocapture`
+#[test]
+#[ignore = "prints how long a large listing and many puts take; for people"]
+fn speed() {
+    let top = tempfile::tempdir().unwrap();
+    let store = LocalStore::new(top.path());
+    let start = std::time::Instant::now();
+    for n in 0..500 {
+        store.put(&name(&format!("packs/{:02x}/{n}", n % 256)), b"x").unwrap();
+    }
+    println!("500 puts: {:?}", start.elapsed());
+    for n in 500..100_000 {
+        fs::write(top.path().join(format!("packs/{:02x}/{n}", n % 256)), b"x").unwrap();
+    }
+    let start = std::time::Instant::now();
+    assert_eq!(store.list("packs").unwrap().len(), 100_000);
+    println!("listing 100,000: {:?}", start.elapsed());
 }
