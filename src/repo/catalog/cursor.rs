@@ -105,6 +105,11 @@ impl Cursor {
         Self { tree, range, node, stack: Vec::new() }
     }
 
+    /// The unopened page at this place, if it is one.
+    pub const fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
+    }
+
     /// The entry at this place, if it is one: ordinal, key, entry.
     pub fn entry(&self) -> Option<(u64, &[u8], &Entry)> {
         let open = self.stack.last().filter(|_| self.node.is_none())?;

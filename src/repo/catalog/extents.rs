@@ -2,6 +2,7 @@
 //!
 //! Neither side holds more than one page per level, whatever the file's size. Not here: the chunks themselves.
 
+use super::cache::PageCache;
 use super::codec::INLINE_EXTENTS;
 use super::cut::{Cutter, Hashed};
 use super::page::{Child, Items, Page, PageWriter, Totals};
@@ -128,11 +129,22 @@ pub struct Placed {
 
 /// A page of an extent tree that was not opened yet.
 #[derive(Debug, Clone, Copy)]
-struct Node {
-    id: ChunkId,
-    start: u64,
-    level: Option<u8>,
-    totals: Totals,
+pub(super) struct ExtentNode {
+    /// Its skeleton.
+    pub id: ChunkId,
+    /// Bytes of the file before it.
+    pub start: u64,
+    /// Its level, unless it is the root.
+    pub level: Option<u8>,
+    /// What lies below; of the root, how many bytes are in chunks is not known.
+    pub totals: Totals,
+}
+
+impl ExtentNode {
+    /// The root of the extent tree of a file with this size and number of chunks.
+    pub const fn root(id: ChunkId, size: u64, chunks: u64) -> Self {
+        Self { id, start: 0, level: None, totals: [size, 0, chunks] }
+    }
 }
 
 /// Gives a file's extents in order, from any offset.
@@ -140,8 +152,9 @@ struct Node {
 /// As an iterator it goes on behind a page that cannot be read, whose bytes the error names ([`Hidden::Bytes`]).
 pub struct ExtentReader {
     source: Arc<dyn ChunkSource>,
+    cache: Option<Arc<PageCache>>,
     start: Start,
-    node: Option<Node>,
+    node: Option<ExtentNode>,
     /// Open pages from the root down, each with its next item and the offset where that starts.
     stack: Vec<(Arc<Page>, usize, u64)>,
     from: u64,
@@ -152,20 +165,26 @@ enum Start {
     /// An entry's own extents, as if they were a page.
     Own(Arc<Page>),
     /// The root of an extent tree.
-    Tree(Node),
+    Tree(ExtentNode),
 }
 
 impl ExtentReader {
     /// Reads the extents of an entry with this content and size. Nothing is read yet.
     pub fn open(source: Arc<dyn ChunkSource>, content: &Content, size: u64) -> Self {
+        Self::start(source, content, size, None)
+    }
+
+    /// As [`Self::open`], with a cache that others over the same chunks share: for reading here and there.
+    pub fn with_cache(source: Arc<dyn ChunkSource>, content: &Content, size: u64, cache: Arc<PageCache>) -> Self {
+        Self::start(source, content, size, Some(cache))
+    }
+
+    fn start(source: Arc<dyn ChunkSource>, content: &Content, size: u64, cache: Option<Arc<PageCache>>) -> Self {
         let start = match content {
             Content::Extents(extents) => Start::Own(Arc::new(Page::of_extents(extents.clone()))),
-            // How many of its bytes are in chunks is not known before the root is read.
-            Content::Tree { root, chunks } => {
-                Start::Tree(Node { id: *root, start: 0, level: None, totals: [size, 0, *chunks] })
-            }
+            Content::Tree { root, chunks } => Start::Tree(ExtentNode::root(*root, size, *chunks)),
         };
-        let mut reader = Self { source, start, node: None, stack: Vec::new(), from: 0 };
+        let mut reader = Self { source, cache, start, node: None, stack: Vec::new(), from: 0 };
         reader.seek(0);
         reader
     }
@@ -192,8 +211,12 @@ impl ExtentReader {
         }
     }
 
-    fn load(&self, node: &Node) -> Result<Page, Error> {
-        let checked = Page::load(&*self.source, &node.id).and_then(|page| match mismatch(node, &page) {
+    fn load(&self, node: &ExtentNode) -> Result<Arc<Page>, Error> {
+        let loaded = match &self.cache {
+            Some(cache) => cache.load(&*self.source, &node.id),
+            None => Page::load(&*self.source, &node.id).map(Arc::new),
+        };
+        let checked = loaded.and_then(|page| match mismatch(node, &page) {
             Some(difference) => Err(Fault::Mismatch(difference)),
             None => Ok(page),
         });
@@ -217,7 +240,7 @@ impl ExtentReader {
             Items::Extents(extents) => return Some(Placed { offset, extent: extents[item] }),
             Items::Children(children) => {
                 let Child { id, totals } = children[item];
-                self.node = Some(Node { id, start: offset, level: Some(page.head.level - 1), totals });
+                self.node = Some(ExtentNode { id, start: offset, level: Some(page.head.level - 1), totals });
             }
             // Such a page is refused when it is opened.
             Items::Entries(_) => {}
@@ -233,7 +256,7 @@ impl Iterator for ExtentReader {
         loop {
             if let Some(node) = self.node.take() {
                 match self.load(&node) {
-                    Ok(page) => self.stack.push(positioned(Arc::new(page), node.start, self.from)),
+                    Ok(page) => self.stack.push(positioned(page, node.start, self.from)),
                     Err(error) => return Some(Err(error)),
                 }
             } else if self.stack.is_empty() {
@@ -259,7 +282,7 @@ fn positioned(page: Arc<Page>, mut start: u64, from: u64) -> (Arc<Page>, usize, 
 }
 
 /// What `page` is otherwise than the page above it, or the entry, says.
-fn mismatch(node: &Node, page: &Page) -> Option<&'static str> {
+pub(super) fn mismatch(node: &ExtentNode, page: &Page) -> Option<&'static str> {
     if page.head.family != Family::Extents {
         return Some("it holds no extents");
     }

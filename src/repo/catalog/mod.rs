@@ -6,21 +6,23 @@
 //! in a tree of the same kind. This folder knows chunks only through [`ChunkSink`](super::chunks::ChunkSink) and
 //! [`ChunkSource`](super::chunks::ChunkSource); where they are stored and who may read them is not its business.
 
+mod cache;
+mod check;
 mod codec;
 mod cursor;
 mod cut;
-
-pub mod extents;
+mod diff;
+mod extents;
 pub mod key;
 mod page;
-pub mod reader;
+mod reader;
 mod refs;
 mod skeleton;
 mod spine;
 #[cfg(test)]
 pub mod testing;
-pub mod value;
-pub mod writer;
+mod value;
+mod writer;
 
 use super::chunks;
 use super::entry::EntryPath;
@@ -29,7 +31,14 @@ use super::wire;
 use crate::crypto::{context, hash, secret::Secret};
 use std::fmt;
 
+pub use cache::PageCache;
+pub use check::{Checked, Expected, check_page};
+pub use diff::{Change, Diff, diff};
+pub use extents::{ExtentReader, ExtentWriter, Placed};
+pub use reader::{Children, Found, Tree, Walk};
 pub use skeleton::{References, references};
+pub use value::{read_value, store_value};
+pub use writer::TreeWriter;
 
 /// The keys that decide where pages end. Who lacks them cannot choose names that never cut, nor guess at boundaries.
 #[derive(Debug, Clone)]

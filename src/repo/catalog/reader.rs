@@ -3,58 +3,20 @@
 //! Pages are read when needed and kept, decoded, in a cache that several trees may share. Iterators give an error for a page that
 //! cannot be read and go on behind it. Not here: comparing two trees (`diff`), file contents (`extents`).
 
+use super::cache::PageCache;
 use super::cursor::{Cursor, Node, path as path_of};
+use super::extents::ExtentReader;
 use super::key::{self, KeyRange};
 use super::page::{Items, Page, Totals, plus};
 use super::{Error, Sums};
 use crate::repo::chunks::ChunkSource;
 use crate::repo::entry::{Entry, EntryKind, EntryName, EntryPath};
 use crate::repo::id::ChunkId;
-use lru::LruCache;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Bytes of decoded pages that a tree opened on its own keeps.
 const OWN_CACHE: usize = 16 << 20;
-
-/// Decoded pages, the most recently used ones. For trees over the same chunks only.
-pub struct PageCache {
-    pages: Mutex<(LruCache<ChunkId, Arc<Page>>, usize)>,
-    budget: usize,
-}
-
-impl PageCache {
-    /// Keeps pages of about `budget` bytes of memory, and always the last one.
-    pub fn new(budget: usize) -> Self {
-        Self { pages: Mutex::new((LruCache::unbounded(), 0)), budget }
-    }
-
-    fn get(&self, id: &ChunkId) -> Option<Arc<Page>> {
-        // A panic elsewhere leaves whole pages behind: the lock guards nothing that can be half done.
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        pages.0.get(id).cloned()
-    }
-
-    fn put(&self, id: ChunkId, page: Arc<Page>) {
-        let mut guard = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        let (pages, used) = &mut *guard;
-        *used += page.cost;
-        if let Some((_, replaced)) = pages.push(id, page) {
-            *used -= replaced.cost;
-        }
-        while *used > self.budget && pages.len() > 1 {
-            if let Some((_, oldest)) = pages.pop_lru() {
-                *used -= oldest.cost;
-            }
-        }
-    }
-}
-
-impl fmt::Debug for PageCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PageCache({} bytes)", self.budget)
-    }
-}
 
 /// An entry and how many stand before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,16 +147,16 @@ impl Tree {
         Ok(Sums { entries: totals[0], bytes: totals[1] })
     }
 
+    /// The extents of a regular file of this tree, read through the same cache; `None` for any other entry.
+    pub fn extents(&self, entry: &Entry) -> Option<ExtentReader> {
+        let EntryKind::File(content) = &entry.kind else { return None };
+        let (source, cache) = (Arc::clone(&self.source), Arc::clone(&self.cache));
+        Some(ExtentReader::with_cache(source, content, entry.size, cache))
+    }
+
     /// Opens a page and holds it against what is known of it.
     pub(super) fn page(&self, node: &Node) -> Result<Arc<Page>, Error> {
-        let page = match self.cache.get(&node.id) {
-            Some(page) => page,
-            None => {
-                let page = Arc::new(Page::load(&*self.source, &node.id).map_err(|cause| node.error(cause))?);
-                self.cache.put(node.id, Arc::clone(&page));
-                page
-            }
-        };
+        let page = self.cache.load(&*self.source, &node.id).map_err(|cause| node.error(cause))?;
         node.check(&page).map_err(|cause| node.error(cause))?;
         Ok(page)
     }
