@@ -7,10 +7,12 @@ mod error;
 mod escape;
 mod global;
 mod help;
+mod listing;
 mod output;
 mod prompt;
 mod selector;
 mod signals;
+mod snapshot_list;
 mod time;
 mod version;
 

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
 
+pub use json::put_path;
 pub use size::bytes as size;
 
 use super::error::{Code, Failure};
