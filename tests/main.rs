@@ -1,5 +1,6 @@
 //! All integration tests, as one binary: a module per kind of proof.
 #![allow(clippy::unwrap_used)]
 
+mod cli;
 mod layers;
 mod stores;

@@ -1,0 +1,92 @@
+//! The program as scripts meet it: exit codes, what is printed where, and that it works without a terminal.
+//!
+//! Every test runs the built program in a place of its own, with an environment of its own, without standard input.
+
+mod face;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A home with room for a repository, a key and sources, gone when dropped.
+pub struct Place {
+    folder: TempDir,
+}
+
+/// What one run of the program left.
+#[derive(Debug)]
+pub struct Run {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Place {
+    /// An empty place.
+    pub fn new() -> Self {
+        Self { folder: TempDir::new().unwrap() }
+    }
+
+    /// A path in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The program with these arguments and nothing of the environment but a home, ready to run.
+    pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_boveda"));
+        command.env_clear().env("HOME", self.path("home")).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("TZ", "UTC").current_dir(self.folder.path()).stdin(Stdio::null()).args(arguments);
+        command
+    }
+
+    /// Runs it.
+    pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
+        Run::of(&mut self.command(arguments))
+    }
+}
+
+impl Run {
+    /// Runs a command to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("all output is UTF-8");
+        Self { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+    }
+
+    /// Insists on an exit code.
+    #[track_caller]
+    pub fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "standard output:\n{}\nstandard error:\n{}", self.out, self.err);
+        self
+    }
+
+    /// Insists that standard error says this.
+    #[track_caller]
+    pub fn says(self, part: &str) -> Self {
+        assert!(self.err.contains(part), "{part:?} is not in:\n{}", self.err);
+        self
+    }
+
+    /// Standard output as JSON lines.
+    #[track_caller]
+    pub fn json(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).expect("every line is JSON")).collect()
+    }
+
+    /// The first JSON line of this type.
+    #[track_caller]
+    pub fn message(&self, message_type: &str) -> Value {
+        let found = self.json().into_iter().find(|value| value["message_type"] == message_type);
+        found.unwrap_or_else(|| panic!("no {message_type} in:\n{}", self.out))
+    }
+}
+
+/// Writes a file with all folders above it.
+pub fn write(path: &Path, content: impl AsRef<[u8]>) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+}
