@@ -1,1 +1,175 @@
-//! (empty)
+//! The census: what a checkpoint names. The complete fold of the log, and everything that the sessions had committed.
+//!
+//! Invariant: with a census, all that came before it can be done without: the admin's entries stand in it word for word,
+//! the records with their installations' certificates. Here are its bytes; which census counts, the log says.
+
+use super::id::{PackId, SnapshotId, WriterId};
+use super::log::{Head, Ledger};
+use super::session::{Certified, IndexRef};
+use super::wire::{Decoder, Encoder, Error, Extensions};
+use std::collections::BTreeMap;
+
+/// The first checkpoint that listed a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its number.
+    pub checkpoint: u64,
+    /// Its time, seconds since 1970: what ages count from.
+    pub time: i64,
+}
+
+/// A snapshot record in a census.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Which of [`Census::certificates`] proves its signature.
+    pub certificate: usize,
+    /// Its receipt; none in the census that lists it first: that checkpoint is the receipt.
+    pub receipt: Option<Receipt>,
+    /// Whether it was copied from another copy of the repository.
+    pub copied: bool,
+    /// The record's bytes.
+    pub record: Vec<u8>,
+}
+
+/// An admin's log entry, word for word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminEntry {
+    /// Its position.
+    pub position: u64,
+    /// Its frame, without armour.
+    pub frame: Vec<u8>,
+}
+
+/// What a checkpoint names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Census {
+    /// The number of the checkpoint that will name it.
+    pub number: u64,
+    /// The newest log entry that it covers.
+    pub head: Head,
+    /// Every CERT, REVOKE, EPOCH and CONFIG up to there, in order.
+    pub admin_entries: Vec<AdminEntry>,
+    /// What all other entries come to.
+    pub ledger: Ledger,
+    /// The installations that signed anything below.
+    pub certificates: Vec<Certified>,
+    /// All valid snapshot records.
+    pub records: Vec<Listed>,
+    /// The indexes that count, ascending.
+    pub indexes: Vec<IndexRef>,
+    /// Packs that are FINAL and may still be there, ascending.
+    pub undeleted: Vec<PackId>,
+    /// Each writer's newest record: how many came before it, and its id.
+    pub heads: BTreeMap<WriterId, (u64, SnapshotId)>,
+    /// Each writer's last session that this census covers: up to there its sessions' objects say nothing any more.
+    pub watermarks: BTreeMap<WriterId, u64>,
+    /// Fields of later versions.
+    pub extensions: Extensions,
+}
+
+impl Census {
+    /// The last session of `writer` that this census covers; 0 if it covers none.
+    pub fn watermark(&self, writer: &WriterId) -> u64 {
+        self.watermarks.get(writer).copied().unwrap_or(0)
+    }
+
+    /// The body's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut encoder = Encoder::new();
+        encoder.uint(self.number).uint(self.head.position).raw(&self.head.digest);
+        encoder.list(&self.admin_entries, |encoder, entry| {
+            encoder.uint(entry.position).bytes(&entry.frame);
+        });
+        self.ledger.encode(&mut encoder);
+        encoder.list(&self.certificates, |encoder, certified| certified.encode(encoder));
+        encoder.list(&self.records, |encoder, listed| {
+            encoder.uint(listed.certificate as u64).option(listed.receipt.as_ref(), |encoder, receipt| {
+                encoder.uint(receipt.checkpoint).int(receipt.time);
+            });
+            encoder.bool(listed.copied).bytes(&listed.record);
+        });
+        encoder.list(&self.indexes, |encoder, index| index.encode(encoder));
+        encoder.list(&self.undeleted, |encoder, pack| {
+            encoder.raw(&pack.0);
+        });
+        let heads: Vec<_> = self.heads.iter().collect();
+        encoder.list(&heads, |encoder, (writer, (number, id))| {
+            encoder.raw(&writer.0).uint(*number).raw(&id.0);
+        });
+        let watermarks: Vec<_> = self.watermarks.iter().collect();
+        encoder.list(&watermarks, |encoder, (writer, seq)| {
+            encoder.raw(&writer.0).uint(**seq);
+        });
+        self.extensions.encode(&mut encoder);
+        encoder.into_bytes()
+    }
+
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// When the bytes are not one.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        Decoder::whole(bytes, |decoder| {
+            let number = decoder.uint()?;
+            let head = Head { position: decoder.uint()?, digest: decoder.array()? };
+            let admin_entries = decoder.list(AdminEntry::decode)?;
+            let ledger = Ledger::decode(decoder)?;
+            let certificates = decoder.list(Certified::decode)?;
+            let census = Self {
+                number,
+                head,
+                admin_entries,
+                ledger,
+                certificates,
+                records: decoder.list(Listed::decode)?,
+                indexes: decoder.list(IndexRef::decode)?,
+                undeleted: decoder.list(|decoder| decoder.array().map(PackId))?,
+                heads: pairs(decoder, |decoder| Ok((decoder.uint()?, SnapshotId(decoder.array()?))))?,
+                watermarks: pairs(decoder, |decoder| decoder.uint())?,
+                extensions: Extensions::decode(decoder, &[])?,
+            };
+            census.check()
+        })
+    }
+
+    fn check(self) -> Result<Self, Error> {
+        if self.records.iter().any(|listed| listed.certificate >= self.certificates.len()) {
+            return Err(Error::Invalid("a record without a certificate"));
+        }
+        let ordered = self.indexes.is_sorted_by(|a, b| a < b)
+            && self.undeleted.is_sorted_by(|a, b| a < b)
+            && self.admin_entries.is_sorted_by(|a, b| a.position < b.position);
+        if ordered { Ok(self) } else { Err(Error::Invalid("a list out of order")) }
+    }
+}
+
+impl AdminEntry {
+    fn decode(decoder: &mut Decoder<'_>) -> Result<Self, Error> {
+        Ok(Self { position: decoder.uint()?, frame: decoder.bytes()?.to_vec() })
+    }
+}
+
+impl Listed {
+    fn decode(decoder: &mut Decoder<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            certificate: decoder.uint_as()?,
+            receipt: decoder
+                .option(|decoder| Ok::<_, Error>(Receipt { checkpoint: decoder.uint()?, time: decoder.int()? }))?,
+            copied: decoder.bool()?,
+            record: decoder.bytes()?.to_vec(),
+        })
+    }
+}
+
+/// A map from writers, ascending.
+fn pairs<V>(
+    decoder: &mut Decoder<'_>,
+    mut value: impl FnMut(&mut Decoder<'_>) -> Result<V, Error>,
+) -> Result<BTreeMap<WriterId, V>, Error> {
+    let pairs = decoder.list(|decoder| Ok::<_, Error>((WriterId(decoder.array()?), value(decoder)?)))?;
+    if pairs.is_sorted_by(|a, b| a.0 < b.0) {
+        Ok(pairs.into_iter().collect())
+    } else {
+        Err(Error::Invalid("writers out of order"))
+    }
+}

@@ -26,5 +26,6 @@ pub mod record;
 pub mod repository;
 pub mod segment;
 pub mod session;
+pub mod session_view;
 pub mod wire;
 pub mod writer;

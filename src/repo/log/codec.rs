@@ -8,6 +8,7 @@ use crate::crypto::sign::PublicKey;
 use crate::repo::id::{CensusId, HoldId, PackId, PrincipalId, SnapshotId, WriterId};
 use crate::repo::keys::role::Role;
 use crate::repo::names::SessionName;
+use crate::repo::session::IndexRef;
 use crate::repo::wire::{Decoder, Encoder, Error, Extensions};
 
 /// The first number that version 1 does not know. From here on, odd types are critical.
@@ -208,7 +209,10 @@ impl Cert {
 impl Verdict {
     pub(super) fn encode(&self, encoder: &mut Encoder) {
         match self {
-            Self::Commit { session, end, record } => session_name(encoder.u8(1), session).raw(end).bytes(record),
+            Self::Commit { session, end, record, indexes } => session_name(encoder.u8(1), session)
+                .raw(end)
+                .bytes(record)
+                .list(indexes, |encoder, index| index.encode(encoder)),
             Self::Abort { session, end } => session_name(encoder.u8(2), session).raw(end),
             Self::Gap { writer, missing } => encoder.u8(3).raw(&writer.0).raw(&missing.0),
         };
@@ -220,6 +224,7 @@ impl Verdict {
                 session: decode_session(decoder)?,
                 end: decoder.array()?,
                 record: decoder.bytes()?.to_vec(),
+                indexes: decoder.list(IndexRef::decode)?,
             },
             2 => Self::Abort { session: decode_session(decoder)?, end: decoder.array()? },
             3 => Self::Gap { writer: WriterId(decoder.array()?), missing: SnapshotId(decoder.array()?) },

@@ -6,6 +6,7 @@ use crate::repo::id::{CensusId, HoldId, PackId, PrincipalId, SnapshotId, WriterI
 use crate::repo::keys::principal::principal_id;
 use crate::repo::keys::role::Role;
 use crate::repo::names::SessionName;
+use crate::repo::session::IndexRef;
 
 /// One entry of the log. Its decision is still bytes: see [`Self::decision`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +124,8 @@ pub enum Verdict {
         end: [u8; 32],
         /// The record's bytes.
         record: Vec<u8>,
+        /// The indexes that count with it.
+        indexes: Vec<IndexRef>,
     },
     /// A session whose end does not verify did not commit.
     Abort {

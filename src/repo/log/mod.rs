@@ -9,6 +9,7 @@ pub mod codec;
 pub mod entry;
 pub mod fold;
 pub mod ledger;
+mod ledger_codec;
 pub mod read;
 #[cfg(test)]
 mod tests;
