@@ -137,7 +137,7 @@ pub(super) fn dress(layout: &Layout, buffer: &mut Vec<u8>, room: usize) -> usize
 /// The content of intact stored bytes, with the padding behind it.
 ///
 /// # Errors
-/// [`Error::Damaged`] when anything at all differs from what was written, as far as the armour can tell: then [`heal`].
+/// [`Error::Damaged`] when anything at all differs from what was written, as far as the armour can tell: then [`heal()`].
 /// [`Error::NotArmoured`] or [`Error::Newer`] when the head is not one that this version writes.
 pub fn unwrap(stored: &[u8]) -> Result<Vec<u8>, Error> {
     let layout = check(stored)?;

