@@ -4,7 +4,7 @@
 //! together, from a root downwards, prove all that readers rely on. Not here: whether chunks exist.
 
 use super::cursor::Node;
-use super::extents::{ExtentNode, mismatch};
+use super::extent_reader::{ExtentNode, mismatch};
 use super::page::{Items, Page};
 use super::{Fault, Sums, TreeRoot, skeleton, wire};
 use crate::repo::entry::{Content, EntryKind};

@@ -30,14 +30,24 @@ impl KeyRange {
 /// The key of `path`.
 pub fn encode(path: &EntryPath) -> Vec<u8> {
     let mut key = Vec::new();
-    if let Some((name, parent)) = path.0.split_last() {
-        encode_child(parent, name, &mut key);
-    }
+    encode_into(path, &mut key);
     key
 }
 
-/// Replaces `key` by the key of `name` in the directory `parent`.
-pub(super) fn encode_child(parent: &[EntryName], name: &EntryName, key: &mut Vec<u8>) {
+/// Replaces what `key` holds by the key of `path`.
+pub fn encode_into(path: &EntryPath, key: &mut Vec<u8>) {
+    match path.0.split_last() {
+        Some((name, parent)) => encode_parts(parent, name, key),
+        None => key.clear(),
+    }
+}
+
+/// Replaces what `key` holds by the key of `name` in the directory `parent`.
+pub fn encode_child(parent: &EntryPath, name: &EntryName, key: &mut Vec<u8>) {
+    encode_parts(&parent.0, name, key);
+}
+
+fn encode_parts(parent: &[EntryName], name: &EntryName, key: &mut Vec<u8>) {
     key.clear();
     append_joined(parent, key);
     key.extend_from_slice(&SEPARATOR);

@@ -3,18 +3,15 @@
 //! Leaves hold entries under their keys, or extents; inner pages hold children with the totals below them. Keys are
 //! front-coded. Not here: where pages end (`cut`), how they form a tree (`spine`), how they are searched (`cursor`).
 
+use super::Fault;
 use super::codec::{self, PageRefReader, PageRefs};
+use super::keys::{self, Keys};
 use super::refs::RefReader;
 use super::skeleton::{self, Family, Head, References};
-use super::{Fault, key};
 use crate::repo::chunks::{self, ChunkSink, ChunkSource};
 use crate::repo::entry::{Entry, Extent};
 use crate::repo::id::{ChunkId, ChunkKind};
 use crate::repo::wire::{Decoder, Encoder, Error, Extensions};
-
-/// Bytes of keys on one page after which no more than two may follow. Writers stay far below; front coding would otherwise let
-/// a small page claim any amount of memory.
-const MAX_KEYS: usize = 1 << 20;
 
 /// What lies below. Catalogs: entries, bytes of files. Extent trees: bytes of the file, those of them in chunks, chunks.
 pub type Totals = [u64; 3];
@@ -145,89 +142,11 @@ impl PageWriter {
         self.totals = plus(self.totals, totals);
     }
 
-    /// The bytes shared with the key before, then the rest.
     fn key(&mut self, key: &[u8]) {
         if self.count == 0 {
             self.first_key.extend_from_slice(key);
         }
-        let shared = self.last_key.iter().zip(key).take_while(|(a, b)| a == b).count();
-        self.items.uint(shared as u64).bytes(&key[shared..]);
-        self.last_key.truncate(shared);
-        self.last_key.extend_from_slice(&key[shared..]);
-    }
-}
-
-/// The keys of a page, ascending.
-#[derive(Debug, Default)]
-pub struct Keys {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Keys {
-    /// The key at `at`.
-    pub fn get(&self, at: usize) -> &[u8] {
-        let start = if at == 0 { 0 } else { self.ends[at - 1] };
-        &self.bytes[start..self.ends[at]]
-    }
-
-    /// Their number.
-    pub const fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// The first key, if any.
-    pub fn first(&self) -> Option<&[u8]> {
-        (!self.ends.is_empty()).then(|| self.get(0))
-    }
-
-    /// The last key, if any.
-    pub fn last(&self) -> Option<&[u8]> {
-        self.len().checked_sub(1).map(|last| self.get(last))
-    }
-
-    /// Position of the first key that is not below `key`.
-    pub fn at_or_after(&self, key: &[u8]) -> usize {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.get(middle) < key {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
-    }
-
-    /// Position of the last key that is not above `key`; 0 if all are.
-    pub fn at_or_before(&self, key: &[u8]) -> usize {
-        let at = self.at_or_after(key);
-        if at < self.len() && self.get(at) == key { at } else { at.saturating_sub(1) }
-    }
-
-    fn decode_next(&mut self, decoder: &mut Decoder<'_>) -> Result<(), Error> {
-        let (shared, rest) = (decoder.uint_as::<usize>()?, decoder.bytes()?);
-        if self.len() >= 2 && self.bytes.len() >= MAX_KEYS {
-            return Err(Error::Invalid("too many long keys on one page"));
-        }
-        let start = self.bytes.len();
-        if let Some(last) = self.last() {
-            let ascends = match last.get(shared) {
-                Some(byte) => rest.first() > Some(byte),
-                None => shared == last.len() && !rest.is_empty(),
-            };
-            if !ascends {
-                return Err(Error::Invalid("keys that do not ascend"));
-            }
-            let from = start - last.len();
-            self.bytes.extend_from_within(from..from + shared);
-        } else if shared > 0 {
-            return Err(Error::Invalid("a first key that continues another"));
-        }
-        self.bytes.extend_from_slice(rest);
-        self.ends.push(self.bytes.len());
-        if key::is_valid(&self.bytes[start..]) { Ok(()) } else { Err(Error::Invalid("a key that is no path")) }
+        keys::encode_next(&mut self.last_key, key, &mut self.items);
     }
 }
 
@@ -294,7 +213,7 @@ impl Page {
         refs.children.finish()?;
         refs.data.finish()?;
         let totals = (0..items.len()).map(|at| items.totals(at)).fold([0; 3], plus);
-        let cost = payload.len() * 2 + keys.bytes.len() + items.len() * size_of::<Entry>();
+        let cost = payload.len() * 2 + keys.size() + items.len() * size_of::<Entry>();
         Ok(Self { head, keys, items, totals, cost })
     }
 

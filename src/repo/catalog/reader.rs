@@ -5,7 +5,7 @@
 
 use super::cache::PageCache;
 use super::cursor::{Cursor, Node, path as path_of};
-use super::extents::ExtentReader;
+use super::extent_reader::ExtentReader;
 use super::key::{self, KeyRange};
 use super::page::{Items, Page, Totals, plus};
 use super::{Error, Sums};

@@ -54,7 +54,7 @@ impl<'a> TreeWriter<'a> {
     /// # Errors
     /// [`Error::Order`], [`Error::Entry`] when the entry contradicts itself, [`Error::Sink`].
     pub fn push(&mut self, parent: &EntryPath, name: &EntryName, entry: &Entry) -> Result<(), Error> {
-        key::encode_child(&parent.0, name, &mut self.key);
+        key::encode_child(parent, name, &mut self.key);
         self.add(entry)
     }
 
@@ -63,10 +63,7 @@ impl<'a> TreeWriter<'a> {
     /// # Errors
     /// As [`Self::push`].
     pub fn push_path(&mut self, path: &EntryPath, entry: &Entry) -> Result<(), Error> {
-        match path.0.split_last() {
-            Some((name, parent)) => key::encode_child(parent, name, &mut self.key),
-            None => self.key.clear(),
-        }
+        key::encode_into(path, &mut self.key);
         self.add(entry)
     }
 
