@@ -17,4 +17,4 @@ pub mod walk;
 mod xattrs;
 
 #[cfg(test)]
-mod nasty;
+mod tests;

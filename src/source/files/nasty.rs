@@ -1,1 +1,0 @@
-//! Tests on trees as nasty as file systems allow.
