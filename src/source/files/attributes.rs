@@ -5,7 +5,7 @@
 use super::dir::{DirHandle, Way, open_file};
 use super::owners::Owners;
 use super::stat::{Kind, Stat};
-use super::walk::Child;
+use super::walk::{Child, Directory};
 use super::xattrs::{self, Inode, Xattrs};
 use crate::repo::entry::{Content, Entry, EntryKind, EntryName};
 use crate::source::Problem;
@@ -31,6 +31,7 @@ pub struct Described {
 /// When the entry cannot be stored at all, since its inode or a symlink's target cannot be read.
 pub fn read_entry(dir: &DirHandle, child: &Child, owners: &Owners) -> Result<Described, Problem> {
     let (name, stat) = (&child.name, &child.stat);
+    let subject = Subject { dir, name: Some(name), stat };
     let target = match stat.kind {
         Kind::Symlink => rustix::fs::readlinkat(dir, name.as_bytes(), Vec::new())
             .map_err(|error| dir.problem(name, "reading the link", error))?
@@ -43,19 +44,33 @@ pub fn read_entry(dir: &DirHandle, child: &Child, owners: &Owners) -> Result<Des
         _ => Err(Errno::OPNOTSUPP),
     };
     match opened {
-        Ok(fd) => Ok(describe(Subject { dir, name, stat }, target, Some(fd.as_fd()), owners)),
+        Ok(fd) => Ok(describe(subject, target, Some(fd.as_fd()), owners)),
         Err(error @ (Errno::NOENT | Errno::NOTDIR | Errno::LOOP)) => Err(dir.problem(name, "opening it", error)),
         // Attributes can be read where the content cannot.
-        Err(_) => Ok(describe(Subject { dir, name, stat }, target, None, owners)),
+        Err(_) => Ok(describe(subject, target, None, owners)),
     }
+}
+
+/// Reads the entry of a directory that the walk opened: for `/`, which no directory lists.
+pub fn read_directory(directory: &Directory, owners: &Owners) -> Described {
+    let dir = &*directory.handle;
+    describe(Subject { dir, name: None, stat: &directory.stat }, Vec::new(), Some(dir.as_fd()), owners)
 }
 
 /// What is described.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
     pub dir: &'a DirHandle,
-    pub name: &'a EntryName,
+    /// An entry of `dir`; without a name, `dir` itself.
+    pub name: Option<&'a EntryName>,
     pub stat: &'a Stat,
+}
+
+impl Subject<'_> {
+    fn problem(&self, during: &'static str, error: Errno) -> Problem {
+        let path = self.name.map_or_else(|| self.dir.path().to_bytes(), |name| self.dir.path_of(name));
+        Problem::new(path, during, error)
+    }
 }
 
 /// Describes an entry, through `open` where there is an open file, else by its name.
@@ -65,19 +80,19 @@ pub(super) fn describe(
     open: Option<BorrowedFd<'_>>,
     owners: &Owners,
 ) -> Described {
-    let Subject { dir, name, stat } = subject;
+    let stat = subject.stat;
     let by_name;
     let inode = if let Some(fd) = open {
         Inode::Open(fd)
     } else {
-        by_name = dir.proc_path(name);
+        by_name = subject.dir.proc_path(subject.name);
         Inode::Path(&by_name)
     };
     let (xattrs, failures) = xattrs::read(inode);
     let mut problems: Vec<_> =
-        failures.into_iter().map(|(_, error)| dir.problem(name, "reading extended attributes", error)).collect();
+        failures.into_iter().map(|(_, error)| subject.problem("reading extended attributes", error)).collect();
     let mut named = |(found, failure): (Vec<u8>, Option<Errno>), during| {
-        problems.extend(failure.map(|error| dir.problem(name, during, error)));
+        problems.extend(failure.map(|error| subject.problem(during, error)));
         found
     };
     let user = named(owners.user(stat.uid), "looking up the owner's name");

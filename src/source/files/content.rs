@@ -8,7 +8,7 @@ use super::dir::{DirHandle, open_file};
 use super::owners::Owners;
 use super::stat::{Kind, Stat};
 use super::walk::Child;
-use crate::repo::entry::EntryName;
+use crate::repo::entry::{EntryName, Timestamp};
 use crate::source::{Cause, Problem};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Advice, SeekFrom};
@@ -48,6 +48,7 @@ pub struct SourceFile<'a> {
     dir: &'a DirHandle,
     name: &'a EntryName,
     fd: OwnedFd,
+    opened: Timestamp,
     stat: Stat,
     position: u64,
     /// Up to where data is known to reach; `None` when the file is not sparse.
@@ -69,6 +70,7 @@ impl<'a> SourceFile<'a> {
             Errno::LOOP | Errno::NXIO | Errno::NODEV => fail(Cause::Replaced),
             other => fail(Cause::System(other)),
         })?;
+        let opened = super::stat::now();
         let stat = Stat::at(&fd, b"", false).map_err(fail)?;
         if stat.kind != Kind::File {
             return Err(fail(Cause::Replaced));
@@ -78,12 +80,18 @@ impl<'a> SourceFile<'a> {
             let _ = rustix::fs::fadvise(&fd, 0, None, Advice::Sequential);
         }
         let sparse = stat.blocks.saturating_mul(512) < stat.size;
-        Ok(Self { dir, name, fd, stat, position: 0, data_end: sparse.then_some(0) })
+        Ok(Self { dir, name, fd, opened, stat, position: 0, data_end: sparse.then_some(0) })
     }
 
     /// Its attributes when it was opened.
     pub fn stat(&self) -> &Stat {
         &self.stat
+    }
+
+    /// Whether its stamp may be remembered for change detection: any later change is sure to give another. See
+    /// [`Stamp::settled`](super::stat::Stamp::settled).
+    pub fn settled(&self) -> bool {
+        self.stat.stamp().settled(self.opened)
     }
 
     /// The bytes that [`read`](Self::read) gave so far, holes included: at the end, the size of what was read.
@@ -94,7 +102,7 @@ impl<'a> SourceFile<'a> {
     /// The entry of the open file. Its size is that of [`stat`](Self::stat); after reading, set it to
     /// [`position`](Self::position).
     pub fn describe(&self, owners: &Owners) -> Described {
-        let subject = Subject { dir: self.dir, name: self.name, stat: &self.stat };
+        let subject = Subject { dir: self.dir, name: Some(self.name), stat: &self.stat };
         describe(subject, Vec::new(), Some(self.fd.as_fd()), owners)
     }
 

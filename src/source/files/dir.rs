@@ -73,10 +73,10 @@ impl DirHandle {
         Problem::new(self.path_of(name), during, cause)
     }
 
-    /// A path of at most `PATH_MAX` to an entry, for the calls that know no handles.
-    pub(super) fn proc_path(&self, name: &EntryName) -> Vec<u8> {
+    /// A short path to an entry, or to the directory itself, for the calls that know no handles.
+    pub(super) fn proc_path(&self, name: Option<&EntryName>) -> Vec<u8> {
         let mut path = format!("/proc/self/fd/{}/", self.fd.as_raw_fd()).into_bytes();
-        path.extend_from_slice(name.as_bytes());
+        path.extend_from_slice(name.map_or(b".", EntryName::as_bytes));
         path
     }
 }

@@ -169,6 +169,12 @@ impl Stamp {
     }
 }
 
+/// The system clock.
+pub(super) fn now() -> Timestamp {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    Timestamp { seconds: now.tv_sec, nanoseconds: u32::try_from(now.tv_nsec).unwrap_or(0) }
+}
+
 fn millis(time: Timestamp) -> i128 {
     i128::from(time.seconds) * 1_000 + i128::from(time.nanoseconds / 1_000_000)
 }
