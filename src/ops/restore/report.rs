@@ -1,0 +1,140 @@
+//! What a restore counts and tells while it runs. Shared by all threads; never fails.
+
+use super::Summary;
+use crate::event::{Event, Level, Progress, Sink, Stage};
+use crate::repo::entry::EntryPath;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Counters and the sink they are shown on.
+pub(super) struct Report<'a> {
+    sink: &'a dyn Sink,
+    entries_total: u64,
+    bytes_total: u64,
+    entries: AtomicU64,
+    files: AtomicU64,
+    directories: AtomicU64,
+    others: AtomicU64,
+    bytes: AtomicU64,
+    unchanged: AtomicU64,
+    skipped: AtomicU64,
+    problems: AtomicU64,
+    damaged: AtomicU64,
+    foreign_owners: AtomicU64,
+}
+
+/// Which counter an entry belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Done {
+    /// A regular file; `unchanged` when its content was already there.
+    File { unchanged: bool },
+    /// A directory.
+    Directory,
+    /// A symbolic link, pipe, socket or device.
+    Other,
+}
+
+impl<'a> Report<'a> {
+    /// Starts counting towards `entries_total` and `bytes_total` (0 while unknown).
+    pub(super) fn new(sink: &'a dyn Sink, entries_total: u64, bytes_total: u64) -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            sink,
+            entries_total,
+            bytes_total,
+            entries: zero(),
+            files: zero(),
+            directories: zero(),
+            others: zero(),
+            bytes: zero(),
+            unchanged: zero(),
+            skipped: zero(),
+            problems: zero(),
+            damaged: zero(),
+            foreign_owners: zero(),
+        }
+    }
+
+    /// Whether somebody asked to stop.
+    pub(super) fn stopping(&self) -> bool {
+        self.sink.stopping()
+    }
+
+    /// Something about `path` could not be done; the run goes on.
+    pub(super) fn problem(&self, path: &EntryPath, during: &'static str, error: impl ToString) {
+        self.problems.fetch_add(1, Relaxed);
+        self.sink.emit(Event::Problem { path: path.to_bytes(), during, error: error.to_string() });
+    }
+
+    /// Part of `path` cannot be read from the repository.
+    pub(super) fn unreadable(&self, path: &EntryPath, during: &'static str, error: impl ToString) {
+        self.damaged.fetch_add(1, Relaxed);
+        self.sink.emit(Event::Problem { path: path.to_bytes(), during, error: error.to_string() });
+    }
+
+    /// Says once how many entries could not get their owner.
+    pub(super) fn tell_foreign_owners(&self) {
+        let count = self.foreign_owners.load(Relaxed);
+        if count > 0 {
+            let text =
+                format!("{count} entries keep the running user as owner or group: only root can give files away");
+            self.sink.emit(Event::Message(Level::Warning, text));
+        }
+    }
+
+    /// An entry whose owner could not be set because this process is not root.
+    pub(super) fn foreign_owner(&self) {
+        self.foreign_owners.fetch_add(1, Relaxed);
+    }
+
+    /// An entry was passed over because something above it failed; that was reported there.
+    pub(super) fn skipped(&self, size: u64) {
+        self.skipped.fetch_add(1, Relaxed);
+        self.entries.fetch_add(1, Relaxed);
+        self.advance(size);
+    }
+
+    /// An entry is in its place (or would be).
+    pub(super) fn done(&self, path: &EntryPath, what: Done, size: u64) {
+        match what {
+            Done::File { unchanged } => {
+                self.files.fetch_add(1, Relaxed);
+                self.unchanged.fetch_add(u64::from(unchanged), Relaxed);
+            }
+            Done::Directory => drop(self.directories.fetch_add(1, Relaxed)),
+            Done::Other => drop(self.others.fetch_add(1, Relaxed)),
+        }
+        self.entries.fetch_add(1, Relaxed);
+        self.sink.emit(Event::Restored { path: path.to_bytes(), size });
+        self.advance(0);
+    }
+
+    /// `bytes` of content are behind us.
+    pub(super) fn advance(&self, bytes: u64) {
+        let bytes = self.bytes.fetch_add(bytes, Relaxed) + bytes;
+        self.sink.emit(Event::Progress(
+            Stage::Restore,
+            Progress {
+                files: self.entries.load(Relaxed),
+                files_total: self.entries_total,
+                bytes,
+                bytes_total: self.bytes_total,
+                errors: self.problems.load(Relaxed) + self.damaged.load(Relaxed),
+            },
+        ));
+    }
+
+    /// The counts so far.
+    pub(super) fn summary(&self) -> Summary {
+        Summary {
+            files: self.files.load(Relaxed),
+            directories: self.directories.load(Relaxed),
+            others: self.others.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            unchanged: self.unchanged.load(Relaxed),
+            skipped: self.skipped.load(Relaxed),
+            problems: self.problems.load(Relaxed),
+            damaged: self.damaged.load(Relaxed),
+            foreign_owners: self.foreign_owners.load(Relaxed),
+        }
+    }
+}
