@@ -2,7 +2,7 @@
 //!
 //! A directory comes before its subdirectories, these in the order of their names' bytes, each with all below it. The
 //! first is always `/`; above the paths asked for only the way to them is listed, so that a restore can give the
-//! directories on it their attributes. Only directories are opened, at most [`OPEN`] of them stay open for the walk's own
+//! directories on it their attributes. Only directories are opened, at most 64 of them stay open for the walk's own
 //! sake, and nothing is remembered but the way down.
 
 use super::dir::{DirHandle, Way};
