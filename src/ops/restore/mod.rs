@@ -33,8 +33,7 @@ mod tests;
 pub use error::Error;
 
 use crate::event::Sink;
-use crate::repo::catalog::reader::Tree;
-use crate::repo::catalog::{self, Hidden};
+use crate::repo::catalog::{self, Hidden, Tree};
 use crate::repo::chunks::ChunkSource;
 use crate::repo::entry::{Entry, EntryKind, EntryPath};
 use attributes::Attributes;

@@ -3,8 +3,7 @@
 //! Every byte of the file's size is in exactly one piece, in order; where the catalog's own pages cannot be read, the piece
 //! says so. It reads no content.
 
-use crate::repo::catalog::extents::{ExtentReader, Placed};
-use crate::repo::catalog::{Error, Hidden};
+use crate::repo::catalog::{Error, ExtentReader, Hidden, Placed};
 use crate::repo::chunks::ChunkSource;
 use crate::repo::entry::{Content, Extent};
 use std::sync::{Arc, Mutex, PoisonError};

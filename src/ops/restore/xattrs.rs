@@ -4,7 +4,7 @@
 
 use super::attributes::Inode;
 use super::context::Context;
-use crate::repo::catalog::value::read_value;
+use crate::repo::catalog::read_value;
 use crate::repo::entry::{EntryPath, XattrValue};
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;

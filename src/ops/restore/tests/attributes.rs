@@ -1,7 +1,7 @@
 //! Every kind of entry and attribute.
 
 use super::*;
-use crate::repo::catalog::value::store_value;
+use crate::repo::catalog::store_value;
 use std::os::unix::fs::MetadataExt;
 
 /// An ACL as the kernel takes it: version 2, then (tag, permissions, id) each.

@@ -1,7 +1,7 @@
 //! Snapshots of which parts cannot be read.
 
 use super::*;
-use crate::repo::catalog::{extents::ExtentWriter, testing::keys};
+use crate::repo::catalog::{ExtentWriter, testing::keys};
 use crate::repo::id::ChunkId;
 
 /// Makes the chunk of `bytes` unreadable.
@@ -126,7 +126,8 @@ fn catalog_pages_and_extent_pages_that_are_lost_cost_only_what_they_hold() {
 fn a_lost_page_of_extents_leaves_a_hole_of_its_length() {
     let temp = scratch();
     let mut snapshot = Snapshot::new();
-    let mut writer = ExtentWriter::new(&*snapshot.memory, keys());
+    let keys = keys();
+    let mut writer = ExtentWriter::new(&*snapshot.memory, &keys);
     let mut expected = Vec::new();
     for index in 0..20_000u32 {
         let bytes = index.to_be_bytes();

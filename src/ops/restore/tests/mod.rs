@@ -9,9 +9,8 @@ mod trees;
 
 use super::{Error, Gap, Options, Summary, Top, report::Report, restore, run};
 use crate::event::{Event, Sink};
-use crate::repo::catalog::reader::Tree;
 use crate::repo::catalog::testing::{MemoryChunks, write};
-use crate::repo::catalog::{extents::ExtentReader, key, value::read_value};
+use crate::repo::catalog::{ExtentReader, Tree, key, read_value};
 use crate::repo::chunks::{ChunkSink, ChunkSource};
 use crate::repo::entry::{Content, Entry, EntryKind, EntryName, EntryPath, Extent, LinkGroup, Timestamp, XattrValue};
 use crate::repo::id::ChunkKind;
