@@ -173,3 +173,90 @@ fn pairs<V>(
         Err(Error::Invalid("writers out of order"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden;
+    use super::super::id::{CensusId, HoldId, IndexId, PrincipalId};
+    use super::super::keys::installation::Certificate;
+    use super::super::log::ledger::{Checkpoint, Hold, TagChange};
+    use super::super::log::{Part, Verdict};
+    use super::super::names::{IndexClass, SessionName};
+    use super::*;
+    use crate::crypto::sign::PublicKey;
+    use proptest::prelude::*;
+
+    const SNAPSHOT: SnapshotId = SnapshotId([0x55; 32]);
+    const WRITER: WriterId = WriterId([7; 16]);
+
+    fn ledger() -> Ledger {
+        let (pack, principal) = (PackId([1; 32]), PrincipalId([6; 16]));
+        let session = SessionName { writer: WRITER, seq: 300 };
+        let resolved = Verdict::Abort { session, end: [0x44; 32] };
+        let tags = TagChange { added: ["keep".to_owned()].into(), removed: ["daily".to_owned()].into() };
+        let hold = Hold { asked_by: principal, reason: "odd".into(), position: 6, time: 1_795_000_000 };
+        Ledger {
+            condemned: [(Part { pack, segment: None }, 4), (Part { pack, segment: Some(5) }, 5)].into(),
+            finals: [(Part { pack: PackId([2; 32]), segment: None }, 5)].into(),
+            marks: [(4, [SNAPSHOT].into())].into(),
+            forgotten: [(SNAPSHOT, 7)].into(),
+            holds: [(HoldId([9; 16]), hold)].into(),
+            tags: [(SNAPSHOT, tags)].into(),
+            attests: [(session, [0x44; 32], principal)].into(),
+            resolved: [(session, resolved)].into(),
+            gaps: [(WRITER, SNAPSHOT)].into(),
+            checkpoint: Some(Checkpoint { number: 1, census: CensusId([0x77; 32]), position: 8, time: 1_795_000_001 }),
+        }
+    }
+
+    fn census() -> Census {
+        let certificate = Certificate { writer: WRITER, public: PublicKey([8; 32]), signature: [9; 64] };
+        let receipt = Some(Receipt { checkpoint: 1, time: 1_795_000_001 });
+        Census {
+            number: 2,
+            head: Head { position: 300, digest: [1; 32] },
+            admin_entries: vec![AdminEntry { position: 0, frame: b"frame".to_vec() }],
+            ledger: ledger(),
+            certificates: vec![Certified { principal: PrincipalId([6; 16]), certificate }],
+            records: vec![Listed { certificate: 0, receipt, copied: false, record: b"record".to_vec() }],
+            indexes: vec![IndexRef { checkpoint: 1, class: IndexClass::Catalog, id: IndexId([2; 32]) }],
+            undeleted: vec![PackId([2; 32])],
+            heads: [(WRITER, (4, SNAPSHOT))].into(),
+            watermarks: [(WRITER, 300)].into(),
+            extensions: Extensions::default(),
+        }
+    }
+
+    #[test]
+    fn golden() {
+        let census = census();
+        assert_eq!(census.encode(), golden::bytes("census"));
+        assert_eq!((census.watermark(&WRITER), census.watermark(&WriterId([0; 16]))), (300, 0));
+        assert_eq!(Census::decode(&census.encode()), Ok(census));
+    }
+
+    #[test]
+    fn a_record_needs_its_certificate_and_lists_their_order() {
+        let mut census = census();
+        census.records[0].certificate = 1;
+        assert!(Census::decode(&census.encode()).is_err());
+        let mut census = super::tests::census();
+        census.undeleted.push(PackId([1; 32]));
+        assert!(Census::decode(&census.encode()).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn a_cut_or_changed_census_never_panics(at: prop::sample::Index, byte: u8) {
+            let mut bytes = census().encode();
+            let at = at.index(bytes.len());
+            prop_assert!(Census::decode(&bytes[..at]).is_err());
+            bytes[at] = byte;
+            if let Ok(census) = Census::decode(&bytes) {
+                prop_assert_eq!(census.encode(), bytes);
+            }
+        }
+    }
+}

@@ -89,12 +89,12 @@ impl Violation {
 /// What the log comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
-    repository: RepositoryId,
-    admin: PublicKey,
-    next: u64,
-    digest: [u8; 32],
-    trust: Trust,
-    ledger: Ledger,
+    pub(super) repository: RepositoryId,
+    pub(super) admin: PublicKey,
+    pub(super) next: u64,
+    pub(super) digest: [u8; 32],
+    pub(super) trust: Trust,
+    pub(super) ledger: Ledger,
 }
 
 impl State {
@@ -165,7 +165,7 @@ impl State {
     }
 
     /// The entry's decision, if its author may take it.
-    fn permitted(&self, entry: &Entry) -> Result<Decision, Violation> {
+    pub(super) fn permitted(&self, entry: &Entry) -> Result<Decision, Violation> {
         if self.next == 0 {
             let decision = entry.decision()?;
             let founds = matches!(&decision, Decision::Cert(cert)
@@ -186,7 +186,7 @@ impl State {
         if self.trust.has_right(&entry.author, decision.right()) { Ok(decision) } else { Err(refused(decision.word())) }
     }
 
-    fn decide(&mut self, entry: &Entry, decision: Decision) -> Result<(), Violation> {
+    pub(super) fn decide(&mut self, entry: &Entry, decision: Decision) -> Result<(), Violation> {
         match decision {
             Decision::Condemn { targets, marked } => self.condemn(entry.position, &targets, marked),
             Decision::Rescue { targets } => self.rescue(&targets),

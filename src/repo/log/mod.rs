@@ -7,10 +7,13 @@
 pub mod append;
 pub mod codec;
 pub mod entry;
+#[cfg(test)]
+pub(in crate::repo) mod fixture;
 pub mod fold;
 pub mod ledger;
 mod ledger_codec;
 pub mod read;
+mod restore;
 #[cfg(test)]
 mod tests;
 pub mod trust;
@@ -74,6 +77,14 @@ pub enum Error {
     /// Nothing may be appended before a maintainer voids what stands at the tail.
     #[error("nothing can be entered in the log: {0}")]
     Stopped(#[source] Doubt),
+    /// A census whose log entries do not hold.
+    #[error("the census's copy of log entry {position} does not hold: {source}")]
+    Census {
+        /// Where.
+        position: u64,
+        /// What is wrong with it.
+        source: Violation,
+    },
     /// What was to be appended breaks the log's rules.
     #[error("this cannot be entered in the log: {0}")]
     Refused(#[source] Violation),

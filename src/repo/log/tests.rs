@@ -1,1 +1,5 @@
-//! Tests of the log.
+//! Tests of the log: its bytes, its rules, its reading, its damage.
+
+mod bytes;
+mod damage;
+mod rules;
