@@ -310,3 +310,122 @@ fn nonzero(decoder: &mut Decoder<'_>) -> Result<u32, Error> {
         flags => Ok(flags),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{any_entry, entry, file};
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Encodes, decodes, and returns the bytes' number, the weight, and the entry that came back.
+    fn round(entry: &Entry) -> Result<(usize, u64, Entry), Error> {
+        let (mut encoder, mut refs) = (Encoder::new(), PageRefs::default());
+        let weight = encode_entry(entry, &mut encoder, &mut refs);
+        let bytes = encoder.into_bytes();
+        decode(&bytes, &refs.children.take(), &refs.data.take()).map(|entry| (bytes.len(), weight, entry))
+    }
+
+    fn decode(bytes: &[u8], children: &[ChunkId], data: &[ChunkId]) -> Result<Entry, Error> {
+        let mut refs = PageRefReader { children: RefReader::new(children), data: RefReader::new(data) };
+        let entry = Decoder::whole(bytes, |decoder| decode_entry(decoder, &mut refs))?;
+        refs.children.finish()?;
+        refs.data.finish()?;
+        Ok(entry)
+    }
+
+    #[test]
+    fn an_ordinary_file_is_small() {
+        let (bytes, weight, _) = round(&file(1, &[4000])).unwrap();
+        assert!(bytes <= 32, "{bytes} bytes");
+        assert_eq!(weight, bytes as u64 - 3 + REFERENCE_WEIGHT, "of an extent, only the reference's weight counts");
+    }
+
+    #[test]
+    fn what_the_writer_refuses_does_not_decode_either() {
+        let good = file(1, &[5]);
+        let value = |bytes| vec![(b"user.a".to_vec(), XattrValue::Inline(bytes))];
+        let short = vec![(b"user.a".to_vec(), XattrValue::Chunks(vec![(ChunkId([1; 32]), 1024)]))];
+        let late = Timestamp { seconds: 0, nanoseconds: 1_000_000_000 };
+        let bad = [
+            Entry { mode: 0o10000, ..good.clone() },
+            Entry { modified: late, ..good.clone() },
+            Entry { accessed: Some(late), ..good.clone() },
+            Entry { xattrs: value(vec![0; 1025]), ..good.clone() },
+            Entry { xattrs: short, ..good.clone() },
+            Entry { xattrs: [value(vec![]), value(vec![])].concat(), ..good.clone() },
+            file(1, &[5; 513]),
+            Entry {
+                kind: EntryKind::File(Content::Extents(vec![Extent::Hole { length: u64::MAX }; 2])),
+                ..good.clone()
+            },
+        ];
+        for bad in bad {
+            assert!(check(&bad).is_err(), "{bad:?}");
+            assert!(matches!(round(&bad), Err(Error::Invalid(_))), "{bad:?}");
+        }
+        assert!(check(&good).is_ok());
+        assert!(check(&Entry { size: 6, ..good.clone() }).is_err());
+        assert!(check(&Entry { size: 1, ..entry(EntryKind::Socket) }).is_err());
+    }
+
+    #[test]
+    fn parts_that_are_there_hold_something() {
+        let (mut encoder, mut refs) = (Encoder::new(), PageRefs::default());
+        encode_entry(&entry(EntryKind::Fifo), &mut encoder, &mut refs);
+        let bytes = encoder.into_bytes();
+        assert!(decode(&bytes, &[], &[]).is_ok());
+        for part in [HAS_FLAGS, HAS_XATTRS, HAS_EXTENSIONS, 32, 64, 128] {
+            let mut bytes = [&bytes[..], &[0]].concat();
+            bytes[1] |= part;
+            assert!(decode(&bytes, &[], &[]).is_err(), "part {part}");
+        }
+        let with = |number, value: &[u8]| {
+            let mut extensions = Extensions::default();
+            extensions.set(number, value.to_vec());
+            let mut encoder = Encoder::new();
+            encoder.raw(&bytes);
+            extensions.encode(&mut encoder);
+            let mut bytes = encoder.into_bytes();
+            bytes[1] |= HAS_EXTENSIONS;
+            decode(&bytes, &[], &[])
+        };
+        assert!(with(2, b"later").is_ok(), "fields of later versions do no harm");
+        assert_eq!(with(3, b"later"), Err(Error::Critical(3)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn entries_come_back(entry in any_entry()) {
+            prop_assert_eq!(check(&entry), Ok(()));
+            prop_assert_eq!(round(&entry).unwrap().2, entry);
+        }
+
+        #[test]
+        fn the_weight_depends_on_the_entry_alone(entry in any_entry(), other in any_entry()) {
+            let (mut encoder, mut refs) = (Encoder::new(), PageRefs::default());
+            encode_entry(&other, &mut encoder, &mut refs);
+            encode_entry(&entry, &mut encoder, &mut refs);
+            let after_itself = encode_entry(&entry, &mut encoder, &mut refs);
+            prop_assert_eq!(after_itself, round(&entry).unwrap().1);
+        }
+
+        #[test]
+        fn any_bytes_are_survived_and_have_one_meaning(entry in any_entry(), at in any::<prop::sample::Index>(), byte: u8) {
+            let (mut encoder, mut refs) = (Encoder::new(), PageRefs::default());
+            encode_entry(&entry, &mut encoder, &mut refs);
+            let mut bytes = encoder.into_bytes();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let (children, data) = (refs.children.take(), refs.data.take());
+            if let Ok(decoded) = decode(&bytes, &children, &data)
+                && bytes[1] & HAS_EXTENSIONS == 0
+            {
+                let (mut encoder, mut refs) = (Encoder::new(), PageRefs::default());
+                encode_entry(&decoded, &mut encoder, &mut refs);
+                prop_assert_eq!(encoder.into_bytes(), bytes);
+            }
+        }
+    }
+}

@@ -271,3 +271,107 @@ fn decode_items(head: Head, decoder: &mut Decoder<'_>, refs: &mut PageRefReader<
         Ok((keys, items))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{MemoryChunks, any_entry, entry, file, path};
+    use super::*;
+    use crate::repo::catalog::{check_page, key};
+    use crate::repo::entry::EntryKind;
+    use crate::repo::golden;
+    use proptest::prelude::*;
+
+    const LEAF: Head = Head { family: Family::Entries, level: 0 };
+
+    /// Both halves of the page written last.
+    fn halves(chunks: &MemoryChunks, id: &ChunkId) -> (Vec<u8>, Vec<u8>) {
+        let skeleton = chunks.get(ChunkKind::Skeleton, id).unwrap().to_vec();
+        let payload = skeleton::references(&skeleton).unwrap().payload;
+        (skeleton, chunks.get(ChunkKind::Payload, &payload).unwrap().to_vec())
+    }
+
+    fn leaf(chunks: &MemoryChunks, entries: &[(&str, Entry)]) -> Written {
+        let mut page = PageWriter::new(LEAF);
+        entries.iter().for_each(|(at, entry)| drop(page.entry(&key::encode(&path(at)), entry)));
+        page.finish(chunks).unwrap()
+    }
+
+    #[test]
+    fn pages_have_their_golden_bytes() {
+        let chunks = MemoryChunks::default();
+        let root = leaf(
+            &chunks,
+            &[("/", entry(EntryKind::Directory)), ("/a", file(1, &[5, -4096, 6])), ("/ab", file(1, &[5]))],
+        );
+        let (skeleton, payload) = halves(&chunks, &root.id);
+        assert_eq!(skeleton[35..], golden::bytes("catalog leaf skeleton")[35..]);
+        assert_eq!(payload, golden::bytes("catalog leaf payload"));
+        let mut inner = PageWriter::new(Head { level: 1, ..LEAF });
+        for (at, key) in [(1, vec![]), (2, key::encode(&path("/b/c")))] {
+            inner.child(&Written { key, id: ChunkId([at; 32]), totals: [u64::from(at), 300, 0] });
+        }
+        let (skeleton, payload) = halves(&chunks, &inner.finish(&chunks).unwrap().id);
+        assert_eq!(skeleton[35..], golden::bytes("catalog inner skeleton")[35..]);
+        assert_eq!(payload, golden::bytes("catalog inner payload"));
+    }
+
+    #[test]
+    fn extent_pages_have_their_golden_bytes() {
+        let chunks = MemoryChunks::default();
+        let mut page = PageWriter::new(Head { family: Family::Extents, level: 0 });
+        let chunk = Extent::Chunk { id: ChunkId([3; 32]), length: 65_536 };
+        for extent in [chunk, Extent::Hole { length: 10 }, chunk] {
+            page.extent(&extent);
+        }
+        let leaf = page.finish(&chunks).unwrap();
+        assert_eq!(halves(&chunks, &leaf.id).1, golden::bytes("extent leaf payload"));
+        let mut page = PageWriter::new(Head { family: Family::Extents, level: 1 });
+        (0..2).for_each(|_| page.child(&leaf));
+        let inner = page.finish(&chunks).unwrap();
+        assert_eq!(inner.totals, [2 * 131_082, 4 * 65_536, 4]);
+        assert_eq!(halves(&chunks, &inner.id).1, golden::bytes("extent inner payload"));
+    }
+
+    #[test]
+    fn halves_that_do_not_belong_together_are_damage() {
+        let chunks = MemoryChunks::default();
+        let entries = [("/a", file(1, &[5, 6])), ("/b", file(2, &[7]))];
+        let one = halves(&chunks, &leaf(&chunks, &entries).id);
+        let other = halves(&chunks, &leaf(&chunks, &entries[..1]).id);
+        assert!(check_page(&one.0, &one.1).is_ok());
+        assert!(check_page(&one.0, &other.1).is_err(), "an unused reference");
+        assert!(check_page(&other.0, &one.1).is_err(), "a reference outside the skeleton");
+        let mut inner = PageWriter::new(Head { level: 1, ..LEAF });
+        inner.child(&leaf(&chunks, &entries));
+        let inner = halves(&chunks, &inner.finish(&chunks).unwrap().id);
+        assert!(check_page(&one.0, &inner.1).is_err(), "another kind of page");
+        assert!(check_page(&inner.1, &one.0).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn any_change_is_survived(
+            entries in prop::collection::vec(any_entry(), 0..6),
+            flips in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let chunks = MemoryChunks::default();
+            let mut page = PageWriter::new(LEAF);
+            for (at, entry) in entries.iter().enumerate() {
+                page.entry(&key::encode(&path(&format!("/{at}"))), entry);
+            }
+            let (mut skeleton, mut payload) = halves(&chunks, &page.finish(&chunks).unwrap().id);
+            prop_assert!(check_page(&skeleton, &payload).is_ok());
+            prop_assert!(check_page(&skeleton, &payload[..cut.index(payload.len())]).is_err());
+            prop_assert!(check_page(&skeleton[..cut.index(skeleton.len())], &payload).is_err());
+            for (first, at, byte) in flips {
+                let half = if first { &mut skeleton } else { &mut payload };
+                let at = at.index(half.len());
+                half[at] = byte;
+            }
+            drop(check_page(&skeleton, &payload));
+        }
+    }
+}

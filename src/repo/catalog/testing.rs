@@ -5,8 +5,9 @@ use crate::repo::catalog::writer::TreeWriter;
 use crate::repo::catalog::{CatalogKeys, TreeRoot, key};
 use crate::repo::chunk_keys::ChunkKeys;
 use crate::repo::chunks::{Bytes, ChunkSink, ChunkSource, Error};
-use crate::repo::entry::{Content, Entry, EntryKind, EntryPath, Extent, Timestamp};
+use crate::repo::entry::{Content, Entry, EntryKind, EntryPath, Extent, LinkGroup, Timestamp, XattrValue};
 use crate::repo::id::{ChunkId, ChunkKind};
+use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -130,4 +131,60 @@ pub fn forest(directories: u64, files: u64) -> Vec<(EntryPath, Entry)> {
         entries.extend(files);
     }
     entries
+}
+
+fn any_chunk() -> impl Strategy<Value = (ChunkId, u32)> {
+    (0..6u8, 1..100_000u32).prop_map(|(id, length)| (ChunkId([id; 32]), length))
+}
+
+fn any_kind() -> impl Strategy<Value = EntryKind> {
+    let chunk = any_chunk().prop_map(|(id, length)| Extent::Chunk { id, length });
+    let extent = prop_oneof![3 => chunk, 1 => (1..u64::MAX >> 8).prop_map(|length| Extent::Hole { length })];
+    let tree = (0..4u8, any::<u64>()).prop_map(|(id, chunks)| Content::Tree { root: ChunkId([id; 32]), chunks });
+    prop_oneof![
+        4 => prop::collection::vec(extent, 0..9).prop_map(|extents| EntryKind::File(Content::Extents(extents))),
+        1 => tree.prop_map(EntryKind::File),
+        2 => Just(EntryKind::Directory),
+        1 => prop::collection::vec(any::<u8>(), 0..40).prop_map(EntryKind::Symlink),
+        1 => Just(EntryKind::Fifo),
+        1 => Just(EntryKind::Socket),
+        1 => any::<(u32, u32)>().prop_map(|(major, minor)| EntryKind::CharacterDevice { major, minor }),
+        1 => any::<(u32, u32)>().prop_map(|(major, minor)| EntryKind::BlockDevice { major, minor }),
+    ]
+}
+
+fn any_time() -> impl Strategy<Value = Timestamp> {
+    (any::<i64>(), 0..1_000_000_000u32).prop_map(|(seconds, nanoseconds)| Timestamp { seconds, nanoseconds })
+}
+
+fn any_value() -> impl Strategy<Value = XattrValue> {
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..30).prop_map(XattrValue::Inline),
+        (1025..9000u32, any_chunk())
+            .prop_map(|(length, next)| XattrValue::Chunks(vec![(ChunkId([9; 32]), length), next])),
+    ]
+}
+
+prop_compose! {
+    /// Any entry that the format can hold.
+    pub fn any_entry()(
+        kind in any_kind(),
+        (mode, uid, gid, flags) in (0..0o10000u32, any::<u32>(), any::<u32>(), any::<u32>()),
+        names in any::<([u8; 2], Vec<u8>)>(),
+        (modified, changed, accessed) in (any_time(), any_time(), prop::option::of(any_time())),
+        xattrs in prop::collection::btree_map(prop::collection::vec(any::<u8>(), 0..4), any_value(), 0..3),
+        links in prop::option::of(any::<(u64, u64, u32)>()),
+        size in any::<u64>(),
+    ) -> Entry {
+        let ordinary = entry(kind);
+        let size = if matches!(ordinary.kind, EntryKind::File(Content::Tree { .. })) { size } else { ordinary.size };
+        Entry {
+            mode, uid, gid, flags, modified, changed, accessed, size,
+            user: names.0.to_vec(),
+            group: names.1,
+            xattrs: xattrs.into_iter().collect(),
+            links: links.map(|(device, inode, links)| LinkGroup { device, inode, links }),
+            ..ordinary
+        }
+    }
 }
