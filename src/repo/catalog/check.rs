@@ -94,3 +94,118 @@ impl Expected {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::page::{PageWriter, Written};
+    use super::super::skeleton::{Family, Head};
+    use super::super::testing::{MemoryChunks, any_extents, entry, file, forest, keys, path, write};
+    use super::super::{Error, ExtentWriter, Hidden, Tree, key};
+    use super::*;
+    use crate::repo::chunks::{ChunkSink as _, ChunkSource as _};
+    use crate::repo::entry::{Entry, EntryPath};
+    use crate::repo::id::ChunkKind;
+    use std::sync::Arc;
+
+    /// Checks every page from `root` down; returns their number.
+    fn check_all(chunks: &MemoryChunks, root: &TreeRoot) -> Result<usize, Fault> {
+        let (mut open, mut done) = (vec![Expected::root(root)], 0);
+        while let Some(expected) = open.pop() {
+            let skeleton = chunks.get(ChunkKind::Skeleton, &expected.id())?;
+            let payload = chunks.get(ChunkKind::Payload, &super::super::references(&skeleton)?.payload)?;
+            let page = check_page(&skeleton, &payload)?;
+            expected.check(&page)?;
+            open.extend(expected.below(&page));
+            done += 1;
+        }
+        Ok(done)
+    }
+
+    fn long_file(chunks: &MemoryChunks) -> Entry {
+        let keys = keys();
+        let mut writer = ExtentWriter::new(chunks, &keys);
+        any_extents(9000).for_each(|extent| writer.push(extent).unwrap());
+        let size = writer.length();
+        Entry { size, ..entry(EntryKind::File(writer.finish().unwrap())) }
+    }
+
+    #[test]
+    fn every_page_of_a_catalog_is_as_expected() {
+        let chunks = MemoryChunks::default();
+        let mut entries = forest(40, 60);
+        entries.push((path("/long"), long_file(&chunks)));
+        let root = write(&chunks, &entries);
+        assert_eq!(check_all(&chunks, &root).unwrap(), chunks.of(ChunkKind::Skeleton).len());
+        let other = TreeRoot { entries: root.entries + 1, ..root };
+        assert!(matches!(check_all(&chunks, &other), Err(Fault::Mismatch(_))));
+        let (at, long) = entries.pop().unwrap();
+        entries.push((at, Entry { size: long.size + 1, ..long }));
+        let root = write(&chunks, &entries);
+        assert!(matches!(check_all(&chunks, &root), Err(Fault::Mismatch(_))));
+    }
+
+    fn leaf(chunks: &MemoryChunks, paths: &[&str]) -> Written {
+        let mut page = PageWriter::new(Head { family: Family::Entries, level: 0 });
+        paths.iter().for_each(|at| drop(page.entry(&key::encode(&path(at)), &file(1, &[5]))));
+        page.finish(chunks).unwrap()
+    }
+
+    fn inner(chunks: &MemoryChunks, level: u8, children: &[Written]) -> Written {
+        let mut page = PageWriter::new(Head { family: Family::Entries, level });
+        children.iter().for_each(|child| page.child(child));
+        page.finish(chunks).unwrap()
+    }
+
+    #[test]
+    fn a_page_that_contradicts_its_parent_is_damage_and_the_rest_is_read() {
+        let chunks = Arc::new(MemoryChunks::default());
+        let (a, b, late) = (leaf(&chunks, &["/a", "/b"]), leaf(&chunks, &["/m", "/n"]), leaf(&chunks, &["/a", "/o"]));
+        let extents = {
+            let mut page = PageWriter::new(Head { family: Family::Extents, level: 0 });
+            page.extent(&crate::repo::entry::Extent::Hole { length: 2 });
+            page.finish(&*chunks).unwrap()
+        };
+        let lies = [
+            Written { totals: [3, 10, 0], ..a.clone() },
+            Written { totals: [2, 11, 0], ..a.clone() },
+            Written { key: vec![], ..a.clone() },
+            Written { key: key::encode(&path("/aa")), ..a.clone() },
+            Written { key: a.key.clone(), ..late },
+            Written { key: a.key.clone(), ..inner(&chunks, 1, std::slice::from_ref(&a)) },
+            Written { key: a.key.clone(), ..extents },
+            Written { id: chunks.put(ChunkKind::Skeleton, b"no page").unwrap(), ..a.clone() },
+        ];
+        for lie in lies {
+            let count = lie.totals[0];
+            let root = inner(&chunks, 1, &[lie.clone(), b.clone()]);
+            let mut walk = Tree::open(chunks.clone(), root.id).walk(&EntryPath::default());
+            let Some(Err(Error::Page(unreadable))) = walk.next() else { panic!("{lie:?} was believed") };
+            assert_eq!(unreadable.page, lie.id);
+            let from = key::decode(&lie.key).unwrap();
+            assert_eq!(unreadable.hidden, Hidden::Entries { from, until: Some(path("/m")), count });
+            let rest: Vec<_> = walk.map(|entry| entry.unwrap().0).collect();
+            assert_eq!(rest, [path("/m"), path("/n")], "{lie:?}");
+            let root = TreeRoot { skeleton: root.id, entries: root.totals[0], bytes: root.totals[1] };
+            assert!(check_all(&chunks, &root).is_err());
+        }
+        let root = inner(&chunks, 1, &[a, b]);
+        assert_eq!(Tree::open(chunks, root.id).walk(&EntryPath::default()).filter(Result::is_ok).count(), 4);
+    }
+
+    #[test]
+    fn messages_name_page_and_paths() {
+        let chunks = Arc::new(MemoryChunks::default());
+        let a = leaf(&chunks, &["/a", "/\u{f1}\n"]);
+        let root =
+            inner(&chunks, 1, &[a.clone(), Written { id: ChunkId([9; 32]), ..leaf(&chunks, &["/\u{f1}\u{f1}"]) }]);
+        chunks.lose(ChunkKind::Skeleton, &a.id);
+        let messages: Vec<_> = Tree::open(chunks, root.id)
+            .walk(&EntryPath::default())
+            .map(|entry| entry.unwrap_err().to_string())
+            .collect();
+        assert!(
+            messages[0].starts_with(&format!("catalog page {} (2 entries from /a up to /ññ) cannot be read: ", a.id))
+        );
+        assert!(messages[1].contains("(1 entry from /ññ on)"), "{messages:?}");
+    }
+}

@@ -170,10 +170,13 @@ impl fmt::Display for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown => f.write_str("(extent unknown)"),
-            Self::Entries { from, until: Some(until), count } => {
-                write!(f, "({count} entries from {} up to {})", shown(from), shown(until))
+            Self::Entries { from, until, count } => {
+                write!(f, "({count} {} from {}", if *count == 1 { "entry" } else { "entries" }, shown(from))?;
+                match until {
+                    Some(until) => write!(f, " up to {})", shown(until)),
+                    None => f.write_str(" on)"),
+                }
             }
-            Self::Entries { from, until: None, count } => write!(f, "({count} entries from {} on)", shown(from)),
             Self::Bytes { start, length } => write!(f, "(bytes {start} to {})", start.saturating_add(*length)),
         }
     }

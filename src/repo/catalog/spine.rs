@@ -91,3 +91,73 @@ impl<'a> Spine<'a> {
         Ok(below.expect("a level exists because a page ended below it, and it holds that page or handed it on"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{MemoryChunks, file, forest, keys, path, write};
+    use super::super::{TreeWriter, references};
+    use crate::repo::chunks::ChunkSource as _;
+    use crate::repo::entry::{EntryName, EntryPath};
+    use crate::repo::id::{ChunkId, ChunkKind};
+    use std::collections::HashSet;
+
+    fn pages(chunks: &MemoryChunks, root: ChunkId) -> HashSet<ChunkId> {
+        let mut pages = HashSet::from([root]);
+        let mut open = vec![root];
+        while let Some(page) = open.pop() {
+            let below = references(&chunks.get(ChunkKind::Skeleton, &page).unwrap()).unwrap().children;
+            open.extend(below.into_iter().filter(|child| pages.insert(*child)));
+        }
+        pages
+    }
+
+    #[test]
+    fn pages_have_their_size_on_every_level() {
+        let chunks = MemoryChunks::default();
+        let root = write(&chunks, &forest(150, 300)).skeleton;
+        assert!(pages(&chunks, root).len() > 80);
+        let mut sizes = Vec::new();
+        for (skeleton, length) in chunks.of(ChunkKind::Skeleton) {
+            let payload = references(&chunks.get(ChunkKind::Skeleton, &skeleton).unwrap()).unwrap().payload;
+            sizes.push(length + chunks.get(ChunkKind::Payload, &payload).unwrap().len());
+        }
+        let mean = sizes.iter().sum::<usize>() / sizes.len();
+        assert!((24 << 10..56 << 10).contains(&mean), "mean {mean}");
+        assert!(sizes.iter().all(|&size| size < 100 << 10), "{:?}", sizes.iter().max());
+    }
+
+    #[test]
+    fn edits_anywhere_leave_nearly_all_pages_shared() {
+        let chunks = MemoryChunks::default();
+        let entries = forest(100, 200);
+        let before = pages(&chunks, write(&chunks, &entries).skeleton);
+        for at in (1..entries.len()).step_by(4001) {
+            let mut edited = entries.clone();
+            edited.remove(at);
+            let removed = pages(&chunks, write(&chunks, &edited).skeleton);
+            assert!(removed.difference(&before).count() <= 8, "{} new pages", removed.difference(&before).count());
+            let name = entries[at].0.to_bytes();
+            edited.push((path(&format!("{}x", String::from_utf8_lossy(&name))), file(at as u64, &[9])));
+            edited.push(entries[at].clone());
+            let added = pages(&chunks, write(&chunks, &edited).skeleton);
+            assert!(added.difference(&before).count() <= 8, "{} new pages", added.difference(&before).count());
+        }
+    }
+
+    #[test]
+    fn keys_longer_than_pages_make_a_tree_all_the_same() {
+        let chunks = MemoryChunks::default();
+        let deep = vec![EntryName::new([b'x'; 250]).unwrap(); 900];
+        let mut writer = TreeWriter::new(&chunks, keys());
+        let parent = EntryPath(deep);
+        for at in 0..40u8 {
+            writer.push(&parent, &EntryName::new([b'a' + at]).unwrap(), &file(1, &[1])).unwrap();
+        }
+        let root = writer.finish().unwrap();
+        assert_eq!(root.entries, 40);
+        assert!(pages(&chunks, root.skeleton).len() < 100);
+        let chunks = std::sync::Arc::new(chunks);
+        let tree = super::super::Tree::open(chunks, root.skeleton);
+        assert_eq!(tree.children(&parent, None).filter(Result::is_ok).count(), 40);
+    }
+}

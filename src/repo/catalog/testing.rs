@@ -188,3 +188,11 @@ prop_compose! {
         }
     }
 }
+
+/// So many extents with ids of their own, every eleventh a hole.
+pub fn any_extents(count: u64) -> impl Iterator<Item = Extent> {
+    (0..count).map(|at| match at % 11 {
+        10 => Extent::Hole { length: 1 + at },
+        _ => Extent::Chunk { id: ChunkId(*blake3::hash(&at.to_le_bytes()).as_bytes()), length: 1 + at as u32 % 70 },
+    })
+}
