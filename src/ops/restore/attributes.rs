@@ -48,6 +48,19 @@ impl Attributes {
         freezing
     }
 
+    /// The `chattr` flags.
+    pub(super) const fn flags(&self) -> u32 {
+        self.flags
+    }
+
+    /// The ACL that says who may use it, if it has one of reasonable length.
+    pub(super) fn acl(&self) -> Option<&Vec<u8>> {
+        match self.xattrs.iter().find(|(name, _)| name == xattrs::ACL.as_bytes()) {
+            Some((_, XattrValue::Inline(bytes))) => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// Whether the inode of `stat` has this owner, mode and modification time already.
     pub(super) fn equal(&self, stat: &rustix::fs::Stat) -> bool {
         let modified = Timestamp { seconds: stat.st_mtime, nanoseconds: stat.st_mtime_nsec as u32 };

@@ -5,6 +5,8 @@
 //! and told once for the file; everything else is restored all the same.
 
 use super::context::Context;
+use super::output::Output;
+use super::report::is_damage;
 use super::slices::{Piece, Slices};
 use crate::repo::entry::{Content, EntryPath, Extent};
 use crate::repo::id::ChunkKind;
@@ -39,6 +41,7 @@ pub(super) struct Filling {
 struct Missing {
     bytes: u64,
     first: Option<(u64, String)>,
+    damage: bool,
 }
 
 /// How a file came out.
@@ -53,15 +56,15 @@ pub(super) struct Filled {
 }
 
 impl Filling {
-    /// Starts on `file`, which holds `old` bytes, and should hold `content` of `size` bytes.
-    pub(super) fn new(context: &Context<'_>, file: File, old: u64, content: Content, size: u64) -> Self {
+    /// Starts on `output`, which should hold `content` of `size` bytes.
+    pub(super) fn new(context: &Context<'_>, output: Output, content: Content, size: u64) -> Self {
         Self {
-            file,
-            old,
+            file: output.file,
+            old: output.old,
             size,
             slices: Slices::new(&context.source, content, size),
             end: AtomicU64::new(0),
-            changed: AtomicBool::new(old == 0),
+            changed: AtomicBool::new(output.fresh),
             missing: Mutex::default(),
             failed: Mutex::default(),
         }
@@ -97,23 +100,24 @@ impl Filling {
                 "{} of {} bytes cannot be read and are zero now, the first at offset {offset}: {reason}",
                 missing.bytes, self.size
             );
-            context.report.unreadable(path, "content", error);
+            context.report.unreadable(path, "content", error, missing.damage);
         }
         Filled { file: self.file, unchanged: !changed, failed }
     }
 
     fn piece(&self, context: &Context<'_>, offset: u64, piece: Piece, scratch: &mut Vec<u8>) -> io::Result<()> {
-        let (length, reason) = match piece {
+        let (length, reason, damage) = match piece {
             Piece::Extent(Extent::Hole { length }) => return self.hole(offset, length),
             Piece::Extent(Extent::Chunk { id, length }) => match context.source.get(ChunkKind::Data, &id) {
                 Ok(bytes) if bytes.len() == length as usize => return self.bytes(offset, &bytes, scratch),
-                Ok(bytes) => (length.into(), format!("chunk {id} has {} bytes instead of {length}", bytes.len())),
-                Err(error) => (length.into(), error.to_string()),
+                Ok(bytes) => (length.into(), format!("chunk {id} has {} bytes instead of {length}", bytes.len()), true),
+                Err(error) => (length.into(), error.to_string(), is_damage(&error)),
             },
-            Piece::Lost { length, reason } => (length, reason),
+            Piece::Lost { length, reason, damage } => (length, reason, damage),
         };
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         missing.bytes += length;
+        missing.damage |= damage;
         if missing.first.as_ref().is_none_or(|(first, _)| offset < *first) {
             missing.first = Some((offset, reason));
         }

@@ -21,10 +21,13 @@ pub(super) const SETTABLE: u32 = 0x0000_0001 // secure removal
     | 0x0000_8000 // no tail merging
     | 0x0001_0000 // synchronous directory
     | 0x0002_0000 // top of a directory hierarchy
-    | 0x0080_0000; // no copy on write
+    | NO_COPY_ON_WRITE;
 
 /// The flags after which nothing can be linked to or changed any more.
 pub(super) const FREEZING: u32 = 0x0000_0030;
+
+/// The flag that keeps a file system from writing changes elsewhere.
+pub(super) const NO_COPY_ON_WRITE: u32 = 0x0080_0000;
 
 /// Makes the settable flags of a file or directory `wanted`, all others stay.
 pub(super) fn set(handle: BorrowedFd<'_>, wanted: u32) -> io::Result<()> {

@@ -87,7 +87,7 @@ impl Folder {
     /// # Errors
     /// When its handle is unusable.
     pub(super) fn target(handles: &Handles, attributes: Option<Attributes>) -> io::Result<Arc<Self>> {
-        let (location, inherits) = locate(handles.target.as_fd(), handles.base.clone())?;
+        let (location, inherits) = locate(handles.target.as_fd(), handles.base.clone(), attributes.as_ref())?;
         handles.keep(location.identity, handles.target.clone());
         Ok(Arc::new(Self { parent: None, location, inherits, attributes }))
     }
@@ -105,7 +105,8 @@ impl Folder {
         let parent = context.handles.get(&self.location)?;
         let handle = open_own(parent.as_fd(), name)?;
         flags::release(handle.as_fd());
-        let (location, inherits) = locate(handle.as_fd(), self.location.path.join(name.clone()))?;
+        let path = self.location.path.join(name.clone());
+        let (location, inherits) = locate(handle.as_fd(), path, attributes.as_ref())?;
         context.handles.keep(location.identity, Arc::new(handle));
         Ok(Arc::new(Self { parent: Some(self.clone()), location, inherits, attributes }))
     }
@@ -157,9 +158,15 @@ fn writable(handle: &OwnedFd) -> io::Result<bool> {
     Ok(Mode::from_raw_mode(rustix::fs::fstat(handle)?.st_mode).contains(Mode::RWXU))
 }
 
-/// Where an open directory is, and whether what is made in it inherits something.
-fn locate(handle: BorrowedFd<'_>, path: EntryPath) -> io::Result<(Location, bool)> {
+/// Where an open directory is, and whether what is made in it inherits something. One that others may use more than the
+/// snapshot allows is closed to them before anything is written into it.
+fn locate(handle: BorrowedFd<'_>, path: EntryPath, wanted: Option<&Attributes>) -> io::Result<(Location, bool)> {
     let stat = rustix::fs::fstat(handle)?;
+    let surplus = wanted.map_or(0, |wanted| stat.st_mode & !wanted.mode & 0o077);
+    if surplus != 0 {
+        // Whoever may not change it may not change it at the end either, which is when that is reported.
+        let _ = rustix::fs::fchmod(handle, Mode::from_raw_mode(stat.st_mode & 0o7777 & !surplus));
+    }
     let inherits = super::xattrs::has_default_acl(handle) || flags::inheritable(handle);
     Ok((Location { path, identity: Identity::from(&stat) }, inherits))
 }

@@ -19,6 +19,7 @@ mod file;
 mod flags;
 mod folder;
 mod links;
+mod output;
 mod owners;
 mod plan;
 mod report;
@@ -33,7 +34,7 @@ mod tests;
 pub use error::Error;
 
 use crate::event::Sink;
-use crate::repo::catalog::{self, Hidden, Tree};
+use crate::repo::catalog::{self, Fault, Hidden, Tree};
 use crate::repo::chunks::ChunkSource;
 use crate::repo::entry::{Entry, EntryKind, EntryPath};
 use attributes::Attributes;
@@ -118,6 +119,7 @@ struct Gap {
     /// The first of them, as far as that is known.
     path: EntryPath,
     reason: String,
+    damage: bool,
 }
 
 impl Gap {
@@ -129,7 +131,15 @@ impl Gap {
             },
             _ => selection.clone(),
         };
-        Self { path, reason: error.to_string() }
+        Self { path, reason: error.to_string(), damage: is_damage(error) }
+    }
+}
+
+/// Whether a page that cannot be read is damage, and not a store that fails or a key that is missing.
+fn is_damage(error: &catalog::Error) -> bool {
+    match error {
+        catalog::Error::Page(page) => !matches!(&page.cause, Fault::Chunk(error) if !report::is_damage(error)),
+        _ => true,
     }
 }
 
@@ -181,6 +191,7 @@ fn run(
     let folder = Folder::target(&context.handles, attributes).map_err(unusable)?;
     write(&context, entries, base.0.len(), folder, threads(options));
     Links::freeze(&context);
+    context.owners.failures().into_iter().for_each(|failure| context.report.lookup_failed(failure));
     context.report.tell_foreign_owners();
     if context.report.stopping() { Err(Error::Stopped) } else { Ok(context.report.summary()) }
 }
@@ -206,7 +217,7 @@ fn write(
             }
             match entry {
                 Ok((path, entry)) => plan.entry(&path, entry),
-                Err(gap) => context.report.unreadable(&gap.path, "catalog", gap.reason),
+                Err(gap) => context.report.unreadable(&gap.path, "catalog", gap.reason, gap.damage),
             }
         }
         plan.finish();
@@ -234,7 +245,7 @@ fn pretend(
                 report.advance(entry.size);
                 report.done(&path, what, entry.size);
             }
-            Err(gap) => report.unreadable(&gap.path, "catalog", gap.reason),
+            Err(gap) => report.unreadable(&gap.path, "catalog", gap.reason, gap.damage),
         }
     }
     Ok(report.summary())

@@ -2,6 +2,7 @@
 
 use super::Summary;
 use crate::event::{Event, Level, Progress, Sink, Stage};
+use crate::repo::chunks;
 use crate::repo::entry::EntryPath;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -20,6 +21,11 @@ pub(super) struct Report<'a> {
     problems: AtomicU64,
     damaged: AtomicU64,
     foreign_owners: AtomicU64,
+}
+
+/// Whether a chunk that cannot be had is damage, and not a store that fails or a key that is missing.
+pub(super) const fn is_damage(error: &chunks::Error) -> bool {
+    matches!(error, chunks::Error::Unknown { .. } | chunks::Error::Damaged { .. })
 }
 
 /// Which counter an entry belongs to.
@@ -65,10 +71,16 @@ impl<'a> Report<'a> {
         self.sink.emit(Event::Problem { path: path.to_bytes(), during, error: error.to_string() });
     }
 
-    /// Part of `path` cannot be read from the repository.
-    pub(super) fn unreadable(&self, path: &EntryPath, during: &'static str, error: impl ToString) {
-        self.damaged.fetch_add(1, Relaxed);
+    /// Part of `path` cannot be read from the repository: because of `damage`, or because the store fails.
+    pub(super) fn unreadable(&self, path: &EntryPath, during: &'static str, error: impl ToString, damage: bool) {
+        if damage { &self.damaged } else { &self.problems }.fetch_add(1, Relaxed);
         self.sink.emit(Event::Problem { path: path.to_bytes(), during, error: error.to_string() });
+    }
+
+    /// The name service could not answer; numbers were used instead.
+    pub(super) fn lookup_failed(&self, error: String) {
+        self.problems.fetch_add(1, Relaxed);
+        self.sink.emit(Event::Message(Level::Error, error));
     }
 
     /// Says once how many entries could not get their owner.

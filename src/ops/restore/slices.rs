@@ -20,7 +20,7 @@ pub(super) enum Piece {
     /// What the catalog says.
     Extent(Extent),
     /// The catalog cannot be read here.
-    Lost { length: u64, reason: String },
+    Lost { length: u64, reason: String, damage: bool },
 }
 
 impl Piece {
@@ -85,7 +85,9 @@ impl Cursor {
         let piece = match self.extent() {
             Some(Ok(extent)) if extent.length() <= left => Piece::Extent(extent),
             Some(Ok(_)) => self.lose(left, "the extents are longer than the file"),
-            Some(Err(Piece::Lost { length, reason })) => Piece::Lost { length: length.min(left), reason },
+            Some(Err(Piece::Lost { length, reason, damage })) => {
+                Piece::Lost { length: length.min(left), reason, damage }
+            }
             Some(Err(piece)) => piece,
             None if left > 0 => self.lose(left, "the extents are shorter than the file"),
             None => return None,
@@ -97,7 +99,7 @@ impl Cursor {
     /// Gives up the rest.
     fn lose(&mut self, length: u64, reason: &str) -> Piece {
         self.extents = Extents::Over;
-        Piece::Lost { length, reason: reason.to_owned() }
+        Piece::Lost { length, reason: reason.to_owned(), damage: true }
     }
 
     /// The next extent, or what is lost before it.
@@ -114,10 +116,14 @@ impl Cursor {
             Ok(Placed { offset, extent }) if offset == self.offset => Ok(extent),
             Ok(Placed { offset, extent }) if offset > self.offset => {
                 self.ahead = Some(extent);
-                Err(Piece::Lost { length: offset - self.offset, reason: "a page of extents left a gap".to_owned() })
+                let reason = "a page of extents left a gap".to_owned();
+                Err(Piece::Lost { length: offset - self.offset, reason, damage: true })
             }
             Ok(_) => Err(self.lose(self.size - self.offset, "the extents overlap")),
-            Err(error) => Err(Piece::Lost { length: self.hidden(&error), reason: error.to_string() }),
+            Err(error) => {
+                let damage = super::is_damage(&error);
+                Err(Piece::Lost { length: self.hidden(&error), reason: error.to_string(), damage })
+            }
         })
     }
 

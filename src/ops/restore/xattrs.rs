@@ -4,7 +4,8 @@
 
 use super::attributes::Inode;
 use super::context::Context;
-use crate::repo::catalog::read_value;
+use super::report::is_damage;
+use crate::repo::catalog::{self, read_value};
 use crate::repo::entry::{EntryPath, XattrValue};
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
@@ -14,6 +15,9 @@ use std::os::fd::BorrowedFd;
 
 /// The kernel's limit on a list of names, and on a value: 64 KiB.
 const LIMIT: usize = 64 << 10;
+
+/// The attribute that is a file's POSIX ACL.
+pub(super) const ACL: &str = "system.posix_acl_access";
 
 /// Makes the set of attributes of `inode` the `wanted` one; failures are reported under `path`.
 pub(super) fn apply(context: &Context<'_>, inode: &Inode<'_>, wanted: &[(Vec<u8>, XattrValue)], path: &EntryPath) {
@@ -43,6 +47,14 @@ pub(super) fn has_default_acl(directory: BorrowedFd<'_>) -> bool {
     rustix::fs::fgetxattr_query(directory, "system.posix_acl_default").is_ok_and(|length| length > 0)
 }
 
+/// The ACL of an open file, if it has one beyond its mode.
+pub(super) fn acl(file: BorrowedFd<'_>) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; LIMIT];
+    let length = rustix::fs::fgetxattr(file, ACL, &mut bytes[..]).ok()?;
+    bytes.truncate(length);
+    Some(bytes)
+}
+
 /// Whether an attribute that the snapshot does not have may be taken away.
 fn removable(name: &[u8]) -> bool {
     name.starts_with(b"user.")
@@ -59,8 +71,9 @@ fn load<'v>(context: &Context<'_>, name: &[u8], value: &'v XattrValue, path: &En
     match read_value(&*context.source, value) {
         Ok(bytes) => Some(Cow::Owned(bytes)),
         Err(error) => {
+            let damage = !matches!(&error, catalog::Error::Value(error) if !is_damage(error));
             let error = format!("{}: {error}", name.escape_ascii());
-            context.report.unreadable(path, "extended attributes", error);
+            context.report.unreadable(path, "extended attributes", error, damage);
             None
         }
     }

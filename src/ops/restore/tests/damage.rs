@@ -70,7 +70,7 @@ fn entries_whose_directories_are_lost_still_come_back() {
     snapshot.file("/a/b/c/file", &[b"orphan"]);
     snapshot.file("/a/d/file", &[b"another"]);
     snapshot.file("/z", &[b"last"]);
-    let gap = Gap { path: path("/a"), reason: "page 123 is damaged".to_owned() };
+    let gap = Gap { path: path("/a"), reason: "page 123 is damaged".to_owned(), damage: true };
     let entries = std::iter::once(Err(gap)).chain(snapshot.below(&path("/")).into_iter().map(Ok));
     let listener = Listener::default();
     let top = Top { path: path("/"), entry: None };
@@ -150,6 +150,28 @@ fn a_lost_page_of_extents_leaves_a_hole_of_its_length() {
     let differing = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
     assert!((1..60_000).contains(&differing), "{differing} {:?}", listener.problems());
     assert!(found.iter().zip(&expected).all(|(a, b)| a == b || *a == 0));
+}
+
+/// A store that cannot be reached.
+struct Unreachable;
+
+impl ChunkSource for Unreachable {
+    fn get(&self, _: ChunkKind, _: &ChunkId) -> Result<crate::repo::chunks::Bytes, crate::repo::chunks::Error> {
+        Err(crate::repo::chunks::Error::Store(Arc::new(std::io::Error::other("timed out"))))
+    }
+}
+
+#[test]
+fn a_store_that_fails_is_a_problem_and_not_damage() {
+    let temp = scratch();
+    let mut snapshot = Snapshot::new();
+    snapshot.file("/f", &[b"x"]);
+    let options = Options::default();
+    let listener = Listener::default();
+    let summary =
+        restore(&snapshot.tree(), Arc::new(Unreachable), &path("/"), temp.path(), &options, &listener).unwrap();
+    assert_eq!((summary.damaged, summary.problems), (0, 1));
+    assert!(listener.problems()[0].ends_with("timed out"), "{:?}", listener.problems());
 }
 
 /// Asks to stop after so many restored entries.

@@ -118,3 +118,48 @@ fn a_secret_is_not_written_into_a_file_that_others_have_open() {
     snapshot.check(temp.path());
     assert_eq!(std::io::read_to_string(spy).unwrap(), "harmless");
 }
+
+/// Looks at a directory's mode whenever something was restored into it.
+struct Witness(std::path::PathBuf, Mutex<Vec<u32>>);
+
+impl Sink for Witness {
+    fn emit(&self, event: Event) {
+        if matches!(event, Event::Restored { path, .. } if path.ends_with(b"/readable")) {
+            self.1.lock().unwrap().push(self.0.metadata().unwrap().mode() & 0o7777);
+        }
+    }
+}
+
+#[test]
+fn a_directory_is_closed_to_others_before_anything_is_written_into_it() {
+    let temp = scratch();
+    let dir = temp.path().join("private");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o757)).unwrap();
+    let mut snapshot = Snapshot::new();
+    snapshot.directory("/private").mode = 0o710;
+    snapshot.file("/private/readable", &[b"protected by its directory"]);
+    let witness = Witness(dir, Mutex::default());
+    snapshot.restore("/", temp.path(), &witness);
+    assert_eq!(*witness.1.lock().unwrap(), [0o710]);
+}
+
+#[test]
+fn an_acl_that_lets_somebody_in_is_not_kept_for_a_secret() {
+    let temp = scratch();
+    let at = temp.path().join("shared");
+    write(&at, "harmless");
+    let acl = [(1u16, 6u16, u32::MAX), (2, 4, 65534), (4, 4, u32::MAX), (0x10, 4, u32::MAX), (0x20, 0, u32::MAX)];
+    let rows = acl
+        .iter()
+        .flat_map(|(tag, bits, id)| [&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat());
+    let value: Vec<u8> = 2u32.to_le_bytes().into_iter().chain(rows).collect();
+    if rustix::fs::setxattr(&at, "system.posix_acl_access", &value, rustix::fs::XattrFlags::empty()).is_err() {
+        return eprintln!("skipped: no ACLs here");
+    }
+    let spy = std::fs::File::open(&at).unwrap();
+    let mut snapshot = Snapshot::new();
+    snapshot.file("/shared", &[b"the secret"]).mode = 0o640;
+    snapshot.check(temp.path());
+    assert_eq!(std::io::read_to_string(spy).unwrap(), "harmless");
+}
