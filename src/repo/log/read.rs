@@ -84,7 +84,8 @@ pub fn read(store: &dyn Store, from: State, keys: &IndexKeys<'_>, pin: Option<He
     if let Some(head) = from.head() {
         still_there(store, head)?;
     }
-    let mut walk = Walk { sure: Branch::new(from), unproven: None, notes: Vec::new(), keys, pin };
+    let mut walk =
+        Walk { sure: Branch::new(from), unproven: None, notes: Vec::new(), voided: BTreeSet::new(), keys, pin };
     let mut position = start;
     while walk.step(store, position)? {
         position += 1;
@@ -93,8 +94,9 @@ pub fn read(store: &dyn Store, from: State, keys: &IndexKeys<'_>, pin: Option<He
         return Err(Error::Gap(position));
     }
     walk.check_length(position)?;
-    let lacking = firsts.difference(&seconds).filter(|&&at| start <= at && at < walk.sure.state.next());
-    walk.notes.extend(lacking.map(|&at| Note::SecondCopyMissing(at)));
+    let mut lacking: BTreeSet<u64> = firsts.difference(&seconds).copied().collect();
+    lacking.retain(|at| (start..walk.sure.state.next()).contains(at) && !walk.voided.contains(at));
+    walk.notes.extend(lacking.into_iter().map(Note::SecondCopyMissing));
     Ok(Log { state: walk.sure.state, doubts: walk.sure.doubts, notes: walk.notes })
 }
 
@@ -197,6 +199,7 @@ struct Walk<'a> {
     /// What the log would be if second copies that nothing proves yet are right.
     unproven: Option<Branch>,
     notes: Vec<Note>,
+    voided: BTreeSet<u64>,
     keys: &'a IndexKeys<'a>,
     pin: Option<Head>,
 }
@@ -230,6 +233,7 @@ impl Walk<'_> {
         match self.sure.admit(position, frame, self.keys)? {
             Ok(()) => {
                 self.unproven = None;
+                self.voided.extend(self.sure.doubts.iter().map(|doubt| doubt.position));
                 self.notes.extend(self.sure.doubts.drain(..).map(Note::Voided));
                 self.settled(position, frame)
             }

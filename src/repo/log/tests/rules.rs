@@ -11,6 +11,7 @@ use crate::repo::log::*;
 use crate::repo::names::{Copy, Name, SessionName};
 use crate::repo::wire::Extensions;
 use crate::store::Store as _;
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 const PACK: PackId = PackId([1; 32]);
@@ -261,5 +262,53 @@ fn census(world: &World, state: &State, admin_entries: &[u64]) -> Census {
         heads: BTreeMap::new(),
         watermarks: BTreeMap::new(),
         extensions: Extensions::default(),
+    }
+}
+
+/// Decisions about few things, so that they get into each other's way.
+fn any_decision(targets: Vec<Target>) -> impl Strategy<Value = Decision> {
+    let ids = prop::collection::vec((0..3u8).prop_map(|byte| SnapshotId([byte; 32])), 0..3);
+    let packs = prop::sample::subsequence(targets, 0..3);
+    let hold = (0..2u8).prop_map(|byte| HoldId([byte; 16]));
+    let asked_by = PrincipalId([0; 16]);
+    prop_oneof![
+        (packs.clone(), ids.clone()).prop_map(|(targets, marked)| Decision::Condemn { targets, marked }),
+        packs.clone().prop_map(|targets| Decision::Rescue { targets }),
+        (packs, 0..30u64).prop_map(|(targets, listed)| Decision::Final { targets, listed }),
+        ids.clone().prop_map(Decision::Forget),
+        ids.prop_map(Decision::Unforget),
+        hold.clone().prop_map(move |id| Decision::Hold { id, asked_by, reason: String::new() }),
+        hold.prop_map(Decision::Release),
+        (1..5u64).prop_map(|number| Decision::Checkpoint { number, census: CensusId([1; 32]) }),
+        (2..4u32).prop_map(epoch),
+    ]
+}
+
+fn few_targets() -> Vec<Target> {
+    let segment = |pack| Target { pack, segments: vec![1] };
+    vec![Target::pack(PackId([1; 32])), segment(PackId([2; 32])), Target::pack(PackId([3; 32]))]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_refused_entry_changes_nothing(decisions in prop::collection::vec(any_decision(few_targets()), 1..30)) {
+        let world = World::found();
+        let mut state = world.state();
+        for decision in decisions {
+            let before = state.clone();
+            let (kind, body) = decision.encode();
+            let author = world.admin.principal_id();
+            let (position, previous) = (state.next(), state.digest());
+            let entry = Entry { position, previous, voids: vec![], author, time: 0, kind, body };
+            let applied = state.apply(&entry, [position as u8; 32], &[]);
+            prop_assert!(applied.is_ok() || state == before);
+            let ledger = state.ledger();
+            let both = ledger.condemned.keys().any(|part| ledger.finals.contains_key(part));
+            prop_assert!(!both, "condemned and final");
+            prop_assert!(before.ledger().finals.keys().all(|part| ledger.finals.contains_key(part)), "final is for ever");
+            prop_assert!(ledger.marks.keys().eq(&ledger.condemned.values().copied().collect::<std::collections::BTreeSet<_>>()));
+        }
     }
 }
