@@ -146,7 +146,9 @@ mod tests {
 
     fn leaf(chunks: &MemoryChunks, paths: &[&str]) -> Written {
         let mut page = PageWriter::new(Head { family: Family::Entries, level: 0 });
-        paths.iter().for_each(|at| drop(page.entry(&key::encode(&path(at)), &file(1, &[5]))));
+        for at in paths {
+            page.entry(&key::encode(&path(at)), &file(1, &[5]));
+        }
         page.finish(chunks).unwrap()
     }
 

@@ -1,17 +1,13 @@
-//! The bytes of one entry and of one extent inside a payload, and the rules that both the writer and the reader hold them to.
+//! The bytes of one entry and of one extent inside a payload.
 //!
-//! An entry's bytes depend on the entry alone, but for its references. Not here: keys, pages.
+//! An entry's bytes depend on the entry alone, but for its references. Not here: which entries are sound (`rules`), keys, pages.
 
 use super::cut::{HOLE_WEIGHT, REFERENCE_WEIGHT};
 use super::refs::{RefReader, RefWriter};
+use super::rules;
 use crate::repo::entry::{Content, Entry, EntryKind, Extent, LinkGroup, Timestamp, XattrValue};
 use crate::repo::id::ChunkId;
 use crate::repo::wire::{Decoder, Encoder, Error, Extensions};
-
-/// The longest attribute value that stays inside its entry.
-pub const INLINE_VALUE: usize = 1024;
-/// The most extents that a file keeps in its entry; with more it has a tree of its own.
-pub const INLINE_EXTENTS: usize = 512;
 
 const FILE: u8 = 1;
 const LONG_FILE: u8 = 2;
@@ -45,52 +41,6 @@ pub struct PageRefReader<'a> {
     pub children: RefReader<'a>,
     /// Data chunks.
     pub data: RefReader<'a>,
-}
-
-/// The rule of the format that an entry breaks, if any. (The reader needs no such check: broken ones do not decode.)
-///
-/// # Errors
-/// The rule.
-pub fn check(entry: &Entry) -> Result<(), &'static str> {
-    let times = [Some(entry.modified), Some(entry.changed), entry.accessed];
-    let size = match &entry.kind {
-        EntryKind::File(Content::Extents(extents)) => check_extents(extents)?,
-        EntryKind::File(Content::Tree { .. }) => entry.size,
-        _ => 0,
-    };
-    let value = |value: &XattrValue| match value {
-        XattrValue::Inline(bytes) => bytes.len() <= INLINE_VALUE,
-        XattrValue::Chunks(chunks) => is_long_value(chunks),
-    };
-    if size != entry.size {
-        Err("its size is not that of its extents")
-    } else if entry.mode > 0o7777 {
-        Err("its mode has bits beyond 0o7777")
-    } else if times.iter().flatten().any(|time| time.nanoseconds >= 1_000_000_000) {
-        Err("a time has a billion nanoseconds or more")
-    } else if !entry.xattrs.is_sorted_by(|a, b| a.0 < b.0) {
-        Err("its extended attributes are not sorted by name")
-    } else if !entry.xattrs.iter().all(|(_, given)| value(given)) {
-        Err("an extended attribute's value is not where its length puts it")
-    } else {
-        Ok(())
-    }
-}
-
-/// Total length of a file's own extents.
-fn check_extents(extents: &[Extent]) -> Result<u64, &'static str> {
-    if extents.len() > INLINE_EXTENTS {
-        return Err("it has too many extents for an entry");
-    }
-    extents.iter().try_fold(0u64, |sum, extent| match extent.length() {
-        0 => Err("it has an empty extent"),
-        length => sum.checked_add(length).ok_or("its extents are longer than a file can be"),
-    })
-}
-
-fn is_long_value(chunks: &[(ChunkId, u32)]) -> bool {
-    let total: u64 = chunks.iter().map(|(_, length)| u64::from(*length)).sum();
-    total > INLINE_VALUE as u64 && chunks.iter().all(|(_, length)| *length > 0)
 }
 
 /// Appends a checked entry; returns its weight, which does not depend on what else is on the page.
@@ -211,7 +161,7 @@ const fn kind_number(kind: &EntryKind) -> u8 {
 /// Reads an entry.
 ///
 /// # Errors
-/// When the bytes are no entry that [`check`] would pass.
+/// When the bytes are no entry that [`rules::check`] would pass.
 pub fn decode_entry(decoder: &mut Decoder<'_>, refs: &mut PageRefReader<'_>) -> Result<Entry, Error> {
     let kind = decoder.u8()?;
     let parts = decoder.u8()?;
@@ -238,7 +188,7 @@ pub fn decode_entry(decoder: &mut Decoder<'_>, refs: &mut PageRefReader<'_>) -> 
     if has(HAS_EXTENSIONS) && Extensions::decode(decoder, &[])?.is_empty() {
         return Err(Error::Invalid("an empty part of an entry"));
     }
-    check(&entry).map_err(Error::Invalid)?;
+    rules::check(&entry).map_err(Error::Invalid)?;
     Ok(entry)
 }
 
@@ -246,7 +196,7 @@ fn decode_kind(number: u8, decoder: &mut Decoder<'_>, refs: &mut PageRefReader<'
     let kind = match number {
         FILE => {
             let extents = decoder.list(|decoder| decode_extent(decoder, refs))?;
-            let size = check_extents(&extents).map_err(Error::Invalid)?;
+            let size = rules::check_extents(&extents).map_err(Error::Invalid)?;
             return Ok((EntryKind::File(Content::Extents(extents)), size));
         }
         LONG_FILE => {
@@ -341,34 +291,6 @@ mod tests {
     }
 
     #[test]
-    fn what_the_writer_refuses_does_not_decode_either() {
-        let good = file(1, &[5]);
-        let value = |bytes| vec![(b"user.a".to_vec(), XattrValue::Inline(bytes))];
-        let short = vec![(b"user.a".to_vec(), XattrValue::Chunks(vec![(ChunkId([1; 32]), 1024)]))];
-        let late = Timestamp { seconds: 0, nanoseconds: 1_000_000_000 };
-        let bad = [
-            Entry { mode: 0o10000, ..good.clone() },
-            Entry { modified: late, ..good.clone() },
-            Entry { accessed: Some(late), ..good.clone() },
-            Entry { xattrs: value(vec![0; 1025]), ..good.clone() },
-            Entry { xattrs: short, ..good.clone() },
-            Entry { xattrs: [value(vec![]), value(vec![])].concat(), ..good.clone() },
-            file(1, &[5; 513]),
-            Entry {
-                kind: EntryKind::File(Content::Extents(vec![Extent::Hole { length: u64::MAX }; 2])),
-                ..good.clone()
-            },
-        ];
-        for bad in bad {
-            assert!(check(&bad).is_err(), "{bad:?}");
-            assert!(matches!(round(&bad), Err(Error::Invalid(_))), "{bad:?}");
-        }
-        assert!(check(&good).is_ok());
-        assert!(check(&Entry { size: 6, ..good.clone() }).is_err());
-        assert!(check(&Entry { size: 1, ..entry(EntryKind::Socket) }).is_err());
-    }
-
-    #[test]
     fn parts_that_are_there_hold_something() {
         let (mut encoder, mut refs) = (Encoder::new(), PageRefs::default());
         encode_entry(&entry(EntryKind::Fifo), &mut encoder, &mut refs);
@@ -398,7 +320,7 @@ mod tests {
 
         #[test]
         fn entries_come_back(entry in any_entry()) {
-            prop_assert_eq!(check(&entry), Ok(()));
+            prop_assert_eq!(rules::check(&entry), Ok(()));
             prop_assert_eq!(round(&entry).unwrap().2, entry);
         }
 

@@ -2,9 +2,9 @@
 //!
 //! One page per level is in memory, whatever the file's size. Not here: the chunks themselves.
 
-use super::codec::INLINE_EXTENTS;
 use super::cut::{Cutter, Hashed};
 use super::page::PageWriter;
+use super::rules::INLINE_EXTENTS;
 use super::skeleton::{Family, Head};
 use super::spine::Spine;
 use super::{CatalogKeys, Error};

@@ -19,6 +19,7 @@ mod keys;
 mod page;
 mod reader;
 mod refs;
+mod rules;
 mod skeleton;
 mod spine;
 #[cfg(test)]

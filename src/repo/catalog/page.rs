@@ -91,7 +91,7 @@ impl PageWriter {
         self.count
     }
 
-    /// Adds an entry that [`codec::check`] passed; returns its weight beside its key's.
+    /// Adds an entry that [`check`](super::rules::check) passed; returns its weight beside its key's.
     pub fn entry(&mut self, key: &[u8], entry: &Entry) -> u64 {
         self.key(key);
         self.add(entry_totals(entry));
@@ -292,7 +292,9 @@ mod tests {
 
     fn leaf(chunks: &MemoryChunks, entries: &[(&str, Entry)]) -> Written {
         let mut page = PageWriter::new(LEAF);
-        entries.iter().for_each(|(at, entry)| drop(page.entry(&key::encode(&path(at)), entry)));
+        for (at, entry) in entries {
+            page.entry(&key::encode(&path(at)), entry);
+        }
         page.finish(chunks).unwrap()
     }
 

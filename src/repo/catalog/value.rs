@@ -1,7 +1,7 @@
 //! Attribute values: short ones stay inside their entry, long ones become data chunks.
 
 use super::Error;
-use super::codec::INLINE_VALUE;
+use super::rules::INLINE_VALUE;
 use crate::repo::chunks::{self, ChunkSink, ChunkSource};
 use crate::repo::entry::XattrValue;
 use crate::repo::id::ChunkKind;

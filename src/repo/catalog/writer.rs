@@ -3,9 +3,9 @@
 //! Equal entries give equal trees, whoever writes them and from whatever history. Not here: the order of a walk, which is the
 //! caller's to follow (see [`key`]).
 
-use super::codec::{self, INLINE_VALUE};
 use super::cut::{Cutter, Hashed};
 use super::page::PageWriter;
+use super::rules::{self, INLINE_VALUE};
 use super::skeleton::{Family, Head};
 use super::spine::Spine;
 use super::{CatalogKeys, Error, TreeRoot, key, value};
@@ -81,7 +81,7 @@ impl<'a> TreeWriter<'a> {
             return Err(Error::Order(self.path()));
         }
         let entry = with_long_values_out(self.sink, entry)?;
-        codec::check(&entry).map_err(|reason| Error::Entry { path: self.path(), reason })?;
+        rules::check(&entry).map_err(|reason| Error::Entry { path: self.path(), reason })?;
         let weight = self.key.len() as u64 + self.leaf.entry(&self.key, &entry);
         if self.cutter.ends_after(&self.keys, 0, weight, &Hashed::Key(&self.key)) {
             self.spine.add(&self.keys, self.leaf.finish(self.sink)?)?;
