@@ -4,33 +4,11 @@
 //! that wrote or copied the packs. It can be rebuilt from the packs; it never says what they do not.
 
 use super::id::{ChunkKind, DataKeyId, PackId};
+use super::names::IndexClass;
 use super::pack::PackSummary;
 use super::segment::{RowDecoder, RowEncoder, SegmentDescriptor, WrappedKey};
 use super::wire::{Decoder, Encoder, Error, Extensions};
 use std::collections::BTreeMap;
-
-/// Which segments an index covers. Listing and mounting need the catalog's only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum IndexClass {
-    /// Payloads and skeletons.
-    Catalog = 1,
-    /// Data.
-    Data = 2,
-}
-
-impl IndexClass {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Catalog, Self::Data];
-
-    /// The class whose indexes cover segments of `kind`.
-    pub const fn of(kind: ChunkKind) -> Self {
-        match kind {
-            ChunkKind::Data => Self::Data,
-            ChunkKind::Payload | ChunkKind::Skeleton => Self::Catalog,
-        }
-    }
-}
 
 /// What an index says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,11 +64,7 @@ impl IndexBody {
     /// When it does not decode, or holds segments of another class or outside their packs.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         Decoder::whole(bytes, |decoder| {
-            let class = match decoder.u8()? {
-                1 => IndexClass::Catalog,
-                2 => IndexClass::Data,
-                _ => return Err(Error::Invalid("unknown class of index")),
-            };
+            let class = IndexClass::from_number(decoder.u8()?).ok_or(Error::Invalid("unknown class of index"))?;
             let shared = RowDecoder::new(decoder)?;
             let packs = decoder.list(|decoder| {
                 let (id, length) = (PackId(decoder.array()?), decoder.uint()?);
@@ -140,7 +114,7 @@ mod tests {
         fn the_two_classes_hold_every_row_once(packs in packs()) {
             let wraps: BTreeMap<_, _> = (0..9).map(|n| (DataKeyId([n; 32]), vec![n])).collect();
             let mut rows = Vec::new();
-            for class in IndexClass::ALL {
+            for class in IndexClass::BOTH {
                 let body = IndexBody::new(class, &packs, &wraps);
                 prop_assert!(body.packs.iter().all(|pack| !pack.rows.is_empty()));
                 let keys: Vec<_> = body.wraps.iter().map(|key| key.id).collect();

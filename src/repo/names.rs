@@ -3,7 +3,7 @@
 //! Invariant: one value has one name, and a name that this module did not make parses to nothing.
 
 use super::armour::ObjectKind;
-use super::id::{CensusId, HoldId, IndexId, PackId, PinId, PrincipalId, SlotId, WriterId};
+use super::id::{CensusId, ChunkKind, HoldId, IndexId, PackId, PinId, PrincipalId, SlotId, WriterId};
 use crate::store::ObjectName;
 
 /// The folder of sessions, for listings.
@@ -57,6 +57,17 @@ pub enum IndexClass {
 }
 
 impl IndexClass {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Catalog, Self::Data];
+
+    /// The class whose indexes cover segments of `kind`.
+    pub const fn of(kind: ChunkKind) -> Self {
+        match kind {
+            ChunkKind::Data => Self::Data,
+            ChunkKind::Payload | ChunkKind::Skeleton => Self::Catalog,
+        }
+    }
+
     /// The class with this number in the format.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {

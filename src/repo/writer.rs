@@ -45,12 +45,26 @@ pub struct WriterOptions {
 /// Bytes and chunks that a session added so far.
 #[derive(Debug, Default)]
 pub struct Added {
-    /// Chunks that the repository did not have.
-    pub chunks: AtomicU64,
+    /// Data chunks that the repository did not have.
+    pub data_chunks: AtomicU64,
+    /// Catalog chunks that the repository did not have.
+    pub catalog_chunks: AtomicU64,
     /// Their bytes.
     pub bytes: AtomicU64,
     /// Bytes of packs put into the store.
     pub stored: AtomicU64,
+}
+
+impl Added {
+    fn figures(&self) -> Figures {
+        let figure = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        Figures {
+            data_chunks: figure(&self.data_chunks),
+            catalog_chunks: figure(&self.catalog_chunks),
+            bytes: figure(&self.bytes),
+            stored: figure(&self.stored),
+        }
+    }
 }
 
 /// What all lanes share.
@@ -121,20 +135,17 @@ impl PackWriter {
     pub fn finish(self) -> Result<(Vec<PackSummary>, Figures), store::Error> {
         drop(self.segments);
         let written = self.thread.join().expect("the pack thread does not panic")?;
-        let figure = |value: &AtomicU64| value.load(Ordering::Relaxed);
-        let added = &self.shared.added;
-        Ok((
-            written,
-            Figures { chunks: figure(&added.chunks), bytes: figure(&added.bytes), stored: figure(&added.stored) },
-        ))
+        Ok((written, self.shared.added.figures()))
     }
 }
 
 /// [`Added`], once nothing moves any more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Chunks that the repository did not have.
-    pub chunks: u64,
+    /// Data chunks that the repository did not have.
+    pub data_chunks: u64,
+    /// Catalog chunks that the repository did not have.
+    pub catalog_chunks: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Bytes of packs put into the store.
@@ -157,7 +168,9 @@ impl Lane {
     pub fn put(&mut self, kind: ChunkKind, bytes: &[u8]) -> Result<ChunkId, Error> {
         let id = self.shared.keys.id(kind, bytes);
         if self.shared.is_fresh(kind, &id) {
-            self.shared.added.chunks.fetch_add(1, Ordering::Relaxed);
+            let added = &self.shared.added;
+            let chunks = if kind == ChunkKind::Data { &added.data_chunks } else { &added.catalog_chunks };
+            chunks.fetch_add(1, Ordering::Relaxed);
             self.shared.added.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             let builder = self.builders[kind as usize - 1].get_or_insert_with(|| SegmentBuilder::new(kind));
             if builder.would_overflow(bytes.len()) {

@@ -17,7 +17,7 @@ pub use writer::CacheWriter;
 
 use super::Error;
 use crate::crypto::aead::{OVERHEAD, Suite};
-use crate::crypto::{context, hash, secret::Secret};
+use crate::crypto::{hash, secret::Secret};
 use crate::repo::entry::Entry;
 use crate::repo::id::{RepositoryId, SnapshotId, WriterId};
 use crate::repo::wire::{Decoder, Encoder};
@@ -63,11 +63,11 @@ pub struct ChangeCache {
 }
 
 impl ChangeCache {
-    /// The cache of `binding` below the folder `cache`. `secret` is the writing principal's own.
-    pub fn new(cache: &Path, secret: &Secret, binding: Binding) -> Self {
+    /// The cache of `binding` below the folder `cache`, sealed under the writing principal's key for change caches.
+    pub fn new(cache: &Path, key: Secret, binding: Binding) -> Self {
         let source: String = binding.source.iter().map(|byte| format!("{byte:02x}")).collect();
         let path = cache.join(binding.repository.to_string()).join(format!("changes-{}-{source}", binding.writer));
-        Self { path, secret: hash::derive_key(context::CHANGE_CACHE, secret), binding }
+        Self { path, secret: key, binding }
     }
 
     /// Opens the cache for reading; `None` if there is none.
@@ -141,7 +141,7 @@ mod tests {
     }
 
     fn write(folder: &Path, entries: &[(Vec<u8>, CachedEntry)]) -> ChangeCache {
-        let cache = ChangeCache::new(folder, &secret(), BINDING);
+        let cache = ChangeCache::new(folder, secret(), BINDING);
         let mut writer = cache.write().unwrap();
         for (key, cached) in entries {
             writer.push(key, cached.device, cached.inode, &cached.entry).unwrap();
@@ -323,7 +323,8 @@ mod tests {
             (secret(), Binding { source: [9; 32], ..BINDING }),
         ];
         for (secret, binding) in others {
-            let other = ChangeCache { path: cache.path.clone(), ..ChangeCache::new(folder.path(), &secret, binding) };
+            let other =
+                ChangeCache { path: cache.path.clone(), ..ChangeCache::new(folder.path(), secret.clone(), binding) };
             assert!(other.read().is_err());
         }
     }
@@ -331,7 +332,7 @@ mod tests {
     #[test]
     fn an_unfinished_cache_leaves_the_old_one_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = ChangeCache::new(folder.path(), &secret(), BINDING);
+        let cache = ChangeCache::new(folder.path(), secret(), BINDING);
         assert!(cache.read().unwrap().is_none());
         write(folder.path(), &many(3));
         let mut writer = cache.write().unwrap();
@@ -352,7 +353,8 @@ mod tests {
         assert_eq!(page.take(), golden::bytes("change-cache-page"));
 
         let folder = tempfile::tempdir().unwrap();
-        let cache = ChangeCache::new(folder.path(), &secret(), BINDING);
+        let cache =
+            ChangeCache::new(folder.path(), hash::derive_key(crate::crypto::context::CHANGE_CACHE, &secret()), BINDING);
         super::super::make_own(cache.path.parent().unwrap()).unwrap();
         std::fs::write(&cache.path, golden::bytes("change-cache-file")).unwrap();
         let mut reader = cache.read().unwrap().unwrap();

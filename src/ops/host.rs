@@ -1,0 +1,142 @@
+//! What this host brings to a repository: what it saw of it before, which writer it is, where its caches are.
+
+use crate::event::{Event, Level, Sink};
+use crate::repo::chunk_keys::ChunkKeys;
+use crate::repo::id::{RepositoryId, SnapshotId, WriterId};
+use crate::repo::keys::credential::Credential;
+use crate::repo::log;
+use crate::repo::names::IndexClass;
+use crate::repo::reader::{KeyRing, Reader};
+use crate::repo::repository::{Error, Indexes, Repository};
+use crate::state::db::{Head, Known, StateDb};
+use crate::state::lock::CommitLock;
+use crate::store::Store;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Processes of one installation that may take snapshots of one repository at the same time.
+const LANES: u32 = 64;
+
+/// This host.
+pub struct Host {
+    state_folder: PathBuf,
+    cache_folder: PathBuf,
+    state: StateDb,
+    installation: Option<String>,
+    events: Arc<dyn Sink>,
+}
+
+/// The right to write as one writer, for as long as it is held.
+#[derive(Debug)]
+pub struct WriterLock {
+    /// The writer.
+    pub writer: WriterId,
+    _lock: Option<CommitLock>,
+}
+
+impl Host {
+    /// A host that remembers in `state_folder` and caches in `cache_folder`. `installation` is what `BOVEDA_INSTALLATION`
+    /// says.
+    pub fn new(state_folder: &Path, cache_folder: &Path, installation: Option<String>, events: Arc<dyn Sink>) -> Self {
+        let state = StateDb::open(state_folder, &*events);
+        let (state_folder, cache_folder) = (state_folder.to_owned(), cache_folder.to_owned());
+        Self { state_folder, cache_folder, state, installation, events }
+    }
+
+    /// Where caches go.
+    pub fn cache_folder(&self) -> &Path {
+        &self.cache_folder
+    }
+
+    /// What this host remembers.
+    pub const fn state(&self) -> &StateDb {
+        &self.state
+    }
+
+    /// Opens a repository, and compares it with what this host saw of it before.
+    ///
+    /// # Errors
+    /// As [`Repository::open`]; [`Error::RolledBack`] when something is gone that was there.
+    pub fn open(&self, store: Arc<dyn Store>, credential: &Credential) -> Result<Repository, Error> {
+        let pin = |id: &RepositoryId| {
+            let head = self.state.known(id, &*self.events).log?;
+            Some(log::Head { position: head.number, digest: head.hash })
+        };
+        let repository = Repository::open(store, credential, pin, Arc::clone(&self.events))?;
+        self.compare(&repository)?;
+        self.remember(&repository);
+        Ok(repository)
+    }
+
+    /// A writer's newest record that was there must still be there, unless the log says why not.
+    fn compare(&self, repository: &Repository) -> Result<(), Error> {
+        let known = self.state.known(&repository.id(), &*self.events);
+        let (view, state) = (repository.view(), &repository.log().state);
+        for (writer, head) in known.writers {
+            let id = SnapshotId(head.hash);
+            let explained = view.snapshots.contains_key(&id)
+                || state.ledger().is_forgotten(&id)
+                || state.trust().principals().values().any(|principal| principal.revoked.is_some());
+            if !explained {
+                let what = format!("snapshot {id} of writer {writer} was there and is gone");
+                return Err(Error::RolledBack { what });
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers what the repository shows now.
+    pub fn remember(&self, repository: &Repository) {
+        let log = repository.log().state.head().map(|head| Head { number: head.position, hash: head.digest });
+        let snapshots = &repository.view().snapshots;
+        let number = |id: &SnapshotId| snapshots.get(id).map_or(0, |snapshot| snapshot.record.link().number);
+        let heads = repository.view().heads().into_iter();
+        let writers = heads.map(|(writer, id)| (writer, Head { number: number(&id), hash: id.0 })).collect();
+        self.state.remember(&repository.id(), &Known { log, writers }, &*self.events);
+    }
+
+    /// The first writer of this installation that no other process uses now.
+    ///
+    /// # Errors
+    /// When all of them are in use. Without a usable state folder the first is taken unlocked, with a warning.
+    pub fn writer(&self, repository: &Repository) -> Result<WriterLock, Error> {
+        let id = repository.id();
+        let given = self.installation.as_deref();
+        let base = self.state.installation(&id, &repository.bundle().principal_id(), given, &*self.events);
+        for lane in 0..LANES {
+            let writer = lane_of(base, lane);
+            match CommitLock::try_acquire(&self.state_folder, &id, &writer) {
+                Ok(Some(lock)) => return Ok(WriterLock { writer, _lock: Some(lock) }),
+                Ok(None) => {}
+                Err(error) => {
+                    let text = format!("{error}; take care that no second snapshot of this host runs at the same time");
+                    self.events.emit(Event::Message(Level::Warning, text));
+                    return Ok(WriterLock { writer, _lock: None });
+                }
+            }
+        }
+        Err(Error::Label(format!("{LANES} snapshots of this host run already; wait for one of them")))
+    }
+
+    /// A reader over all chunks of these classes; keeps about `cache` bytes of decoded segments.
+    ///
+    /// # Errors
+    /// When an index cannot be fetched. Damaged ones are reported as events, and made up for by the packs.
+    pub fn reader(&self, repository: &Repository, classes: &[IndexClass], cache: usize) -> Result<Reader, Error> {
+        let indexes = Indexes::load(repository, classes)?;
+        let bundle = repository.bundle();
+        let keys = bundle.chunk_keys().unwrap_or_else(|| ChunkKeys::structure_only(bundle.structure_key()));
+        let ring = KeyRing::new(Arc::clone(bundle), indexes.wraps);
+        let (store, events) = (Arc::clone(repository.store()), Arc::clone(&self.events));
+        Ok(Reader::new(store, repository.id(), keys, ring, Arc::new(indexes.chunks), cache, events))
+    }
+}
+
+/// The writers of one installation: itself, and names derived from it for processes beside the first.
+fn lane_of(base: WriterId, lane: u32) -> WriterId {
+    if lane == 0 {
+        return base;
+    }
+    let hash = crate::crypto::hash::blake3(&[&base.0[..], &lane.to_le_bytes()].concat());
+    WriterId(*hash.first_chunk().expect("a hash has more than 16 bytes"))
+}

@@ -1,0 +1,203 @@
+//! The workers of a snapshot: read what the planner says, cut it into chunks, and hand complete entries on.
+
+use super::batch::{Batch, FilledBatch, Finished, Item};
+use super::slab::{SLAB, Slab, SlabReader};
+use super::stage::{Failure, Stage, written};
+use crate::event::EntryStatus;
+use crate::repo::catalog::ExtentWriter;
+use crate::repo::chunks;
+use crate::repo::entry::{Content, Entry, EntryKind, Extent};
+use crate::repo::id::ChunkKind;
+use crate::repo::writer::Lane;
+use crate::source::files::attributes::read_entry;
+use crate::source::files::content::{Change, Read, SourceFile};
+use crate::source::files::dir::DirHandle;
+use crate::source::files::owners::Owners;
+use crate::source::files::stat::{Kind, Stat};
+use crate::source::files::walk::Child;
+use crossbeam_channel::{Receiver, Sender, select_biased};
+
+/// How often a file is read that changes meanwhile.
+const ATTEMPTS: u32 = 2;
+
+/// One worker.
+pub(super) struct Worker<'a> {
+    stage: &'a Stage<'a>,
+    lane: Lane,
+    owners: &'a Owners,
+    slabs: &'a Receiver<Slab>,
+    to_slabs: &'a Sender<Slab>,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Worker<'a> {
+    /// A worker with a lane of its own.
+    pub fn new(
+        stage: &'a Stage<'a>,
+        lane: Lane,
+        owners: &'a Owners,
+        slabs: &'a Receiver<Slab>,
+        to_slabs: &'a Sender<Slab>,
+    ) -> Self {
+        Self { stage, lane, owners, slabs, to_slabs, buffer: Vec::new() }
+    }
+
+    /// Works until the planner is done, or something failed for good.
+    ///
+    /// # Errors
+    /// When the repository does not take chunks any more.
+    pub fn run(self, batches: &Receiver<Batch>, filled: &Sender<FilledBatch>) -> Result<(), chunks::Error> {
+        let stage = self.stage;
+        self.work(batches, filled).inspect_err(|_| stage.give_up())
+    }
+
+    fn work(mut self, batches: &Receiver<Batch>, filled: &Sender<FilledBatch>) -> Result<(), chunks::Error> {
+        loop {
+            select_biased! {
+                recv(self.slabs) -> slab => match slab {
+                    Ok(slab) => slab.process(&mut self.lane)?,
+                    Err(_) => return self.lane.flush(),
+                },
+                recv(batches) -> batch => match batch {
+                    Ok(batch) => if filled.send(self.fill(batch)?).is_err() {
+                        return Err(chunks::Error::Stopped);
+                    },
+                    // Others may still cut large files into slabs.
+                    Err(_) => return self.help_others(),
+                },
+            }
+        }
+    }
+
+    /// After the last batch: takes slabs until no worker is left who could make any.
+    fn help_others(mut self) -> Result<(), chunks::Error> {
+        let done = self.stage.retire();
+        loop {
+            select_biased! {
+                recv(self.slabs) -> slab => match slab {
+                    Ok(slab) => slab.process(&mut self.lane)?,
+                    Err(_) => return self.lane.flush(),
+                },
+                recv(done) -> _ => return self.lane.flush(),
+            }
+        }
+    }
+
+    fn fill(&mut self, batch: Batch) -> Result<FilledBatch, chunks::Error> {
+        let units = batch.items.len();
+        let mut entries = Vec::with_capacity(units);
+        for item in batch.items {
+            let finished = match item {
+                Item::Known(finished) => Ok(finished),
+                Item::Read { child, content, status } => self.read(&batch.handle, &child, content, status),
+            };
+            match finished {
+                Ok(finished) => {
+                    self.stage.count(&finished.entry);
+                    entries.push(finished);
+                }
+                // Gone since it was listed: a snapshot of a moment later.
+                Err(Failure::Source(problem)) if problem.vanished() => {}
+                Err(Failure::Source(problem)) => self.stage.problem(&problem),
+                Err(Failure::Sink(error)) => return Err(error),
+            }
+        }
+        Ok(FilledBatch { number: batch.number, directory: batch.directory, units, entries })
+    }
+
+    fn read(
+        &mut self,
+        dir: &DirHandle,
+        child: &Child,
+        content: Option<Content>,
+        status: EntryStatus,
+    ) -> Result<Finished, Failure> {
+        let file = child.stat.kind == Kind::File;
+        let reused = content.is_some();
+        let (entry, stat) = match content {
+            None if file => self.read_file(dir, child)?,
+            content => {
+                let described = read_entry(dir, child, self.owners)?;
+                let mut entry = self.stage.described(described)?;
+                if let (EntryKind::File(_), Some(content)) = (&entry.kind, content) {
+                    entry.kind = EntryKind::File(content);
+                }
+                (entry, child.stat)
+            }
+        };
+        Ok(Finished { name: child.name.clone(), entry, device: stat.dev, inode: stat.ino, status, reused })
+    }
+
+    /// Reads a file, once more if it changed meanwhile; if it does so again, the last reading stays and is reported.
+    fn read_file(&mut self, dir: &DirHandle, child: &Child) -> Result<(Entry, Stat), Failure> {
+        for attempt in 1.. {
+            let mut file = SourceFile::open(dir, child)?;
+            let described = file.describe(self.owners);
+            let content = self.read_content(&mut file)?;
+            let change = file.check_unchanged()?;
+            if change == Change::Changed && attempt < ATTEMPTS {
+                continue;
+            }
+            let mut entry = self.stage.described(described)?;
+            entry.kind = EntryKind::File(content);
+            entry.size = file.position();
+            if change == Change::Changed {
+                self.stage.changed_while_read(dir.path_of(&child.name));
+            }
+            return Ok((entry, *file.stat()));
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    fn read_content(&mut self, file: &mut SourceFile<'_>) -> Result<Content, Failure> {
+        let mut extents = ExtentWriter::new(self.stage.pages, self.stage.catalog_keys);
+        if file.stat().size > SLAB as u64 {
+            let mut reader = SlabReader::new(self.stage, self.slabs, self.to_slabs, &mut self.lane);
+            while let Some(extent) = reader.next(file)? {
+                extents.push(extent)?;
+            }
+        } else {
+            self.read_small(file, &mut extents)?;
+        }
+        Ok(extents.finish()?)
+    }
+
+    /// A file that fits into the buffer: read in one go, or as long as its size is not known.
+    fn read_small(&mut self, file: &mut SourceFile<'_>, extents: &mut ExtentWriter<'_>) -> Result<(), Failure> {
+        self.buffer.resize(SLAB, 0);
+        let mut filled = 0;
+        loop {
+            match file.read(&mut self.buffer[filled..])? {
+                Read::Data(count) => {
+                    filled += count;
+                    if filled == self.buffer.len() {
+                        let cut = self.cut(filled, false, extents)?;
+                        self.buffer.copy_within(cut..filled, 0);
+                        filled -= cut;
+                    }
+                }
+                Read::Hole(length) => {
+                    self.cut(filled, true, extents)?;
+                    filled = 0;
+                    extents.push(Extent::Hole { length })?;
+                }
+                Read::End => {
+                    self.cut(filled, true, extents)?;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Cuts the first `filled` bytes of the buffer; returns how many the chunks took.
+    fn cut(&mut self, filled: usize, at_end: bool, extents: &mut ExtentWriter<'_>) -> Result<usize, chunks::Error> {
+        let mut start = 0;
+        while let Some(length) = self.stage.chunker.next_cut(&self.buffer[start..filled], at_end) {
+            let chunk = &self.buffer[start..start + length];
+            let id = self.lane.put(ChunkKind::Data, chunk)?;
+            extents.push(Extent::Chunk { id, length: length as u32 }).map_err(written)?;
+            start += length;
+        }
+        Ok(start)
+    }
+}

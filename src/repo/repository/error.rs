@@ -1,0 +1,65 @@
+//! Why a repository cannot be founded, opened or written to.
+
+use crate::repo::id::{PrincipalId, SlotId};
+use crate::repo::names::SessionName;
+use crate::repo::{chunks, frame, keys, log, pack, session_view, wire};
+use crate::store;
+
+/// What can go wrong with a repository as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no repository at that place.
+    #[error("there is no repository at {place}")]
+    NotFound { place: String },
+    /// There is one already.
+    #[error("there is a repository at {place} already")]
+    Exists { place: String },
+    /// Objects without a config: never founded over, since they may be all that is left of somebody's data.
+    #[error("{place} holds {what} but no config: either the config was lost, or this is not an empty place")]
+    NotEmpty { place: String, what: String },
+    /// Both copies of the config are gone or damaged beyond their parity.
+    #[error("both copies of the config are lost: {reason}")]
+    ConfigLost { reason: String },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Keys do not open, or not what was asked.
+    #[error(transparent)]
+    Keys(#[from] keys::Error),
+    /// An object is not what it must be.
+    #[error(transparent)]
+    Frame(#[from] frame::Error),
+    /// The log does not hold together.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// The sessions cannot be judged.
+    #[error(transparent)]
+    Sessions(#[from] session_view::Error),
+    /// A body does not decode.
+    #[error("{object} {source}")]
+    Body { object: String, source: wire::Error },
+    /// A pack cannot be read.
+    #[error("{object}: {source}")]
+    Pack { object: String, source: pack::Error },
+    /// A chunk cannot be written or read.
+    #[error(transparent)]
+    Chunk(#[from] chunks::Error),
+    /// The bundle's role does not allow it.
+    #[error("a {role}'s keys do not allow {action}")]
+    Role { role: keys::role::Role, action: &'static str },
+    /// The log does not certify the bundle's principal, or has revoked it.
+    #[error("principal {principal} is {why}")]
+    Principal { principal: PrincipalId, why: &'static str },
+    /// The repository is older than what this host saw of it before.
+    #[error("the repository went back in time: {what}")]
+    RolledBack { what: String },
+    /// Somebody aborted the session that was to commit.
+    #[error("{session} was aborted meanwhile: {reason}")]
+    Aborted { session: SessionName, reason: String },
+    /// A slot that does not exist, or must stay.
+    #[error("slot {id} {why}")]
+    Slot { id: SlotId, why: &'static str },
+    /// No principal, or several, of that name.
+    #[error("{0}")]
+    Label(String),
+}

@@ -1,0 +1,271 @@
+//! Loading the indexes that count: which chunk lies where, whom it is from, and what opens it.
+//!
+//! An index that is lost beyond its parity costs a reading of the packs' own tables, never a chunk.
+
+use super::{Error, Repository, objects};
+use crate::crypto::hash;
+use crate::crypto::sign::PublicKey;
+use crate::event::{Event, Level};
+use crate::repo::chunk_index::{ChunkIndex, IndexedPack};
+use crate::repo::frame::{Cause, Frame};
+use crate::repo::id::{DataKeyId, PackId, PrincipalId, WriterId};
+use crate::repo::index_object::IndexBody;
+use crate::repo::keys::data_key::Wrap;
+use crate::repo::names::{self, IndexClass, Name, SessionName};
+use crate::repo::pack::{self, PackSummary, TableKeys};
+use crate::repo::segment::{Origin, SegmentDescriptor, WrappedKey};
+use crate::repo::session::IndexRef;
+use crate::repo::wire::Decoder;
+use std::collections::{BTreeMap, HashSet};
+
+/// An index that could not be used.
+#[derive(Debug, Clone)]
+pub struct IndexProblem {
+    /// The object.
+    pub name: Name,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Everything that the indexes say.
+#[derive(Debug, Default)]
+pub struct Indexes {
+    /// Which chunk lies where.
+    pub chunks: ChunkIndex,
+    /// The data keys of all segments, wrapped.
+    pub wraps: Vec<Wrap>,
+    /// Indexes that are lost; the packs' tables stood in for them.
+    pub problems: Vec<IndexProblem>,
+    /// Bytes of the index objects read.
+    pub bytes: u64,
+    seen: HashSet<DataKeyId>,
+}
+
+/// What signed an index, as its clear part says.
+enum IndexSigner {
+    Installation(WriterId),
+    Principal(PrincipalId),
+}
+
+impl IndexSigner {
+    fn of(frame: &Frame) -> Option<Self> {
+        let mut decoder = Decoder::new(frame.clear());
+        let signer = match decoder.u8().ok()? {
+            1 => Self::Installation(WriterId(decoder.array().ok()?)),
+            2 => Self::Principal(PrincipalId(decoder.array().ok()?)),
+            _ => return None,
+        };
+        decoder.finish().is_ok().then_some(signer)
+    }
+}
+
+/// The clear part of an index that an installation signs.
+pub(super) fn signed_by(writer: &WriterId) -> Vec<u8> {
+    [&[1], &writer.0[..]].concat()
+}
+
+impl Indexes {
+    /// Loads every index of these classes that counts. Places are good as the principal in use sees it.
+    ///
+    /// # Errors
+    /// When the store fails. A damaged index is no error: see [`Self::problems`].
+    pub fn load(repository: &Repository, classes: &[IndexClass]) -> Result<Self, Error> {
+        let mut loaded = Self::default();
+        for index in repository.view.indexes.iter().filter(|index| classes.contains(&index.class)) {
+            match loaded.read(repository, index) {
+                Ok(body) => loaded.take(repository, body),
+                Err(Error::Store(error)) => return Err(error.into()),
+                Err(error) => loaded.problem(repository, index, &error),
+            }
+        }
+        if !loaded.problems.is_empty() {
+            loaded.read_tables(repository, classes)?;
+        }
+        Ok(loaded)
+    }
+
+    fn problem(&mut self, repository: &Repository, index: &IndexRef, error: &Error) {
+        let (name, reason) = (index.name(), error.to_string());
+        let text = format!("{reason}; the packs' own tables are read instead, which takes longer");
+        repository.events.emit(Event::Message(Level::Warning, text));
+        self.problems.push(IndexProblem { name, reason });
+    }
+
+    fn read(&mut self, repository: &Repository, index: &IndexRef) -> Result<IndexBody, Error> {
+        let name = index.name();
+        let invalid = |what| Error::Body { object: name.to_string(), source: crate::repo::wire::Error::Invalid(what) };
+        let stored = objects::get(&*repository.store, &name)?.ok_or_else(|| invalid("it is missing"))?;
+        self.bytes += stored.len() as u64;
+        let frame = Frame::read(&name, &stored)?;
+        if let Some(healed) = frame.healed() {
+            let sound = hash::sha256(healed) == index.id.0;
+            let what = "some of its bytes are damaged".to_owned();
+            repository.events.emit(Event::Damage { object: name.to_string(), what, healed: sound });
+        }
+        if hash::sha256(frame.healed().unwrap_or(&stored)) != index.id.0 {
+            return Err(invalid("its bytes are not what its name promises"));
+        }
+        let signer = IndexSigner::of(&frame).ok_or_else(|| invalid("it does not say who signed it"))?;
+        let key = repository.signer_key(&signer).ok_or_else(|| invalid("it is signed by nobody that the log knows"))?;
+        frame.verify(&repository.id(), &key)?;
+        let epoch = frame.epoch().ok_or_else(|| frame.fail(Cause::NotSealed))?;
+        let plain = frame.unseal(&repository.id(), &repository.bundle.epoch(epoch)?.index)?;
+        let body = IndexBody::decode(&plain).map_err(|source| Error::Body { object: name.to_string(), source })?;
+        if body.class != index.class {
+            return Err(invalid("it holds another class than its name says"));
+        }
+        // A writer speaks for itself only (I11): otherwise it could claim that others stored what it stored.
+        let own = |row: &SegmentDescriptor| match signer {
+            IndexSigner::Installation(writer) => row.origin.writer == writer,
+            IndexSigner::Principal(_) => true,
+        };
+        if body.packs.iter().flat_map(|pack| &pack.rows).all(own) {
+            Ok(body)
+        } else {
+            Err(invalid("it speaks for another writer"))
+        }
+    }
+
+    fn take(&mut self, repository: &Repository, body: IndexBody) {
+        self.take_wraps(&body.wraps);
+        for pack in body.packs {
+            self.add(repository, pack);
+        }
+    }
+
+    fn take_wraps(&mut self, wraps: &[WrappedKey]) {
+        for wrapped in wraps {
+            // Wraps of a later version's kind are carried along unread: what they seal cannot be opened here anyway.
+            let wrap = Decoder::whole(&wrapped.wrap, Wrap::decode).ok().filter(|wrap| wrap.id == wrapped.id);
+            if let Some(wrap) = wrap.filter(|wrap| self.seen.insert(wrap.id)) {
+                self.wraps.push(wrap);
+            }
+        }
+    }
+
+    /// Adds a pack's rows, those of origins to rely on apart from the others.
+    fn add(&mut self, repository: &Repository, pack: PackSummary) {
+        let ledger = repository.log.state.ledger();
+        let absent = ledger.pack_absent(&pack.id);
+        let (good, others): (Vec<_>, Vec<_>) =
+            pack.rows.into_iter().partition(|row| !absent && repository.relies_on(&row.origin));
+        for (good, rows) in [(true, good), (false, others)] {
+            if !rows.is_empty() {
+                self.chunks.add(IndexedPack { id: pack.id, length: pack.length, good }, rows);
+            }
+        }
+    }
+
+    /// Adds a pack of one's own that no index names yet.
+    pub(super) fn add_own(&mut self, pack: PackSummary) {
+        self.chunks.add(IndexedPack { id: pack.id, length: pack.length, good: true }, pack.rows);
+    }
+
+    /// Reads the tables of all packs that no index names so far.
+    fn read_tables(&mut self, repository: &Repository, classes: &[IndexClass]) -> Result<(), Error> {
+        let known: HashSet<PackId> = self.chunks.packs().iter().map(|pack| pack.id).collect();
+        for (id, length) in repository.list_packs()? {
+            if known.contains(&id) {
+                continue;
+            }
+            // Who stores must not rely on a table that somebody may have copied into a pack of other bytes.
+            let writes = repository.bundle.role().writes();
+            match if writes { repository.read_proven_table(&id) } else { repository.read_table(&id, length) } {
+                Ok(table) => {
+                    self.take_wraps(&table.wraps);
+                    let mut rows = table.rows;
+                    rows.retain(|row| classes.contains(&IndexClass::of(row.kind)));
+                    self.add(repository, PackSummary { id, length, md5: None, rows });
+                }
+                Err(error @ Error::Store(_)) => return Err(error),
+                Err(error) => {
+                    let text = format!("{error}; it is left out");
+                    repository.events.emit(Event::Message(Level::Warning, text));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Repository {
+    fn signer_key(&self, signer: &IndexSigner) -> Option<PublicKey> {
+        match signer {
+            IndexSigner::Installation(writer) => self.installation_key(writer),
+            IndexSigner::Principal(id) => {
+                let cert = &self.log.state.trust().active(id)?.cert;
+                cert.role.may_maintain().then_some(cert.signing)
+            }
+        }
+    }
+
+    /// An installation's signing key, by the certificate that its sessions show.
+    pub(super) fn installation_key(&self, writer: &WriterId) -> Option<PublicKey> {
+        let sessions = SessionName { writer: *writer, seq: 0 }..=SessionName { writer: *writer, seq: u64::MAX };
+        let above = self.view.sessions.range(sessions).map(|(session, _)| *session);
+        let covered = SessionName { writer: *writer, seq: self.view.watermark(writer) };
+        above.chain([covered]).find_map(|session| self.view.signed(&session)).map(|signed| signed.installation)
+    }
+
+    /// Whether what a session stored may be relied on by the principal in use.
+    pub(super) fn relies_on(&self, origin: &Origin) -> bool {
+        let session = SessionName { writer: origin.writer, seq: origin.seq };
+        self.view.good_for(&self.bundle.principal_id(), &session, &self.log.state)
+    }
+
+    /// Every pack in the store, and its length.
+    ///
+    /// # Errors
+    /// When the listing fails.
+    pub fn list_packs(&self) -> Result<BTreeMap<PackId, u64>, Error> {
+        let pack = |listed: crate::store::Listed| match Name::parse(&listed.name) {
+            Some(Name::Pack(id)) => Some((id, listed.length)),
+            _ => None,
+        };
+        Ok(self.store.list(names::PACKS)?.into_iter().filter_map(pack).collect())
+    }
+
+    /// A pack's own table, after the whole pack was read: its bytes are what its name promises, and its segments what the
+    /// table promises. Only then does a signed table say anything about this very pack.
+    ///
+    /// # Errors
+    /// As [`Self::read_table`], and when pack and table do not belong together.
+    pub fn read_proven_table(&self, id: &PackId) -> Result<pack::Table, Error> {
+        let name = Name::Pack(*id);
+        let fail = |source| Error::Pack { object: name.to_string(), source };
+        let mut stored = self.store.get(&name.object())?;
+        if !pack::is_intact(id, &stored) {
+            stored = pack::heal(id, &stored).map_err(fail)?;
+        }
+        let table =
+            pack::table_of(&stored, &self.table_keys(), |writer| self.installation_key(writer)).map_err(fail)?;
+        let proven = |row: &SegmentDescriptor| {
+            pack::segment(&stored, row).is_some_and(|sealed| hash::blake3(sealed) == row.hash)
+        };
+        if table.rows.iter().all(proven) { Ok(table) } else { Err(fail(pack::Error::NotAPack)) }
+    }
+
+    fn table_keys(&self) -> TableKeys {
+        let index_keys = self.bundle.epochs().map(|keys| (keys.epoch, keys.index.clone())).collect();
+        TableKeys { repository: self.id(), index_keys }
+    }
+
+    /// A pack's own table, from the whole pack healed if it is damaged.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not a pack of a certified writer.
+    pub fn read_table(&self, id: &PackId, length: u64) -> Result<pack::Table, Error> {
+        let name = Name::Pack(*id);
+        let keys = self.table_keys();
+        let fail = |source| Error::Pack { object: name.to_string(), source };
+        let read = |offset, length| self.store.get_range(&name.object(), offset, length);
+        match pack::read_table(length, read, &keys, |writer| self.installation_key(writer)) {
+            Ok(table) => Ok(table),
+            Err(pack::Error::Store(error)) => Err(error.into()),
+            Err(_) => {
+                let stored = pack::heal(id, &self.store.get(&name.object())?).map_err(fail)?;
+                pack::table_of(&stored, &keys, |writer| self.installation_key(writer)).map_err(fail)
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A repository that is open: its store, its keys, its log, and what its sessions come to.
+//!
+//! It has no verbs of its own; `ops` has them. Here is what every verb stands on: founding, opening, reading the indexes, a
+//! session for writing, and the principals' slots and certificates.
+
+mod error;
+mod founding;
+mod indexes;
+mod members;
+mod objects;
+mod opening;
+mod resuming;
+mod session;
+mod slots;
+mod snapshots;
+
+pub use error::Error;
+pub use founding::{Founded, found};
+pub use indexes::{IndexProblem, Indexes};
+pub use members::{Member, NewMember};
+pub use session::WriteSession;
+pub use snapshots::Snapshot;
+
+use super::config::Config;
+use super::frame::Sealing;
+use super::id::{RepositoryId, SlotId};
+use super::keys::bundle::Bundle;
+use super::log::Log;
+use super::session_view::View;
+use crate::event::Sink;
+use crate::store::Store;
+use std::sync::Arc;
+
+/// An open repository.
+pub struct Repository {
+    store: Arc<dyn Store>,
+    config: Config,
+    bundle: Arc<Bundle>,
+    slot: SlotId,
+    log: Log,
+    view: View,
+    snapshots: Vec<Snapshot>,
+    events: Arc<dyn Sink>,
+}
+
+impl Repository {
+    /// The repository's id.
+    pub const fn id(&self) -> RepositoryId {
+        self.config.repository
+    }
+
+    /// Where its objects are.
+    pub const fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// What it is.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The keys in use.
+    pub const fn bundle(&self) -> &Arc<Bundle> {
+        &self.bundle
+    }
+
+    /// The slot that gave them.
+    pub const fn slot(&self) -> SlotId {
+        self.slot
+    }
+
+    /// The log as it was read.
+    pub const fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// What the sessions came to when they were read.
+    pub const fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Every snapshot that is neither forgotten nor revoked, oldest first.
+    pub fn snapshots(&self) -> &[Snapshot] {
+        &self.snapshots
+    }
+
+    /// Who listens to what happens inside.
+    pub fn events(&self) -> &Arc<dyn Sink> {
+        &self.events
+    }
+
+    /// What small objects are sealed with now.
+    fn sealing(&self) -> Sealing<'_> {
+        let keys = self.bundle.current();
+        Sealing { epoch: keys.epoch, suite: self.config.suite, index_key: &keys.index }
+    }
+}
+
+impl std::fmt::Debug for Repository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Repository({} in {})", self.config.repository, self.store.place())
+    }
+}

@@ -1,0 +1,181 @@
+//! Opening: config, slots, bundle, the log with the epochs that it hands out, the sessions.
+
+use super::{Error, Repository, founding, objects, slots, snapshots};
+use crate::crypto::hash;
+use crate::crypto::secret::Secret;
+use crate::event::Sink;
+use crate::repo::census::{Census, Listed};
+use crate::repo::config::Config;
+use crate::repo::frame::{Cause, Frame};
+use crate::repo::id::{CensusId, RepositoryId, SlotId, SnapshotId};
+use crate::repo::keys::bundle::Bundle;
+use crate::repo::keys::credential::Credential;
+use crate::repo::keys::epoch::unwrap_epoch;
+use crate::repo::keys::unlock::{Unlocked, unlock};
+use crate::repo::log::{self, Head, Log, State};
+use crate::repo::names::{Copy, Name, SessionName};
+use crate::repo::session_view::{self, View};
+use crate::repo::wire;
+use crate::store::{ErrorKind, Store};
+use std::cell::RefCell;
+use std::sync::Arc;
+
+impl Repository {
+    /// Opens the repository in `store`. `pin` says what log entry this host saw last of a repository, if any.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none; what opens or holds together otherwise.
+    pub fn open(
+        store: Arc<dyn Store>,
+        credential: &Credential,
+        pin: impl FnOnce(&RepositoryId) -> Option<Head>,
+        events: Arc<dyn Sink>,
+    ) -> Result<Self, Error> {
+        let config = read_config(&*store, &*events)?;
+        let Unlocked { slot, bundle, .. } = unlock(&config.repository, &slots::all(&*store)?, credential)?;
+        bundle.check_config(&config)?;
+        Self::open_with(store, config, bundle, slot, pin, events)
+    }
+
+    fn open_with(
+        store: Arc<dyn Store>,
+        config: Config,
+        mut bundle: Bundle,
+        slot: SlotId,
+        pin: impl FnOnce(&RepositoryId) -> Option<Head>,
+        events: Arc<dyn Sink>,
+    ) -> Result<Self, Error> {
+        let pin = pin(&config.repository);
+        let Read { log, view } = read(&*store, &config, &mut bundle, pin)?;
+        let principal = bundle.principal_id();
+        if log.state.trust().active(&principal).is_none() {
+            let known = log.state.trust().principal(&principal).is_some();
+            let why = if known { "revoked: these keys no longer count" } else { "not certified in the log" };
+            return Err(Error::Principal { principal, why });
+        }
+        let bundle = Arc::new(bundle);
+        let snapshots = snapshots::of(&view, &bundle, &log.state);
+        Ok(Self { store, config, bundle, slot, log, view, snapshots, events })
+    }
+
+    /// Reads sessions and log again: new snapshots appear, forgotten ones are gone.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn refresh(&mut self) -> Result<(), Error> {
+        let mut bundle = (*self.bundle).clone();
+        let Read { log, view } = read(&*self.store, &self.config, &mut bundle, self.log.state.head())?;
+        (self.log, self.view, self.bundle) = (log, view, Arc::new(bundle));
+        self.snapshots = snapshots::of(&self.view, &self.bundle, &self.log.state);
+        Ok(())
+    }
+
+    /// Whether a checkpoint that was entered since this repository was read covers `session` without its record (I10).
+    pub(super) fn is_void(&self, session: SessionName, record: &SnapshotId) -> Result<bool, Error> {
+        let mut bundle = (*self.bundle).clone();
+        let known = self.log.state.ledger().checkpoint_number();
+        let log = read_log(&*self.store, &self.config, &mut bundle, self.log.state.head())?;
+        if log.state.ledger().checkpoint_number() == known {
+            return Ok(false);
+        }
+        let census = read_census(&*self.store, &log.state, &bundle)?;
+        Ok(census.is_some_and(|census| {
+            let listed = |listed: &Listed| hash::sha256(&listed.record) == record.0;
+            session.seq <= census.watermark(&session.writer) && !census.records.iter().any(listed)
+        }))
+    }
+}
+
+/// Log and sessions, read in the order that the protocol asks for: what is listed first is judged by a log read later.
+struct Read {
+    log: Log,
+    view: View,
+}
+
+fn read(store: &dyn Store, config: &Config, bundle: &mut Bundle, pin: Option<Head>) -> Result<Read, Error> {
+    let found = session_view::read(store, |_| 0)?;
+    let log = read_log(store, config, bundle, pin)?;
+    let census = read_census(store, &log.state, bundle)?;
+    let keys = |epoch: u32| match bundle.epoch(epoch) {
+        Ok(keys) => Ok(keys.index.clone()),
+        Err(error) => Err(Arc::new(error) as log::Cause),
+    };
+    let view = View::judge(&log.state, census.as_ref(), &found, &keys)?;
+    Ok(Read { log, view })
+}
+
+/// The census that the newest CHECKPOINT names.
+fn read_census(store: &dyn Store, state: &State, bundle: &Bundle) -> Result<Option<Census>, Error> {
+    let Some(checkpoint) = &state.ledger().checkpoint else { return Ok(None) };
+    let lost = |source| Error::Body { object: Name::Census(checkpoint.census, Copy::First).to_string(), source };
+    let mut failure = lost(wire::Error::Invalid("neither copy exists"));
+    for copy in Copy::BOTH {
+        let name = Name::Census(checkpoint.census, copy);
+        let Some(stored) = objects::get(store, &name)? else { continue };
+        match census_of(&name, &stored, checkpoint.census, bundle) {
+            Ok(census) => return Ok(Some(census)),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+fn census_of(name: &Name, stored: &[u8], id: CensusId, bundle: &Bundle) -> Result<Census, Error> {
+    let invalid = |source| Error::Body { object: name.to_string(), source };
+    let frame = Frame::read(name, stored)?;
+    // The log is signed, and names the census by its bytes.
+    if hash::sha256(frame.healed().unwrap_or(stored)) != id.0 {
+        return Err(invalid(wire::Error::Invalid("its bytes are not what its name promises")));
+    }
+    let epoch = frame.epoch().ok_or_else(|| frame.fail(Cause::NotSealed))?;
+    let plain = frame.unseal(&bundle.repository(), &bundle.epoch(epoch)?.index)?;
+    Census::decode(&plain).map_err(invalid)
+}
+
+/// The config of a repository, whichever copy is good. It proves itself only against a bundle.
+///
+/// # Errors
+/// [`Error::NotFound`], or [`Error::ConfigLost`] when objects are there and no good config.
+pub(super) fn read_config(store: &dyn Store, events: &dyn Sink) -> Result<Config, Error> {
+    let accept = |frame: &Frame| {
+        let config = Config::decode(frame.clear()).map_err(|error| frame.fail(Cause::Format(error)))?;
+        frame.verify(&config.repository, &config.admin)
+    };
+    let place = store.place();
+    match objects::either(store, Name::Config, accept, events) {
+        Ok(Some(frame)) => {
+            Config::decode(frame.clear()).map_err(|source| Error::Body { object: "config".to_owned(), source })
+        }
+        Ok(None) if founding::remains(store)? => Err(Error::ConfigLost { reason: "neither exists".to_owned() }),
+        Ok(None) => Err(Error::NotFound { place }),
+        Err(Error::Store(error)) if error.kind == ErrorKind::NoStore => Err(Error::NotFound { place }),
+        Err(Error::Frame(error)) if founding::exists(store)? => Err(Error::ConfigLost { reason: error.to_string() }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads the log; an epoch that the bundle does not know yet comes from `keys/`.
+fn read_log(store: &dyn Store, config: &Config, bundle: &mut Bundle, pin: Option<Head>) -> Result<Log, Error> {
+    let learning = RefCell::new(bundle);
+    let keys = |epoch: u32| -> Result<Secret, log::Cause> {
+        let mut bundle = learning.borrow_mut();
+        if bundle.epoch(epoch).is_err() {
+            learn_epoch(store, &mut bundle, epoch).map_err(|error| Arc::new(error) as log::Cause)?;
+        }
+        let keys = bundle.epoch(epoch).map_err(|error| Arc::new(error) as log::Cause)?;
+        Ok(keys.index.clone())
+    };
+    let start = State::new(config.repository, config.admin, config.hash());
+    Ok(log::read(store, start, &keys, pin)?)
+}
+
+/// Takes an epoch's keys that the admin left for this principal.
+fn learn_epoch(store: &dyn Store, bundle: &mut Bundle, epoch: u32) -> Result<(), Error> {
+    let name = Name::EpochKeys { epoch, principal: bundle.principal_id() };
+    let stored = store.get(&name.object())?;
+    let frame = Frame::read(&name, &stored)?;
+    frame.verify(&bundle.repository(), &bundle.admin_key())?;
+    let keys = unwrap_epoch(frame.clear(), bundle)?;
+    bundle.add_epoch(keys)?;
+    Ok(())
+}

@@ -1,0 +1,336 @@
+//! A session for writing: opened, filled, and then committed or aborted exactly once (I2, I3, I10 in `FORMAT.md`).
+//!
+//! The order is the protocol: `open` is put; then sessions and indexes are listed; then the log is read to its tail, and
+//! everything listed is judged by it. At the end: packs, then indexes, then `end`. Whatever dies before `end` leaves
+//! nothing that counts, and packs that the next session finds and uses.
+
+use super::indexes::signed_by;
+use super::resuming::Unfinished;
+use super::{Error, Indexes, Repository, Snapshot};
+use crate::crypto::hash;
+use crate::event::{Event, Level};
+use crate::repo::armour::Parity;
+use crate::repo::chunk_index::ChunkIndex;
+use crate::repo::chunker::Chunker;
+use crate::repo::entry::Timestamp;
+use crate::repo::frame;
+use crate::repo::id::{IndexId, SnapshotId, WriterId};
+use crate::repo::index_object::IndexBody;
+use crate::repo::keys::data_key::{DataKey, Wrap};
+use crate::repo::keys::installation::Installation;
+use crate::repo::names::{IndexClass, Name, SessionName};
+use crate::repo::pack::{PackSealing, PackSummary};
+use crate::repo::record::{Link, Private, Record, Structure, Tokens, heads_digest};
+use crate::repo::segment::{Compression, Origin, Sealing};
+use crate::repo::session::{Certified, End, IndexRef, Open, Signer, Verdict};
+use crate::repo::session_view::Outcome;
+use crate::repo::wire::{Encoder, Extensions};
+use crate::repo::writer::{PackWriter, WriterOptions};
+use crate::store::Put;
+use std::sync::Arc;
+
+const PROGRAM: &str = concat!("boveda ", env!("CARGO_PKG_VERSION"));
+
+/// An open session. The caller holds this writer's lock for as long as it lives, so that no two sessions of one writer
+/// ever run at once.
+pub struct WriteSession<'a> {
+    repository: &'a Repository,
+    name: SessionName,
+    installation: Installation,
+    data_key: DataKey,
+    wrap: Wrap,
+    index: Arc<ChunkIndex>,
+    /// Packs of earlier sessions that died, to be named by this one's indexes.
+    unfinished: Unfinished,
+    dry_run: bool,
+}
+
+impl Repository {
+    /// Opens a session of `writer`, and takes the repository's state as it is then. A dry run leaves no trace in the store.
+    ///
+    /// # Errors
+    /// When the role does not write, the log is in doubt, or the store fails.
+    pub fn begin(&mut self, writer: WriterId, dry_run: bool) -> Result<WriteSession<'_>, Error> {
+        let role = self.bundle.role();
+        if !role.writes() {
+            return Err(Error::Role { role, action: "taking snapshots" });
+        }
+        let installation = Installation::derive(&self.bundle, writer);
+        let name = if dry_run { SessionName { writer, seq: u64::MAX } } else { self.put_open(&installation)? };
+        self.refresh()?;
+        if let Some(doubt) = self.log.stopped() {
+            return Err(Error::Log(crate::repo::log::Error::Stopped(doubt.clone())));
+        }
+        if !dry_run {
+            self.abort_dead_sessions(&installation, name)?;
+        }
+        let mut indexes = Indexes::load(self, &IndexClass::BOTH)?;
+        let unfinished = match self.left_unfinished(&writer, name) {
+            true => self.resume(&writer, &mut indexes)?,
+            false => Unfinished::default(),
+        };
+        let data_key = DataKey::generate();
+        let wrap = data_key.wrap(&self.bundle, writer, name.seq)?;
+        Ok(WriteSession {
+            repository: self,
+            name,
+            installation,
+            data_key,
+            wrap,
+            index: Arc::new(indexes.chunks),
+            unfinished,
+            dry_run,
+        })
+    }
+
+    /// Puts `open` under the first number that this writer never used.
+    fn put_open(&self, installation: &Installation) -> Result<SessionName, Error> {
+        let writer = installation.writer;
+        let head = self.log.state.head().expect("a log that was read holds the founder's certificate");
+        let open = Open {
+            installation: self.certified(installation),
+            log_position: head.position,
+            log_digest: head.digest,
+            checkpoint: self.log.state.ledger().checkpoint_number(),
+            time: Timestamp::now().seconds,
+            program: PROGRAM.to_owned(),
+            extensions: Extensions::default(),
+        };
+        let mut seq = self.sessions_of(&writer).map(|(seq, _)| seq).max().unwrap_or(self.view.watermark(&writer)) + 1;
+        loop {
+            let name = Name::open(writer, seq);
+            let sealed = Some((self.sealing(), &open.encode()[..]));
+            let written = frame::write(&self.id(), &name, b"", sealed, &installation.key);
+            // "Exists" can be our own put, repeated: then this number is used up, and the next one is as good.
+            if self.store.put(&name.object(), &written.stored)? == Put::Created {
+                return Ok(SessionName { writer, seq });
+            }
+            seq += 1;
+        }
+    }
+
+    fn certified(&self, installation: &Installation) -> Certified {
+        Certified { principal: self.bundle.principal_id(), certificate: installation.certificate }
+    }
+
+    /// Ends this writer's earlier sessions that have no end: whoever holds the writer's lock knows that they are dead.
+    fn abort_dead_sessions(&self, installation: &Installation, current: SessionName) -> Result<(), Error> {
+        let unresolved = |(seq, outcome): (u64, &Outcome)| matches!(outcome, Outcome::Unresolved { .. }).then_some(seq);
+        let writer = installation.writer;
+        for seq in self.sessions_of(&writer).filter_map(unresolved).filter(|seq| *seq < current.seq) {
+            let dead = SessionName { writer, seq };
+            self.put_abort(installation, dead, "it died; a later session of the same writer ended it")?;
+        }
+        Ok(())
+    }
+
+    /// A writer's sessions above its watermark, in order.
+    fn sessions_of(&self, writer: &WriterId) -> impl Iterator<Item = (u64, &Outcome)> {
+        let all = SessionName { writer: *writer, seq: 0 }..=SessionName { writer: *writer, seq: u64::MAX };
+        self.view.sessions.range(all).map(|(session, outcome)| (session.seq, outcome))
+    }
+
+    /// Whether a session of this writer ended without a commit after its last one, so that its packs may lie about.
+    fn left_unfinished(&self, writer: &WriterId, current: SessionName) -> bool {
+        let earlier = self.sessions_of(writer).filter(|(seq, _)| *seq < current.seq);
+        earlier.last().is_some_and(|(_, outcome)| !matches!(outcome, Outcome::Committed(_)))
+    }
+
+    fn put_abort(&self, installation: &Installation, session: SessionName, reason: &str) -> Result<(), Error> {
+        let verdict = Verdict::Abort { reason: reason.to_owned() };
+        let written = self.end(installation, session, verdict);
+        self.store.put(&Name::End(session).object(), &written.stored)?;
+        Ok(())
+    }
+
+    fn end(&self, installation: &Installation, session: SessionName, verdict: Verdict) -> frame::Written {
+        let end = End {
+            signer: Signer::Installation(self.certified(installation)),
+            time: Timestamp::now().seconds,
+            verdict,
+            extensions: Extensions::default(),
+        };
+        let sealed = Some((self.sealing(), &end.encode()[..]));
+        frame::write(&self.id(), &Name::End(session), b"", sealed, &installation.key)
+    }
+}
+
+impl WriteSession<'_> {
+    /// The repository, as of the session's opening.
+    pub const fn repository(&self) -> &Repository {
+        self.repository
+    }
+
+    /// The writer.
+    pub const fn writer(&self) -> WriterId {
+        self.name.writer
+    }
+
+    /// What is where, packs that died sessions left included.
+    pub const fn index(&self) -> &Arc<ChunkIndex> {
+        &self.index
+    }
+
+    /// The chunker for files.
+    ///
+    /// # Panics
+    /// Never: a session is begun with a writer's keys only.
+    pub fn chunker(&self) -> Chunker {
+        let key = self.repository.bundle.chunker_key().expect("a session is begun with a writer's keys only");
+        Chunker::new(key, self.repository.config.files)
+    }
+
+    /// This writer's newest complete snapshot of the same host and paths.
+    pub fn parent(&self, tokens: &Tokens) -> Option<&Snapshot> {
+        let same = |snapshot: &&Snapshot| {
+            let theirs = &snapshot.structure.tokens;
+            snapshot.session.writer == self.name.writer
+                && snapshot.is_complete()
+                && (theirs.host, theirs.paths) == (tokens.host, tokens.paths)
+        };
+        self.repository.snapshots.iter().filter(same).max_by_key(|snapshot| snapshot.session.seq)
+    }
+
+    /// Whether what the snapshot holds may be taken over without looking at every page of it (I3).
+    pub fn may_reuse(&self, snapshot: &Snapshot) -> bool {
+        self.repository.log.state.ledger().reusable_parent(&snapshot.id)
+    }
+
+    /// One value for every writer's newest record that this session saw.
+    pub fn heads_digest(&self) -> [u8; 32] {
+        heads_digest(&self.repository.view.heads())
+    }
+
+    /// Starts putting chunks into packs.
+    ///
+    /// # Panics
+    /// Never: a session is begun with a writer's keys only.
+    pub fn pack_writer(&self, compression: Compression) -> PackWriter {
+        let (repository, bundle) = (self.repository, &self.repository.bundle);
+        let epoch = bundle.current();
+        let suite = repository.config.suite;
+        let origin = Origin { writer: self.name.writer, seq: self.name.seq };
+        let data_sealing = Sealing {
+            suite,
+            repository: repository.id(),
+            epoch: epoch.epoch,
+            key: self.data_key.secret().clone(),
+            key_id: self.data_key.id(),
+            origin,
+        };
+        let skeleton_sealing = Sealing { key: epoch.index.clone(), ..data_sealing.clone() };
+        let pack_sealing = PackSealing {
+            suite,
+            repository: repository.id(),
+            epoch: epoch.epoch,
+            index_key: epoch.index.clone(),
+            signer: self.name.writer,
+            signing_key: self.installation.key.clone(),
+            parity: Parity { data_per_parity: repository.config.parity.into() },
+            md5: false,
+        };
+        let wrap = encoded(&self.wrap);
+        let options =
+            WriterOptions { compression, data_sealing, skeleton_sealing, wrap, pack_sealing, dry_run: self.dry_run };
+        let keys = bundle.chunk_keys().expect("a session is begun with a writer's keys only");
+        PackWriter::start(Arc::clone(&repository.store), Arc::clone(&self.index), keys, options)
+    }
+
+    /// Commits: indexes of the packs, then the one-shot `end`. The snapshot exists when this returns.
+    ///
+    /// # Errors
+    /// When the store fails (then the snapshot exists or does not: the next listing tells), or somebody aborted the session.
+    pub fn commit(&self, packs: &[PackSummary], structure: &Structure, private: &Private) -> Result<SnapshotId, Error> {
+        let repository = self.repository;
+        let indexes = self.put_indexes(packs)?;
+        let before = repository.view.own_head(&repository.bundle.principal_id(), &self.name.writer);
+        let link = Link {
+            repository: repository.id(),
+            session: self.name,
+            number: before.map_or(0, |head| head.record.link().number + 1),
+            previous: before.map(|head| head.record.id()),
+        };
+        let data_key = (&self.data_key, vec![self.wrap.clone()]);
+        let record = Record::write(&link, (structure, private), repository.sealing(), data_key, &self.installation.key);
+        let verdict = Verdict::Commit { record: record.bytes().to_vec(), indexes };
+        let written = repository.end(&self.installation, self.name, verdict);
+        let name = Name::End(self.name);
+        if repository.store.put(&name.object(), &written.stored)? == Put::Exists {
+            self.check_own_end(&written)?;
+        }
+        self.check_not_void(&record.id())?;
+        Ok(record.id())
+    }
+
+    /// "Exists" was our own put, repeated, or somebody's abort.
+    fn check_own_end(&self, written: &frame::Written) -> Result<(), Error> {
+        let repository = self.repository;
+        let name = Name::End(self.name);
+        let frame = frame::Frame::read(&name, &repository.store.get(&name.object())?)?;
+        if frame.digest() == written.digest {
+            return Ok(());
+        }
+        let plain = frame.unseal(&repository.id(), &repository.bundle.current().index)?;
+        let end = End::decode(&plain).map_err(|source| Error::Body { object: name.to_string(), source })?;
+        let reason = match end.verdict {
+            Verdict::Abort { reason } => reason,
+            Verdict::Commit { .. } | Verdict::Copies { .. } => {
+                "another process committed under this writer's name".to_owned()
+            }
+        };
+        Err(Error::Aborted { session: self.name, reason })
+    }
+
+    /// I10: a checkpoint that covers this session without its record makes the put void.
+    fn check_not_void(&self, id: &SnapshotId) -> Result<(), Error> {
+        if self.repository.is_void(self.name, id)? {
+            let reason = "a checkpoint closed it before it committed".to_owned();
+            return Err(Error::Aborted { session: self.name, reason });
+        }
+        Ok(())
+    }
+
+    fn put_indexes(&self, packs: &[PackSummary]) -> Result<Vec<IndexRef>, Error> {
+        let mut wraps = self.unfinished.wraps.clone();
+        wraps.insert(self.data_key.id(), encoded(&self.wrap));
+        let all: Vec<PackSummary> = self.unfinished.packs.iter().chain(packs).cloned().collect();
+        let mut refs = Vec::new();
+        for class in IndexClass::BOTH {
+            let body = IndexBody::new(class, &all, &wraps);
+            if !body.packs.is_empty() {
+                refs.push(self.put_index(class, &body)?);
+            }
+        }
+        Ok(refs)
+    }
+
+    fn put_index(&self, class: IndexClass, body: &IndexBody) -> Result<IndexRef, Error> {
+        let repository = self.repository;
+        let checkpoint = repository.log.state.ledger().checkpoint_number();
+        let name = |id| Name::Index { checkpoint, class, id };
+        let sealed = Some((repository.sealing(), &body.encode()[..]));
+        let clear = signed_by(&self.name.writer);
+        let written = frame::write(&repository.id(), &name(IndexId([0; 32])), &clear, sealed, &self.installation.key);
+        let id = IndexId(hash::sha256(&written.stored));
+        // The name is fresh: "exists" can only be our own put, repeated.
+        repository.store.put(&name(id).object(), &written.stored)?;
+        Ok(IndexRef { checkpoint, class, id })
+    }
+
+    /// Gives the session up. What was uploaded stays, for the next session of this writer to use.
+    pub fn abort(self, reason: &str) {
+        if self.dry_run {
+            return;
+        }
+        if let Err(error) = self.repository.put_abort(&self.installation, self.name, reason) {
+            let text = format!("{} could not be aborted, the next snapshot of this host does it: {error}", self.name);
+            self.repository.events.emit(Event::Message(Level::Warning, text));
+        }
+    }
+}
+
+fn encoded(wrap: &Wrap) -> Vec<u8> {
+    let mut encoder = Encoder::new();
+    wrap.encode(&mut encoder);
+    encoder.into_bytes()
+}

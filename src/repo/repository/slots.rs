@@ -1,0 +1,65 @@
+//! Slots in the store: both copies of each, the second one for when the first is lost.
+
+use super::Error;
+use crate::crypto::secret::random;
+use crate::repo::armour::{self, ObjectKind, Scale};
+use crate::repo::id::SlotId;
+use crate::repo::keys::slot::Slot;
+use crate::repo::names::{Copy, Name, SLOTS};
+use crate::store::{self, Put, Store};
+use std::collections::BTreeMap;
+
+/// Stores a sealed slot under a fresh id, both copies.
+///
+/// # Errors
+/// When the store fails: then the slot may be there or not.
+pub(super) fn put(store: &dyn Store, sealed: Vec<u8>) -> Result<SlotId, store::Error> {
+    loop {
+        let id = SlotId(random());
+        let stored = armour::wrap(ObjectKind::Slot, Scale::Small, sealed.clone());
+        if store.put(&Name::Slot(id, Copy::First).object(), &stored)? == Put::Created {
+            store.put(&Name::Slot(id, Copy::Second).object(), &stored)?;
+            return Ok(id);
+        }
+    }
+}
+
+/// All slots: the first copy that can be read of each. One that cannot be read at all is given as no bytes, so that
+/// whoever counts them can say so.
+///
+/// # Errors
+/// When the listing or a read fails.
+pub(super) fn all(store: &dyn Store) -> Result<Vec<(SlotId, Vec<u8>)>, store::Error> {
+    let mut slots: BTreeMap<SlotId, Vec<u8>> = BTreeMap::new();
+    for listed in store.list(SLOTS)? {
+        let Some(Name::Slot(id, _)) = Name::parse(&listed.name) else { continue };
+        if slots.get(&id).is_none_or(Vec::is_empty) {
+            slots.insert(id, content(&store.get(&listed.name)?).unwrap_or_default());
+        }
+    }
+    Ok(slots.into_iter().collect())
+}
+
+/// A slot's bytes out of its armour, healed if need be; `None` when no slot can be made of them.
+fn content(stored: &[u8]) -> Option<Vec<u8>> {
+    let intact = |bytes: &[u8]| armour::check(bytes).ok().filter(|layout| layout.kind() == ObjectKind::Slot);
+    let bytes = match armour::unwrap(stored) {
+        Ok(bytes) => bytes,
+        Err(_) => armour::unwrap(&armour::heal(stored).ok().filter(|healed| intact(healed).is_some())?).ok()?,
+    };
+    Slot::decode(&bytes).is_ok().then_some(bytes)
+}
+
+/// Removes a slot, both copies: the one that decides last, so that a slot half removed can still be seen.
+///
+/// # Errors
+/// When it does not exist, or may still be there.
+pub(super) fn remove(store: &dyn Store, id: SlotId) -> Result<(), Error> {
+    if !all(store)?.iter().any(|(found, _)| *found == id) {
+        return Err(Error::Slot { id, why: "does not exist" });
+    }
+    for copy in [Copy::Second, Copy::First] {
+        store.delete(&Name::Slot(id, copy).object())?;
+    }
+    Ok(())
+}
