@@ -13,6 +13,7 @@ use super::output;
 use super::report::Done;
 use crate::repo::entry::{Entry, EntryKind, EntryName};
 use rustix::fs::FileType;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -38,37 +39,43 @@ impl Job {
     ) -> Option<Self> {
         let group = context.links.group(&entry);
         let attributes = Attributes::take(context, &mut entry);
-        let mut leader = match Claim::new(context, group.as_deref(), folder, dir, name) {
-            Claim::Linked => {
-                context.report.advance(entry.size);
-                context.report.done(
-                    &folder.location.path.join(name.clone()),
-                    Done::File { unchanged: false },
-                    entry.size,
-                );
-                return None;
-            }
-            Claim::Lead(leader) => leader,
+        let claim = Claim::new(context, group.as_deref(), folder, dir, name);
+        let path = || folder.location.path.join(name.clone());
+        let Claim::Lead(leader) = claim else {
+            context.report.advance(entry.size);
+            context.report.done(&path(), Done::File { unchanged: false }, entry.size);
+            return None;
         };
+        let size = entry.size;
+        Self::make(context, folder, dir, name, entry, attributes, leader)
+            .map_err(|error| {
+                context.report.problem(&path(), "create", error);
+                context.report.skipped(size);
+            })
+            .ok()
+    }
+
+    /// Makes or opens the file, and enters it as the leader of its group, whose lock this holds so long.
+    fn make(
+        context: &Context<'_>,
+        folder: &Folder,
+        dir: BorrowedFd<'_>,
+        name: &EntryName,
+        entry: Entry,
+        attributes: Attributes,
+        mut slot: Option<MutexGuard<'_, Option<Leader>>>,
+    ) -> io::Result<Self> {
         let EntryKind::File(content) = entry.kind else { unreachable!("only regular files come here") };
-        match output::open(context, dir, name, &attributes, &content, leader.is_some()) {
-            Ok(output) => {
-                let leader = leader.as_deref_mut().map(|slot| {
-                    // A failing fstat on an open file: links to it will fail their check and be written as copies.
-                    let identity = rustix::fs::fstat(&output.file).ok().map(|stat| Identity::from(&stat));
-                    *slot = identity.map(|identity| Leader::new(folder, name, identity));
-                    slot.clone()
-                });
-                let (fresh, size) = (output.fresh, entry.size);
-                let filling = Filling::new(context, output, content, size);
-                Some(Self { filling, attributes, fresh, size, leader: leader.flatten() })
-            }
-            Err(error) => {
-                context.report.problem(&folder.location.path.join(name.clone()), "create", error);
-                context.report.skipped(entry.size);
-                None
-            }
+        let output = output::open(context, dir, name, &attributes, &content, slot.is_some())?;
+        let mut leader = None;
+        if let Some(slot) = slot.as_deref_mut() {
+            let identity = Identity::from(&rustix::fs::fstat(&output.file)?);
+            leader = Some(Leader::new(folder, name, identity));
+            slot.clone_from(&leader);
         }
+        let (fresh, size) = (output.fresh, entry.size);
+        let filling = Filling::new(context, output, content, size);
+        Ok(Self { filling, attributes, fresh, size, leader })
     }
 
     /// Writes content, beside others that do the same, until none is left.
