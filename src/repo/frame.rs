@@ -90,12 +90,38 @@ pub fn write(
     sealed: Option<(Sealing<'_>, &[u8])>,
     signer: &SigningKey,
 ) -> Written {
-    let part = sealed.map(|(sealing, plain)| {
+    let part = sealed.map(|(sealing, body)| {
         let aad = aad(repository, name, sealing.epoch, sealing.suite as u8, clear);
         let key = hash::derive_key(context::INDEX_SEAL, sealing.index_key);
-        SealedPart { epoch: sealing.epoch, suite: sealing.suite, bytes: aead::seal(sealing.suite, &key, &aad, plain) }
+        let plain = padded(body, sealing.epoch, clear.len());
+        SealedPart { epoch: sealing.epoch, suite: sealing.suite, bytes: aead::seal(sealing.suite, &key, &aad, &plain) }
     });
     dress(name, assemble(repository, name, clear, part, signer))
+}
+
+/// A body with its length before it and zeros behind it, so many that the frame just fills its armour: the length of the
+/// sealed part stands in clear, and so may tell no more than the armour does.
+fn padded(body: &[u8], epoch: u32, clear: usize) -> Vec<u8> {
+    let mut encoder = Encoder::with_capacity(body.len() + 16);
+    encoder.bytes(body);
+    let mut plain = encoder.into_bytes();
+    let bytes_len = |length: usize| uint_len(length as u64) + length;
+    let frame_len = |plain: usize| {
+        2 + uint_len(epoch.into()) + 1 + bytes_len(clear) + bytes_len(plain + aead::OVERHEAD) + SIGNATURE_LEN
+    };
+    let full = Scale::Small.padded(frame_len(plain.len()));
+    let mut length = plain.len() + full - frame_len(plain.len());
+    while frame_len(length) > full {
+        length -= 1;
+    }
+    plain.resize(length, 0);
+    plain
+}
+
+/// Bytes of a uint.
+const fn uint_len(value: u64) -> usize {
+    let bits = 64 - (value | 1).leading_zeros() as usize;
+    bits.div_ceil(7)
 }
 
 fn dress(name: &Name, frame: Vec<u8>) -> Written {
@@ -287,7 +313,14 @@ impl Frame {
         let part = self.sealed.as_ref().ok_or_else(|| self.fail(Cause::NotSealed))?;
         let aad = aad(repository, &self.name, part.epoch, part.suite as u8, &self.clear);
         let key = hash::derive_key(context::INDEX_SEAL, index_key);
-        aead::open(part.suite, &key, &aad, &part.bytes).map_err(|e| self.fail(Cause::Crypto(e)))
+        let plain = aead::open(part.suite, &key, &aad, &part.bytes).map_err(|e| self.fail(Cause::Crypto(e)))?;
+        let mut decoder = Decoder::new(&plain);
+        let body = decoder.bytes().map_err(|e| self.fail(Cause::Format(e)))?.to_vec();
+        // One encoding per value: padding that says something would be a place to hide things in.
+        match decoder.rest().iter().all(|&byte| byte == 0) {
+            true => Ok(body),
+            false => Err(self.fail(Cause::Format(wire::Error::Invalid("padding that is not zero")))),
+        }
     }
 
     /// For callers that decode a part: an error about this object.

@@ -33,14 +33,33 @@ fn opens(frame: &Frame, repository: &RepositoryId) -> bool {
 fn golden() {
     let aad = aad(&REPOSITORY, &NAME, 1, 1, b"clear");
     let key = hash::derive_key(context::INDEX_SEAL, &index_key());
-    let bytes = aead::seal_with_nonce(Suite::XChaCha20Poly1305, &key, &[3; 24], &aad, b"sealed");
+    let plain = padded(b"sealed", 1, 5);
+    let bytes = aead::seal_with_nonce(Suite::XChaCha20Poly1305, &key, &[3; 24], &aad, &plain);
     let part = SealedPart { epoch: 1, suite: Suite::XChaCha20Poly1305, bytes };
     let frame = assemble(&REPOSITORY, &NAME, b"clear", Some(part), &signer());
     assert_eq!(aad, golden::bytes("frame associated data"));
-    assert_eq!(frame, golden::bytes("frame"));
+    assert_eq!(frame.len(), 1024);
+    assert_eq!(hash::sha256(&frame).to_vec(), golden::bytes("frame digest"));
     assert!(opens(&Frame::decode(&NAME, &frame).unwrap(), &REPOSITORY));
     let plain = assemble(&REPOSITORY, &Name::Config(Copy::First), b"config", None, &signer());
     assert_eq!(plain, golden::bytes("frame without a sealed part"));
+}
+
+#[test]
+fn the_sealed_length_tells_what_the_armour_tells() {
+    for (clear, sizes) in [(0, 0..5_000_usize), (33, 16_000..17_000)] {
+        let mut seen = std::collections::BTreeMap::new();
+        for size in sizes.step_by(7) {
+            let plain = padded(&vec![1; size], 1, clear);
+            let sealed = vec![0; plain.len() + aead::OVERHEAD];
+            let part = SealedPart { epoch: 1, suite: Suite::Aes256Gcm, bytes: sealed };
+            let frame = assemble(&REPOSITORY, &NAME, &vec![0; clear], Some(part), &signer());
+            let stored = Scale::Small.padded(frame.len());
+            assert!(stored - frame.len() <= 2, "{size}: {} in {stored}", frame.len());
+            assert_eq!(*seen.entry(stored).or_insert(plain.len()), plain.len(), "one length for each padded one");
+        }
+        assert!(seen.len() > 1);
+    }
 }
 
 #[test]

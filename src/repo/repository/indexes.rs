@@ -15,7 +15,7 @@ use crate::repo::names::{self, IndexClass, Name, SessionName};
 use crate::repo::pack::{self, PackSummary, TableKeys};
 use crate::repo::segment::{Origin, SegmentDescriptor, WrappedKey};
 use crate::repo::session::IndexRef;
-use crate::repo::wire::Decoder;
+use crate::repo::wire::{self, Decoder};
 use std::collections::{BTreeMap, HashSet};
 
 /// An index that could not be used.
@@ -48,20 +48,18 @@ enum IndexSigner {
 }
 
 impl IndexSigner {
-    fn of(frame: &Frame) -> Option<Self> {
-        let mut decoder = Decoder::new(frame.clear());
-        let signer = match decoder.u8().ok()? {
-            1 => Self::Installation(WriterId(decoder.array().ok()?)),
-            2 => Self::Principal(PrincipalId(decoder.array().ok()?)),
-            _ => return None,
-        };
-        decoder.finish().is_ok().then_some(signer)
+    fn decode(decoder: &mut Decoder<'_>) -> Result<Self, wire::Error> {
+        match decoder.u8()? {
+            1 => Ok(Self::Installation(WriterId(decoder.array()?))),
+            2 => Ok(Self::Principal(PrincipalId(decoder.array()?))),
+            _ => Err(wire::Error::Invalid("an unknown kind of signer")),
+        }
     }
 }
 
-/// The clear part of an index that an installation signs.
-pub(super) fn signed_by(writer: &WriterId) -> Vec<u8> {
-    [&[1], &writer.0[..]].concat()
+/// What an index seals when an installation signs it: the signer, then the body.
+pub(super) fn signed_body(writer: &WriterId, body: &IndexBody) -> Vec<u8> {
+    [&[1], &writer.0[..], &body.encode()].concat()
 }
 
 impl Indexes {
@@ -93,7 +91,7 @@ impl Indexes {
 
     fn read(&mut self, repository: &Repository, index: &IndexRef) -> Result<IndexBody, Error> {
         let name = index.name();
-        let invalid = |what| Error::Body { object: name.to_string(), source: crate::repo::wire::Error::Invalid(what) };
+        let invalid = |what| Error::Body { object: name.to_string(), source: wire::Error::Invalid(what) };
         let stored = objects::get(&*repository.store, &name)?.ok_or_else(|| invalid("it is missing"))?;
         self.bytes += stored.len() as u64;
         let frame = Frame::read(&name, &stored)?;
@@ -105,12 +103,14 @@ impl Indexes {
         if hash::sha256(frame.healed().unwrap_or(&stored)) != index.id.0 {
             return Err(invalid("its bytes are not what its name promises"));
         }
-        let signer = IndexSigner::of(&frame).ok_or_else(|| invalid("it does not say who signed it"))?;
-        let key = repository.signer_key(&signer).ok_or_else(|| invalid("it is signed by nobody that the log knows"))?;
-        frame.verify(&repository.id(), &key)?;
         let epoch = frame.epoch().ok_or_else(|| frame.fail(Cause::NotSealed))?;
         let plain = frame.unseal(&repository.id(), &repository.bundle.epoch(epoch)?.index)?;
-        let body = IndexBody::decode(&plain).map_err(|source| Error::Body { object: name.to_string(), source })?;
+        let mut decoder = Decoder::new(&plain);
+        let fail = |source| Error::Body { object: name.to_string(), source };
+        let signer = IndexSigner::decode(&mut decoder).map_err(fail)?;
+        let key = repository.signer_key(&signer).ok_or_else(|| invalid("it is signed by nobody that the log knows"))?;
+        frame.verify(&repository.id(), &key)?;
+        let body = IndexBody::decode(decoder.rest()).map_err(fail)?;
         if body.class != index.class {
             return Err(invalid("it holds another class than its name says"));
         }

@@ -4,7 +4,7 @@
 //! everything listed is judged by it. At the end: packs, then indexes, then `end`. Whatever dies before `end` leaves
 //! nothing that counts, and packs that the next session finds and uses.
 
-use super::indexes::signed_by;
+use super::indexes::signed_body;
 use super::resuming::Unfinished;
 use super::{Error, Indexes, Repository, Snapshot};
 use crate::crypto::hash;
@@ -308,9 +308,9 @@ impl WriteSession<'_> {
         let repository = self.repository;
         let checkpoint = repository.log.state.ledger().checkpoint_number();
         let name = |id| Name::Index { checkpoint, class, id };
-        let sealed = Some((repository.sealing(), &body.encode()[..]));
-        let clear = signed_by(&self.name.writer);
-        let written = frame::write(&repository.id(), &name(IndexId([0; 32])), &clear, sealed, &self.installation.key);
+        let body = signed_body(&self.name.writer, body);
+        let sealed = Some((repository.sealing(), &body[..]));
+        let written = frame::write(&repository.id(), &name(IndexId([0; 32])), b"", sealed, &self.installation.key);
         let id = IndexId(hash::sha256(&written.stored));
         // The name is fresh: "exists" can only be our own put, repeated.
         repository.store.put(&name(id).object(), &written.stored)?;
