@@ -2,17 +2,27 @@
 //!
 //! Invariant: nothing below this room prints, reads the environment, knows an exit code or asks a person.
 
+mod background;
 mod context;
 mod error;
 mod escape;
+mod failures;
 mod global;
 mod help;
+mod init;
+mod key;
 mod listing;
+mod ls;
+mod new_secret;
+mod open;
 mod output;
 mod prompt;
+mod restore;
 mod selector;
 mod signals;
+mod snapshot;
 mod snapshot_list;
+mod snapshots;
 mod time;
 mod version;
 
@@ -36,6 +46,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Init(init::Arguments),
+    Key(key::Arguments),
+    #[command(visible_alias = "backup")]
+    Snapshot(snapshot::Arguments),
+    Snapshots(snapshots::Arguments),
+    Ls(ls::Arguments),
+    Restore(restore::Arguments),
     Version(version::Arguments),
 }
 
@@ -71,6 +88,12 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
     let Some(Cli { global, verb }) = cli else { return Ok(Code::Ok) };
     let context = Context::new(global);
     match verb {
+        Verb::Init(arguments) => init::run(&arguments, &context),
+        Verb::Key(arguments) => key::run(&arguments, &context),
+        Verb::Snapshot(arguments) => snapshot::run(&arguments, &context),
+        Verb::Snapshots(arguments) => snapshots::run(&arguments, &context),
+        Verb::Ls(arguments) => ls::run(&arguments, &context),
+        Verb::Restore(arguments) => restore::run(&arguments, &context),
         Verb::Version(arguments) => version::run(&arguments, &context),
     }
 }

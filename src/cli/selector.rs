@@ -170,6 +170,13 @@ impl Which {
     }
 }
 
+impl fmt::Display for Selector {
+    /// The snapshot as it was named, without the path.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 impl fmt::Display for Unresolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let filtered = if self.filtered { " among those that the filters let through" } else { "" };

@@ -20,6 +20,8 @@ pub struct Shown<'a> {
     pub structure: &'a Structure,
     /// The part that only readers open.
     pub private: Option<&'a Private>,
+    /// Its tags as they are now.
+    pub tags: &'a [String],
 }
 
 impl Shown<'_> {
@@ -30,7 +32,7 @@ impl Shown<'_> {
             time: self.structure.time,
             host: self.private.map(|private| private.host.clone()).unwrap_or_default(),
             paths: self.private.map(|private| private.paths.clone()).unwrap_or_default(),
-            tags: self.private.map(|private| private.tags.clone()).unwrap_or_default(),
+            tags: self.tags.to_vec(),
             partial: self.structure.completeness == Completeness::Partial,
         }
     }
@@ -53,6 +55,7 @@ impl Shown<'_> {
         }
         if let Some(private) = self.private {
             put_private(&mut object, private);
+            object["tags"] = self.tags.into();
         }
         object
     }
@@ -66,7 +69,7 @@ impl Shown<'_> {
             self.id.short(),
             time::local(self.structure.time, zone),
             text(|private| escape::line(&private.host)),
-            text(|private| escape::line(&private.tags.join(","))),
+            escape::line(&self.tags.join(",")),
             format!("{}{partial}", kind(self.structure)),
             size(self.structure.bytes),
             self.private.map(paths).unwrap_or_default(),
@@ -80,7 +83,6 @@ fn put_private(object: &mut Value, private: &Private) {
     object["username"] = private.user.as_str().into();
     object["uid"] = private.uid.into();
     object["gid"] = private.gid.into();
-    object["tags"] = private.tags.clone().into();
     object["excludes"] = private.excludes.clone().into();
     object["program_version"] = private.program.as_str().into();
     object["paths"] = private.paths.iter().map(|path| String::from_utf8_lossy(path)).collect::<Vec<_>>().into();
@@ -169,7 +171,7 @@ mod tests {
     fn the_table_shows_what_the_keys_open() {
         let (structure, private) = (structure(), private());
         let id = SnapshotId([0xab; 32]);
-        let shown = Shown { id, structure: &structure, private: Some(&private) };
+        let shown = Shown { id, structure: &structure, private: Some(&private), tags: &private.tags };
         let zone = TimeZone::UTC;
         assert_eq!(
             table(&[shown], &zone),
@@ -178,7 +180,7 @@ mod tests {
                 "abababab  1970-01-01 01:00:00  web\\u{1b}1  x     incremental (partial)  2.00 KiB  /etc /a\\xff",
             ]
         );
-        let blind = Shown { private: None, ..shown };
+        let blind = Shown { private: None, tags: &[], ..shown };
         assert_eq!(table(&[blind], &zone)[1], "abababab  1970-01-01 01:00:00  incremental (partial)  2.00 KiB");
         assert!(shown.listed().partial);
     }
@@ -186,7 +188,8 @@ mod tests {
     #[test]
     fn json_names_are_those_that_scripts_know() {
         let (structure, private) = (structure(), private());
-        let shown = Shown { id: SnapshotId([0xab; 32]), structure: &structure, private: Some(&private) };
+        let shown =
+            Shown { id: SnapshotId([0xab; 32]), structure: &structure, private: Some(&private), tags: &private.tags };
         let value = shown.json();
         assert_eq!((&value["message_type"], &value["short_id"]), (&json!("snapshot"), &json!("abababab")));
         assert_eq!((&value["time"], &value["hostname"]), (&json!("1970-01-01T01:00:00Z"), &json!("web\u{1b}1")));

@@ -3,6 +3,10 @@
 //! Every test runs the built program in a place of its own, with an environment of its own, without standard input.
 
 mod face;
+mod keys;
+mod open;
+mod restore;
+mod snapshot;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -41,6 +45,33 @@ impl Place {
         command.env_clear().env("HOME", self.path("home")).env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("TZ", "UTC").current_dir(self.folder.path()).stdin(Stdio::null()).args(arguments);
         command
+    }
+
+    /// Runs it with the admin's key on the repository that [`Self::init`] made.
+    pub fn admin<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
+        self.with_key("admin.key", arguments)
+    }
+
+    /// Runs it with a key file on that repository.
+    pub fn with_key<A: AsRef<OsStr>>(&self, key: &str, arguments: impl IntoIterator<Item = A>) -> Run {
+        let mut command = self.command(arguments);
+        Run::of(command.env("BOVEDA_REPOSITORY", self.path("repository")).env("BOVEDA_KEY_FILE", self.path(key)))
+    }
+
+    /// A place with a repository, opened by `admin.key`.
+    pub fn init() -> Self {
+        let place = Self::new();
+        let run =
+            place.run(["-r", "repository", "init", "--new-key-file", "admin.key", "--recovery-key-file", "recovery"]);
+        run.ends(0);
+        place
+    }
+
+    /// Takes a snapshot of paths in this place; returns its id.
+    pub fn snapshot(&self, paths: &[&str], options: &[&str]) -> String {
+        let arguments = ["--json", "snapshot"].iter().chain(options).chain(paths);
+        let run = self.admin(arguments).ends(0);
+        run.message("summary")["snapshot_id"].as_str().unwrap().to_owned()
     }
 
     /// Runs it.

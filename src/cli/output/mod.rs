@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::Value;
 
 pub use json::put_path;
-pub use size::bytes as size;
+pub use size::{bytes as size, duration};
 
 use super::error::{Code, Failure};
 use super::signals::Stop;
@@ -81,6 +81,14 @@ impl Output {
     /// When standard output takes no more.
     pub fn remark(&self, text: &str) -> io::Result<()> {
         if self.manner.quiet { Ok(()) } else { self.line(text) }
+    }
+
+    /// As [`Self::remark`], dropped also when the results are JSON.
+    ///
+    /// # Errors
+    /// When standard output takes no more.
+    pub fn remark_for_people(&self, text: &str) -> io::Result<()> {
+        if self.manner.json { Ok(()) } else { self.remark(text) }
     }
 
     /// Writes one JSON line of results.

@@ -18,6 +18,7 @@ pub use error::Error;
 pub use founding::{Founded, found};
 pub use indexes::{IndexProblem, Indexes};
 pub use members::{Member, NewMember};
+pub use opening::look;
 pub use session::WriteSession;
 pub use snapshots::Snapshot;
 

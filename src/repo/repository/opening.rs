@@ -132,6 +132,15 @@ fn census_of(name: &Name, stored: &[u8], id: CensusId, bundle: &Bundle) -> Resul
     Census::decode(&plain).map_err(invalid)
 }
 
+/// Whether a repository can be opened at that place as far as this can be told without keys: so that nobody is asked for a
+/// password where there is none.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::ConfigLost`], or the store's failure.
+pub fn look(store: &dyn Store) -> Result<(), Error> {
+    read_config(store, &crate::event::Silent).map(drop)
+}
+
 /// The config of a repository, whichever copy is good. It proves itself only against a bundle.
 ///
 /// # Errors

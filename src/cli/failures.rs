@@ -1,0 +1,139 @@
+//! What the errors of the rooms below mean to whoever called the program: an exit code and a hint.
+
+use super::error::{Code, Failure};
+use crate::ops::{restore, snapshot};
+use crate::repo::{catalog, chunks, keys, repository};
+use crate::store::{self, ErrorKind};
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        let failure = Self::because(of_store(&error), &error);
+        match error.kind {
+            ErrorKind::NoStore => {
+                failure.hint("check the location (-r), or make a repository there with `boveda init`")
+            }
+            ErrorKind::Denied => failure.hint("check who owns the repository's folder, and its mode"),
+            ErrorKind::Full => {
+                failure.hint("make room where the repository is, then run the command again: nothing is lost")
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl From<keys::Error> for Failure {
+    fn from(error: keys::Error) -> Self {
+        let failure = Self::because(of_keys(&error), &error);
+        match of_keys(&error) {
+            Code::WrongKey => failure.hint("the recovery key opens the repository too, typed in or by --key-file"),
+            Code::Refused => failure.hint(REFUSED),
+            _ => failure,
+        }
+    }
+}
+
+impl From<repository::Error> for Failure {
+    fn from(error: repository::Error) -> Self {
+        use repository::Error as E;
+        match error {
+            E::Store(error) => error.into(),
+            E::Keys(error) => error.into(),
+            E::Chunk(error) => Self::because(of_chunk(&error), &error),
+            E::NotFound { .. } => Self::because(Code::NoRepository, &error)
+                .hint("check the location (-r), or make a repository there with `boveda init`"),
+            E::Exists { .. } => Self::because(Code::Failed, &error).hint("use it as it is, or choose another location"),
+            E::NotEmpty { .. } => Self::because(Code::Failed, &error).hint("choose an empty place"),
+            E::Role { .. } | E::Principal { .. } => Self::because(Code::Refused, &error).hint(REFUSED),
+            E::RolledBack { .. } => Self::because(Code::Damage, &error).hint(
+                "someone put an older state back, or a copy is out of date; compare with another copy before you go on",
+            ),
+            E::Label(_) | E::Slot { .. } => {
+                Self::because(Code::Failed, &error).hint("`boveda key list` shows what there is")
+            }
+            E::Aborted { .. } => Self::because(Code::Failed, &error)
+                .hint("run the command again: what was stored is used by the next session"),
+            E::Log(ref log) => Self::because(of_chain(log), &error),
+            _ => Self::because(of_chain(&error), &error),
+        }
+    }
+}
+
+impl From<catalog::Error> for Failure {
+    fn from(error: catalog::Error) -> Self {
+        Self::because(of_chain(&error), &error)
+    }
+}
+
+impl From<snapshot::Error> for Failure {
+    fn from(error: snapshot::Error) -> Self {
+        use snapshot::Error as E;
+        match error {
+            E::Repository(error) => error.into(),
+            E::Store(error) => error.into(),
+            E::Pattern(_) => Self::because(Code::Usage, &error),
+            E::Source(_) | E::Stopped => Self::because(Code::Failed, &error),
+            _ => Self::because(of_chain(&error), &error),
+        }
+    }
+}
+
+impl From<restore::Error> for Failure {
+    fn from(error: restore::Error) -> Self {
+        match error {
+            restore::Error::NotInSnapshot { .. } => {
+                Self::because(Code::Failed, &error).hint("`boveda ls` shows what is in a snapshot")
+            }
+            _ => Self::because(of_chain(&error), &error),
+        }
+    }
+}
+
+const REFUSED: &str = "`boveda key list` (by an admin) shows who may what; docs/keys.md explains the roles";
+
+const fn of_store(error: &store::Error) -> Code {
+    match error.kind {
+        ErrorKind::NoStore => Code::NoRepository,
+        _ => Code::Failed,
+    }
+}
+
+const fn of_keys(error: &keys::Error) -> Code {
+    use keys::Error as E;
+    match error {
+        E::NotOpened { .. } => Code::WrongKey,
+        E::NotAllowed { .. } | E::UnknownEpoch(_) => Code::Refused,
+        E::EmptyPassword | E::RawKey | E::RecoveryWordCount(_) | E::RecoveryWord { .. } | E::RecoveryChecksum => {
+            Code::Usage
+        }
+        _ => Code::Damage,
+    }
+}
+
+const fn of_chunk(error: &chunks::Error) -> Code {
+    match error {
+        chunks::Error::NoKey { .. } => Code::Refused,
+        chunks::Error::Unknown { .. } | chunks::Error::Damaged { .. } => Code::Damage,
+        chunks::Error::Store(_) | chunks::Error::Stopped => Code::Failed,
+    }
+}
+
+/// By the first cause that is known to be no damage; what does not decode or authenticate, without one, is damage.
+fn of_chain(error: &(dyn std::error::Error + 'static)) -> Code {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref() {
+            return of_store(error);
+        }
+        if let Some(error) = error.downcast_ref() {
+            return of_keys(error);
+        }
+        if let Some(error) = error.downcast_ref() {
+            return of_chunk(error);
+        }
+        if error.is::<std::io::Error>() {
+            return Code::Failed;
+        }
+        next = error.source();
+    }
+    Code::Damage
+}

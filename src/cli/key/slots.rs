@@ -1,0 +1,133 @@
+//! `boveda key passwd`, `recovery`, `slot add`, `remove`: what opens one's own keys.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::cli::context::Context;
+use crate::cli::error::{Code, Failure};
+use crate::cli::new_secret::NewSecret;
+use crate::cli::open::{Opened, open, require};
+use crate::cli::output::Output;
+use crate::crypto::secret::Secret;
+use crate::repo::id::SlotId;
+use crate::repo::keys::credential::Credential;
+use crate::repo::keys::recovery as words;
+use crate::repo::keys::role::Role;
+use crate::repo::keys::slot::SlotKind;
+use crate::secrets;
+
+/// What has to be said whenever a slot goes.
+const COPIES: &str = "A copy of the repository made before can still be opened with what the old slot took.";
+
+/// Change your password, or whatever opens the slot in use
+#[derive(Debug, clap::Args)]
+pub struct Passwd {
+    #[command(flatten)]
+    secret: NewSecret,
+}
+
+/// Make a new recovery key; the old one opens nothing any more
+#[derive(Debug, clap::Args)]
+pub struct Recovery {
+    /// Where its words are written; never overwritten [default: ./boveda-recovery-ID.txt]
+    #[arg(long, value_name = "FILE")]
+    recovery_key_file: Option<PathBuf>,
+}
+
+/// Give your own keys another slot
+#[derive(Debug, clap::Args)]
+pub struct Slot {
+    #[command(subcommand)]
+    verb: SlotVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum SlotVerb {
+    /// Add a slot: one more password or key file that opens your keys
+    Add {
+        #[command(flatten)]
+        secret: NewSecret,
+    },
+}
+
+/// Remove a slot
+#[derive(Debug, clap::Args)]
+pub struct Remove {
+    /// Its id, or the beginning of it, as `key list` shows it
+    slot: String,
+}
+
+fn opened(context: &Context) -> Result<(Opened, Arc<Output>), Failure> {
+    let output = Arc::new(context.output());
+    Ok((open(context, &output)?, output))
+}
+
+/// Replaces the slot in use.
+pub fn passwd(arguments: &Passwd, context: &Context) -> Result<Code, Failure> {
+    let (opened, output) = opened(context)?;
+    let credential = arguments.secret.get(&output)?;
+    // The new one first: at no moment is there none.
+    let new = opened.repository.add_slot(&credential)?;
+    opened.repository.remove_slot(opened.repository.slot())?;
+    say(&output, "slot_replaced", new, "the new one opens your keys, the old one does not any more")?;
+    output.remark_for_people(COPIES)?;
+    Ok(output.code())
+}
+
+/// Replaces the recovery key.
+pub fn recovery(arguments: &Recovery, context: &Context) -> Result<Code, Failure> {
+    let (opened, output) = opened(context)?;
+    require(&opened.repository, Role::may_certify, "making a recovery key")?;
+    let id = opened.repository.id();
+    let default = || PathBuf::from(format!("./boveda-recovery-{}.txt", &id.to_string()[..8]));
+    let file = arguments.recovery_key_file.clone().unwrap_or_else(default);
+    let key = Secret::generate();
+    let me = opened.repository.bundle().principal_id();
+    let before = opened.repository.slot_headers()?;
+    // The file first: a recovery key that nobody has is worse than one that opens nothing yet.
+    secrets::create_file(&file, &words::file_text(&id, &key)).map_err(|error| Failure::because(Code::Usage, &error))?;
+    let new = opened.repository.add_slot(&Credential::Recovery(key))?;
+    for (old, _) in before.iter().filter(|(_, header)| header.kind == SlotKind::Recovery && header.principal == me) {
+        opened.repository.remove_slot(*old)?;
+    }
+    say(&output, "slot_replaced", new, &format!("the new recovery key, 24 words, is in {}", file.display()))?;
+    output.remark_for_people(COPIES)?;
+    Ok(output.code())
+}
+
+/// Adds a slot of one's own.
+pub fn slot(arguments: &Slot, context: &Context) -> Result<Code, Failure> {
+    let SlotVerb::Add { secret } = &arguments.verb;
+    let (opened, output) = opened(context)?;
+    let new = opened.repository.add_slot(&secret.get(&output)?)?;
+    say(&output, "slot_added", new, &format!("added slot {}", &new.to_string()[..8]))?;
+    Ok(output.code())
+}
+
+/// Removes a slot.
+pub fn remove(arguments: &Remove, context: &Context) -> Result<Code, Failure> {
+    let (opened, output) = opened(context)?;
+    let headers = opened.repository.slot_headers()?;
+    let found: Vec<SlotId> =
+        headers.iter().map(|(id, _)| *id).filter(|id| id.to_string().starts_with(&arguments.slot)).collect();
+    let [id] = found[..] else {
+        let message = format!("{} slots have an id that starts with {:?}", found.len(), arguments.slot);
+        return Err(Failure::new(Code::Failed, message).hint("`boveda key list` shows them"));
+    };
+    opened.repository.remove_slot(id)?;
+    say(&output, "slot_removed", id, &format!("removed slot {}", &id.to_string()[..8]))?;
+    output.remark_for_people(COPIES)?;
+    Ok(output.code())
+}
+
+fn say(output: &Output, message_type: &str, slot: SlotId, text: &str) -> Result<(), Failure> {
+    if output.json() {
+        output.json_line(&json!({ "message_type": message_type, "slot": slot.to_string() }))?;
+    } else {
+        output.remark(text)?;
+    }
+    Ok(())
+}

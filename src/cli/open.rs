@@ -1,0 +1,86 @@
+//! From location and secret to an open repository, seen from this host.
+
+use std::sync::Arc;
+
+use super::context::Context;
+use super::error::{Code, Failure};
+use super::output::Output;
+use super::selector::{Filter, Listed, Selector};
+use super::snapshot_list::Shown;
+use crate::ops::host::Host;
+use crate::repo::catalog::Tree;
+use crate::repo::keys::role::Role;
+use crate::repo::names::IndexClass;
+use crate::repo::reader::DEFAULT_CACHE;
+use crate::repo::repository::{self, Repository, Snapshot};
+
+/// An open repository and this host.
+pub struct Opened {
+    /// The repository.
+    pub repository: Repository,
+    /// This host.
+    pub host: Host,
+}
+
+/// Opens the repository that the options name.
+///
+/// # Errors
+/// With the exit code of what failed: 2, 5, 10, 12 …
+pub fn open(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> {
+    let store = crate::store::open::open(&context.location()?)?;
+    // Whether there is a repository at all is known before a password is asked for.
+    repository::look(&*store)?;
+    let host = host(context, output)?;
+    let repository = host.open(store, &context.credential(output)?)?;
+    Ok(Opened { repository, host })
+}
+
+fn host(context: &Context, output: &Arc<Output>) -> Result<Host, Failure> {
+    let installation = context.variable("BOVEDA_INSTALLATION").map(|text| text.to_string_lossy().into_owned());
+    Ok(Host::new(&context.state_folder()?, &context.cache_folder()?, installation, Arc::clone(output) as _))
+}
+
+/// Refuses, with exit code 5, what the role may not do.
+///
+/// # Errors
+/// When `allowed` says no.
+pub fn require(repository: &Repository, allowed: fn(Role) -> bool, action: &str) -> Result<(), Failure> {
+    let role = repository.bundle().role();
+    if allowed(role) {
+        return Ok(());
+    }
+    Err(Failure::new(Code::Refused, format!("a {role}'s keys do not allow {action}"))
+        .hint("use a password or key of a principal whose role allows it; docs/keys.md explains the roles"))
+}
+
+/// A snapshot as it is shown.
+pub fn shown(snapshot: &Snapshot) -> Shown<'_> {
+    let (structure, private) = (&snapshot.structure, snapshot.private.as_ref());
+    Shown { id: snapshot.id, structure, private, tags: &snapshot.tags }
+}
+
+/// The snapshot that `selector` names.
+///
+/// # Errors
+/// When it names none or several: candidates are listed.
+pub fn find<'a>(
+    repository: &'a Repository,
+    selector: &Selector,
+    filter: &Filter,
+    context: &Context,
+) -> Result<&'a Snapshot, Failure> {
+    let snapshots = repository.snapshots();
+    let listed: Vec<Listed> = snapshots.iter().map(|snapshot| shown(snapshot).listed()).collect();
+    Ok(&snapshots[selector.resolve(&listed, filter, &context.zone)?])
+}
+
+impl Opened {
+    /// The catalog of a snapshot, with what its chunks are read by: those of these classes only.
+    ///
+    /// # Errors
+    /// When the indexes cannot be read.
+    pub fn tree(&self, snapshot: &Snapshot, classes: &[IndexClass]) -> Result<Tree, Failure> {
+        let reader = self.host.reader(&self.repository, classes, DEFAULT_CACHE)?;
+        Ok(Tree::open(Arc::new(reader), snapshot.structure.root))
+    }
+}

@@ -1,0 +1,195 @@
+//! `boveda snapshot`, also called `backup`.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::context::Context;
+use super::error::{Code, Failure};
+use super::open::{Opened, open, require};
+use super::output::{Output, duration, size};
+use super::time;
+use crate::ops::host::Host;
+use crate::ops::snapshot::{self, Options, Summary};
+use crate::repo::entry::EntryPath;
+use crate::repo::keys::role::Role;
+use crate::repo::repository::Repository;
+use crate::repo::segment::Compression;
+use crate::source::files::owners::Owners;
+use crate::source::files::stat::StampOptions;
+use crate::store::url::StoreUrl;
+
+/// Take a snapshot of files and folders (also: backup)
+///
+/// Paths are stored absolute, with the attributes of the folders above them. Files whose size, times and inode are as they were
+/// at the last snapshot of the same paths are not read again.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// What to take a snapshot of
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Leave out what fits this pattern: `*.tmp` anywhere, `/home/*/.cache` from the root, `!` brings back
+    #[arg(short, long, value_name = "PATTERN", help_heading = "What is in it")]
+    exclude: Vec<String>,
+    /// Do not enter other file systems
+    #[arg(short = 'x', long, help_heading = "What is in it")]
+    one_file_system: bool,
+    /// Read every byte again
+    #[arg(long, help_heading = "What is read")]
+    full: bool,
+    /// An inode number that changed does not make a file read again (network file systems)
+    #[arg(long, help_heading = "What is read")]
+    ignore_inode: bool,
+    /// A status change (ctime) alone does not make a file read again
+    #[arg(long, help_heading = "What is read")]
+    ignore_ctime: bool,
+    /// Store nothing; say what would be stored
+    #[arg(short = 'n', long, help_heading = "What is read")]
+    dry_run: bool,
+    /// The host that the snapshot is recorded for [default: this host; env: BOVEDA_HOST]
+    #[arg(short = 'H', long, help_heading = "How it is recorded")]
+    host: Option<String>,
+    /// Tags; `A,B` or more than once for several
+    #[arg(long, value_name = "TAG[,TAG…]", value_delimiter = ',', help_heading = "How it is recorded")]
+    tag: Vec<String>,
+    /// The time it is recorded for, such as `2026-11-23 02:00` [default: now]
+    #[arg(long, help_heading = "How it is recorded")]
+    time: Option<String>,
+}
+
+/// Takes the snapshot.
+pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
+    let output = Arc::new(context.stoppable_output()?);
+    let location = context.location()?;
+    let options = options(arguments, context, &location)?;
+    let Opened { mut repository, host } = open(context, &output)?;
+    require(&repository, Role::writes, "taking snapshots")?;
+    let lock = host.writer(&repository)?;
+    let taken = snapshot::snapshot(&mut repository, lock.writer, &options, &*output);
+    let summary = taken.map_err(|error| output.stopped(error.into()))?;
+    output.clear();
+    remember(&host, &mut repository, &output);
+    print(&summary, &options, &output)?;
+    Ok(if summary.problems > 0 { output.code().max(Code::Incomplete) } else { output.code() })
+}
+
+/// So that even this very snapshot cannot be taken away unnoticed.
+fn remember(host: &Host, repository: &mut Repository, output: &Output) {
+    match repository.refresh() {
+        Ok(()) => host.remember(repository),
+        Err(error) => {
+            output.warn(format!("the repository could not be read once more: {}", super::error::chain(&error)))
+        }
+    }
+}
+
+fn options(arguments: &Arguments, context: &Context, location: &StoreUrl) -> Result<Options, Failure> {
+    let moment = |text: &String| {
+        time::parse(text, &context.zone)
+            .ok_or_else(|| Failure::usage(format!("--time {text:?} is no time; write it like 2026-11-23 02:00")))
+    };
+    Ok(Options {
+        roots: arguments.paths.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?,
+        host: host(arguments, context),
+        user: user(),
+        tags: arguments.tag.clone(),
+        time: arguments.time.as_ref().map(moment).transpose()?,
+        excludes: arguments.exclude.clone(),
+        one_file_system: arguments.one_file_system,
+        full: arguments.full,
+        dry_run: arguments.dry_run,
+        stamp: StampOptions { ignore_inode: arguments.ignore_inode, ignore_ctime: arguments.ignore_ctime },
+        compression: Compression::default(),
+        threads: 0,
+        cache: Some(context.cache_folder()?),
+        skip: own_folder(location),
+    })
+}
+
+/// Absolute by the words alone: symbolic links are neither followed nor resolved.
+fn absolute(path: &Path) -> Result<EntryPath, Failure> {
+    let shown = || super::escape::name(path.as_os_str().as_bytes());
+    let whole = std::path::absolute(path).map_err(|error| Failure::usage(format!("{}: {error}", shown())))?;
+    EntryPath::parse(whole.as_os_str().as_bytes())
+        .ok_or_else(|| Failure::usage(format!("{} holds a name that no file can have", shown())))
+}
+
+fn host(arguments: &Arguments, context: &Context) -> String {
+    let given = arguments.host.clone();
+    let named = || context.variable("BOVEDA_HOST").map(|host| host.to_string_lossy().into_owned());
+    given.or_else(named).unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+}
+
+fn user() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    String::from_utf8_lossy(&Owners::new().user(uid).0).into_owned()
+}
+
+/// The repository never goes into itself.
+fn own_folder(location: &StoreUrl) -> Vec<(u64, u64)> {
+    let StoreUrl::Local(folder) = location;
+    // Where it does not exist, opening it says so.
+    folder.metadata().map(|folder| (folder.dev(), folder.ino())).into_iter().collect()
+}
+
+fn print(summary: &Summary, options: &Options, output: &Output) -> Result<(), Failure> {
+    let counts = &summary.counts;
+    let kind = if summary.full { "full" } else { "incremental" };
+    if output.json() {
+        output.json_line(&json_summary(summary, options, kind))?;
+        return Ok(());
+    }
+    let line = |what: &str, new: u64, changed: u64, unmodified: u64| {
+        output.remark(&format!("{what:<9}{new} new, {changed} changed, {unmodified} unmodified"))
+    };
+    line("files:", counts.files_new, counts.files_changed, counts.files_unmodified)?;
+    line("folders:", counts.dirs_new, counts.dirs_changed, counts.dirs_unmodified)?;
+    let (added, stored) = (size(summary.bytes_added), size(summary.bytes_stored));
+    output.remark(&format!("added:   {added} ({stored} stored)"))?;
+    let time = duration(Duration::try_from_secs_f64(summary.seconds).unwrap_or_default());
+    output.remark(&format!("read:    {} files, {} in {time}", counts.files(), size(counts.bytes)))?;
+    match &summary.snapshot {
+        Some(id) => output.remark(&format!("snapshot {} saved ({kind})", id.short()))?,
+        None => output.remark("nothing was stored: this was a dry run")?,
+    }
+    if summary.problems > 0 {
+        output.warn(format!("{} entries could not be read as they should: see above", summary.problems));
+    }
+    Ok(())
+}
+
+fn json_summary(summary: &Summary, options: &Options, kind: &str) -> serde_json::Value {
+    let counts = &summary.counts;
+    let mut value = json!({
+        "message_type": "summary",
+        "dry_run": options.dry_run,
+        "kind": kind,
+        "files_new": counts.files_new,
+        "files_changed": counts.files_changed,
+        "files_unmodified": counts.files_unmodified,
+        "dirs_new": counts.dirs_new,
+        "dirs_changed": counts.dirs_changed,
+        "dirs_unmodified": counts.dirs_unmodified,
+        "others": counts.others,
+        "chunks_added": summary.chunks_added,
+        "data_added": summary.bytes_added,
+        "data_added_packed": summary.bytes_stored,
+        "total_files_processed": counts.files(),
+        "total_bytes_processed": counts.bytes,
+        "total_duration": summary.seconds,
+        "backup_start": time::rfc3339(summary.started),
+        "backup_end": time::rfc3339(time::now()),
+        "error_count": summary.problems,
+    });
+    if let Some(id) = &summary.snapshot {
+        value["snapshot_id"] = id.to_string().into();
+    }
+    if let Some(parent) = &summary.parent {
+        value["parent"] = parent.to_string().into();
+    }
+    value
+}
