@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
-use super::background;
 use super::error::{Code, Failure};
 use super::global::Global;
 use super::output::Output;
@@ -93,18 +92,10 @@ impl Context {
     /// # Errors
     /// As [`Self::credential`].
     pub fn secret(&self, output: &Output) -> Result<Found, Failure> {
-        if self.in_background() {
-            return background::handed_secret();
-        }
         match self.given_secret(output)? {
             Some(found) => Ok(found),
             None => Ok(Found::Password(prompt::ask("password (or the words of the recovery key): ")?)),
         }
-    }
-
-    /// Whether this process was started by another boveda, to go on in the background.
-    pub const fn in_background(&self) -> bool {
-        self.global.handed_secret
     }
 
     /// What will open a new repository: as [`Self::credential`], but a terminal is asked twice.

@@ -15,9 +15,6 @@ pub struct Global {
     pub secret: Secret,
     #[command(flatten)]
     pub talk: Talk,
-    /// Set by boveda itself: the secret comes through standard input
-    #[arg(long, hide = true)]
-    pub handed_secret: bool,
 }
 
 /// Which repository.

@@ -2,7 +2,6 @@
 //!
 //! Invariant: nothing below this room prints, reads the environment, knows an exit code or asks a person.
 
-mod background;
 mod context;
 mod error;
 mod escape;
@@ -24,6 +23,7 @@ mod snapshot;
 mod snapshot_list;
 mod snapshots;
 mod time;
+mod verify;
 mod version;
 
 use std::process::ExitCode;
@@ -53,6 +53,7 @@ enum Verb {
     Snapshots(snapshots::Arguments),
     Ls(ls::Arguments),
     Restore(restore::Arguments),
+    Verify(verify::Arguments),
     Version(version::Arguments),
 }
 
@@ -94,6 +95,7 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Snapshots(arguments) => snapshots::run(&arguments, &context),
         Verb::Ls(arguments) => ls::run(&arguments, &context),
         Verb::Restore(arguments) => restore::run(&arguments, &context),
+        Verb::Verify(arguments) => verify::run(&arguments, &context),
         Verb::Version(arguments) => version::run(&arguments, &context),
     }
 }

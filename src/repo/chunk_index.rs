@@ -94,6 +94,11 @@ impl ChunkIndex {
         self.first.get(&(kind, *id)).is_some_and(|spot| self.is_good(*spot))
     }
 
+    /// Whether any place of the chunk is known.
+    pub fn has(&self, kind: ChunkKind, id: &ChunkId) -> bool {
+        self.first.contains_key(&(kind, *id))
+    }
+
     /// Every place of a chunk, good ones first.
     pub fn places(&self, kind: ChunkKind, id: &ChunkId) -> Vec<Place> {
         let key = (kind, *id);

@@ -363,20 +363,4 @@ mod tests {
         assert_eq!(reader.advance_to(b"a\0\0c"), Some(link));
         assert!(reader.advance_to(b"a\0\0d").is_none() && reader.take_damage().is_none());
     }
-
-    /// `CARGO_PROFILE_DEV_OPT_LEVEL=3 cargo test --lib changes::tests::speed -- --ignored --nocapture`
-    #[test]
-    #[ignore = "prints how long a large cache takes; for people"]
-    fn speed() {
-        let folder = tempfile::tempdir().unwrap();
-        let entries = many(314_000);
-        let start = std::time::Instant::now();
-        let cache = write(folder.path(), &entries);
-        let length = std::fs::metadata(&cache.path).unwrap().len();
-        println!("write {:?}, {length} bytes", start.elapsed());
-        let start = std::time::Instant::now();
-        let mut reader = cache.read().unwrap().unwrap();
-        assert!(entries.iter().all(|(key, _)| reader.advance_to(key).is_some()));
-        println!("read {:?}", start.elapsed());
-    }
 }

@@ -60,11 +60,6 @@ impl Output {
         self.manner.json
     }
 
-    /// How much is to be said.
-    pub const fn manner(&self) -> Manner {
-        self.manner
-    }
-
     /// Writes one line of results for people.
     ///
     /// # Errors

@@ -181,6 +181,18 @@ struct Run<'a> {
     parent: Option<&'a Snapshot>,
 }
 
+/// Where the walk's batches go.
+struct Outlets<'a> {
+    /// Holds the walk back when too much is under way.
+    gate: &'a Gate,
+    /// To the workers.
+    batches: crossbeam_channel::Sender<batch::Batch>,
+    /// To the assembler, when there is nothing to read.
+    filled: crossbeam_channel::Sender<batch::FilledBatch>,
+    /// Where problems are reported.
+    stage: &'a Stage<'a>,
+}
+
 /// What reading the source gave.
 struct ReadSource {
     assembled: Assembled,
@@ -239,8 +251,9 @@ impl Run<'_> {
                 .collect();
             drop((batches, to_filled.clone()));
             let assembling = scope.spawn(|| assembler.run(&filled, &gate).inspect_err(|_| gate.close()));
-            let walked = self.walk(top, &mut walk, &mut planner, &gate, &to_batches, &to_filled, &stage);
-            drop((to_batches, to_filled));
+            let outlets = Outlets { gate: &gate, batches: to_batches, filled: to_filled, stage: &stage };
+            let walked = self.walk(top, &mut walk, &mut planner, &outlets);
+            drop(outlets);
             for worker in workers {
                 worker.join().expect("a worker does not panic")?;
             }
@@ -266,11 +279,9 @@ impl Run<'_> {
         top: Directory,
         walk: &mut Walk,
         planner: &mut Planner<'_>,
-        gate: &Gate,
-        batches: &crossbeam_channel::Sender<batch::Batch>,
-        filled: &crossbeam_channel::Sender<batch::FilledBatch>,
-        stage: &Stage<'_>,
+        outlets: &Outlets<'_>,
     ) -> Result<(), Error> {
+        let Outlets { gate, batches, filled, stage } = outlets;
         let mut next = Some(Ok(top));
         while let Some(directory) = next.take().or_else(|| walk.next_directory()) {
             if self.events.stopping() {
