@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cli;
+mod history;
 mod layers;
 mod stores;
+mod world;

@@ -1,0 +1,118 @@
+//! What went in comes out: random trees, random histories, and every snapshot equal to what was when it was taken.
+//!
+//! Needs root, for owners, devices and attributes of the trusted name space; says so where it is not.
+
+mod picture;
+mod tree;
+
+use crate::world::{Listener, Machine, World};
+use boveda::ops::snapshot::Options;
+use boveda::repo::id::SnapshotId;
+use picture::Picture;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use tree::Step;
+
+/// What happens between two snapshots, and whether the second reads every byte again.
+type Chapter = (Vec<Step>, bool);
+
+fn chapters() -> impl Strategy<Value = Vec<Chapter>> {
+    let later = (prop::collection::vec(tree::step(), 0..8), prop::bool::weighted(0.2));
+    (prop::collection::vec(tree::step(), 5..40), prop::collection::vec(later, 1..5)).prop_map(|(first, later)| {
+        let mut chapters = vec![(first, false)];
+        chapters.extend(later);
+        chapters
+    })
+}
+
+/// A source that lives on, and what it was whenever a snapshot was taken.
+struct Story {
+    world: World,
+    machine: Machine,
+    source: PathBuf,
+    past: Vec<(SnapshotId, Picture)>,
+}
+
+impl Story {
+    fn new() -> Self {
+        let world = World::new();
+        let (machine, source) = (world.machine("host"), world.path("source"));
+        fs::create_dir(&source).unwrap();
+        Self { world, machine, source, past: vec![] }
+    }
+
+    fn snapshot(&mut self, full: bool) {
+        let before = picture::take(&self.source);
+        let listener = Listener::default();
+        let options = Options { full, ..self.machine.options(&self.source) };
+        let summary = self.machine.try_snapshot(&self.world, &self.world.admin, &options, &listener).unwrap();
+        assert_eq!((listener.complaints(), summary.problems), (vec![], 0));
+        assert!(!full || summary.full);
+        picture::compare(&picture::take(&self.source), &before);
+        self.past.push((summary.snapshot.unwrap(), before));
+    }
+
+    /// Restores every snapshot into a fresh directory, and each over a copy of the one before.
+    fn check(&self) {
+        let repository = self.machine.open(&self.world.store, &self.world.admin).unwrap();
+        assert_eq!(repository.snapshots().len(), self.past.len());
+        let restore = |id, target: &Path| self.machine.restore(&repository, id, &self.source, target);
+        for (number, (id, expected)) in self.past.iter().enumerate() {
+            let target = self.world.path(&format!("fresh{number}"));
+            restore(id, &target);
+            picture::compare(&picture::take(&target), expected);
+            if let Some((before, _)) = number.checked_sub(1).map(|before| &self.past[before]) {
+                let target = self.world.path(&format!("over{number}"));
+                restore(before, &target);
+                self.restore_over(&repository, id, &target, expected);
+            }
+        }
+    }
+
+    /// Over what is there: everything that was in the snapshot is as it was; what was not stays, and where that is a
+    /// directory in the way of something else, this is a problem that is told.
+    fn restore_over(
+        &self,
+        repository: &boveda::repo::repository::Repository,
+        id: &SnapshotId,
+        target: &Path,
+        expected: &Picture,
+    ) {
+        let listener = Listener::default();
+        let shared = fs::metadata(target).unwrap().permissions().mode() & 0o1000 != 0;
+        self.machine.try_restore(repository, id, &self.source, target, &listener).unwrap();
+        let found = picture::take(target);
+        if listener.complaints().is_empty() {
+            // A shared target keeps its own attributes.
+            for (name, shot) in expected.iter().filter(|(name, _)| !shared || !name.is_empty()) {
+                let mut restored = found[name].clone();
+                // A name that the snapshot does not have may share the inode, and be the first.
+                restored.group = shot.group.clone().filter(|_| restored.group.is_some());
+                assert_eq!(&restored, shot, "{}", name.escape_ascii());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_snapshot_of_a_random_history_equals_what_was() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: needs root");
+        return;
+    }
+    let cases = if std::env::var_os("BOVEDA_TEST_FULL").is_some() { 1_000 } else { 24 };
+    let config = Config { cases, failure_persistence: None, max_shrink_time: 60_000, ..Config::default() };
+    let outcome = TestRunner::new(config).run(&chapters(), |chapters| {
+        let mut story = Story::new();
+        for (steps, full) in &chapters {
+            steps.iter().for_each(|step| step.apply(&story.source));
+            story.snapshot(*full);
+        }
+        story.check();
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+}
