@@ -10,10 +10,12 @@ use boveda::ops::snapshot::Options;
 use boveda::repo::id::SnapshotId;
 use picture::Picture;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tree::Step;
 
 /// What happens between two snapshots, and whether the second reads every byte again.
@@ -44,7 +46,8 @@ impl Story {
         Self { world, machine, source, past: vec![] }
     }
 
-    fn snapshot(&mut self, full: bool) {
+    /// Takes a snapshot; how many regular files it did not have to read.
+    fn snapshot(&mut self, full: bool) -> u64 {
         let before = picture::take(&self.source);
         let listener = Listener::default();
         let options = Options { full, ..self.machine.options(&self.source) };
@@ -53,6 +56,7 @@ impl Story {
         assert!(!full || summary.full);
         picture::compare(&picture::take(&self.source), &before);
         self.past.push((summary.snapshot.unwrap(), before));
+        summary.counts.files_unmodified
     }
 
     /// Restores every snapshot into a fresh directory, and each over a copy of the one before.
@@ -97,10 +101,18 @@ impl Story {
     }
 }
 
+fn root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("skipped: needs root");
+    }
+    root
+}
+
+/// Stamps younger than 2 s are not believed: here every chapter is told before the change cache believes anything.
 #[test]
 fn every_snapshot_of_a_random_history_equals_what_was() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: needs root");
+    if !root() {
         return;
     }
     let cases = if std::env::var_os("BOVEDA_TEST_FULL").is_some() { 1_000 } else { 24 };
@@ -115,4 +127,33 @@ fn every_snapshot_of_a_random_history_equals_what_was() {
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// The same with stamps that are believed: many histories side by side, which all wait together between two chapters.
+#[test]
+fn what_the_change_cache_vouches_for_is_what_was() {
+    if !root() {
+        return;
+    }
+    let mut runner = TestRunner::deterministic();
+    let mut stories: Vec<_> = (0..24)
+        .map(|_| (Story::new(), chapters().new_tree(&mut runner).unwrap().current()))
+        .collect();
+    let mut unread = 0;
+    for number in 0..3 {
+        for (story, chapters) in &mut stories {
+            let steps = chapters.get(number).map_or(&[][..], |(steps, _)| steps);
+            steps.iter().for_each(|step| step.apply(&story.source));
+        }
+        // Half of the histories grow old between what happens and the snapshot, the others after it.
+        for (story, _) in stories.iter_mut().step_by(2) {
+            unread += story.snapshot(false);
+        }
+        std::thread::sleep(Duration::from_millis(2_200));
+        for (story, _) in stories.iter_mut().skip(1).step_by(2) {
+            unread += story.snapshot(false);
+        }
+    }
+    assert!(unread > 50, "the cache was hardly used: {unread} files");
+    stories.iter().for_each(|(story, _)| story.check());
 }
