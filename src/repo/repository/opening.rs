@@ -175,7 +175,23 @@ fn read_log(store: &dyn Store, config: &Config, bundle: &mut Bundle, pin: Option
         Ok(keys.index.clone())
     };
     let start = State::new(config.repository, config.admin, config.hash());
-    Ok(log::read(store, start, &keys, pin)?)
+    let log = log::read(store, start, &keys, pin)?;
+    learn_current(store, learning.into_inner(), &log.state)?;
+    Ok(log)
+}
+
+/// An epoch is in force from the entry that starts it, long before anything is sealed for it. Whoever was revoked gets no
+/// keys of it, and is told so elsewhere.
+fn learn_current(store: &dyn Store, bundle: &mut Bundle, state: &State) -> Result<(), Error> {
+    if state.trust().active(&bundle.principal_id()).is_none() {
+        return Ok(());
+    }
+    for epoch in state.trust().epochs().keys() {
+        if bundle.epoch(*epoch).is_err() {
+            learn_epoch(store, bundle, *epoch)?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes an epoch's keys that the admin left for this principal.
