@@ -105,7 +105,10 @@ pub fn trust(arguments: &Trust, context: &Context) -> Result<Code, Failure> {
 /// Ends a principal.
 pub fn revoke(arguments: &Revoke, context: &Context) -> Result<Code, Failure> {
     let (mut opened, output) = open_as_admin(context, "revoking principals")?;
-    let (id, _) = opened.repository.member_named(&arguments.label)?;
+    let id = match opened.repository.half_revoked(&arguments.label)? {
+        Some(id) => id,
+        None => opened.repository.member_named(&arguments.label)?.0,
+    };
     if id == opened.repository.bundle().principal_id() {
         return Err(Failure::new(Code::Refused, "these are the keys in use: nobody revokes their own")
             .hint("let another admin do it"));

@@ -170,21 +170,47 @@ impl Repository {
         if !self.bundle.role().may_certify() {
             return Err(Error::Role { role: self.bundle.role(), action: "revoking a principal" });
         }
-        let keys = self.bundle.next_epoch()?;
-        let mut stay = self.log.state.trust().principals().clone();
-        stay.retain(|other, principal| *other != id && principal.revoked.is_none());
-        for (other, principal) in &stay {
-            self.hand_out(&keys, other, &principal.cert)?;
+        if !self.shut_out(&id) {
+            let keys = self.bundle.next_epoch()?;
+            let mut stay = self.log.state.trust().principals().clone();
+            stay.retain(|other, principal| *other != id && principal.revoked.is_none());
+            for (other, principal) in &stay {
+                self.hand_out(&keys, other, &principal.cert)?;
+            }
+            // An earlier attempt may have come this far.
+            if self.log.state.trust().active(&id).is_some() {
+                let accepted = self.heads_of(&id);
+                self.enter(&Decision::Revoke { principal: id, accepted, reason: reason.to_owned() })?;
+            }
+            let action = "starting an epoch";
+            let read = keys.read_public().ok_or(Error::Role { role: self.bundle.role(), action })?;
+            self.enter(&Decision::Epoch { epoch: keys.epoch, read })?;
         }
-        let accepted = self.heads_of(&id);
-        self.enter(&Decision::Revoke { principal: id, accepted, reason: reason.to_owned() })?;
-        let read = keys.read_public().ok_or(Error::Role { role: self.bundle.role(), action: "starting an epoch" })?;
-        self.enter(&Decision::Epoch { epoch: keys.epoch, read })?;
         self.refresh()?;
         for (slot, _) in self.slot_headers()?.into_iter().filter(|(_, header)| header.principal == id) {
             slots::remove(&*self.store, slot)?;
         }
         Ok(())
+    }
+
+    /// A principal of this label whose revocation was entered but not carried through, so that it can be done again.
+    ///
+    /// # Errors
+    /// When the slots cannot be listed.
+    pub fn half_revoked(&self, label: &str) -> Result<Option<PrincipalId>, Error> {
+        let headers = self.slot_headers()?;
+        let left = |id: &PrincipalId| !self.shut_out(id) || headers.iter().any(|(_, header)| header.principal == *id);
+        let mut principals = self.log.state.trust().principals().iter();
+        let found =
+            principals.find(|(id, principal)| principal.revoked.is_some() && principal.cert.label == label && left(id));
+        Ok(found.map(|(id, _)| *id))
+    }
+
+    /// Whether a principal is revoked and an epoch began without it.
+    fn shut_out(&self, id: &PrincipalId) -> bool {
+        let trust = self.log.state.trust();
+        let revocation = trust.principal(id).and_then(|principal| principal.revoked.as_ref());
+        revocation.is_some_and(|end| trust.epochs().values().any(|start| start.position > end.position))
     }
 
     /// The newest record of each of a principal's writers.
