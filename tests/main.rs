@@ -4,5 +4,6 @@
 mod cli;
 mod history;
 mod layers;
+mod roles;
 mod stores;
 mod world;

@@ -136,9 +136,8 @@ fn what_the_change_cache_vouches_for_is_what_was() {
         return;
     }
     let mut runner = TestRunner::deterministic();
-    let mut stories: Vec<_> = (0..24)
-        .map(|_| (Story::new(), chapters().new_tree(&mut runner).unwrap().current()))
-        .collect();
+    let mut stories: Vec<_> =
+        (0..24).map(|_| (Story::new(), chapters().new_tree(&mut runner).unwrap().current())).collect();
     let mut unread = 0;
     for number in 0..3 {
         for (story, chapters) in &mut stories {

@@ -71,8 +71,7 @@ fn visit(path: &Path, name: Vec<u8>, found: &mut BTreeMap<Vec<u8>, ((u64, u64), 
 }
 
 fn shoot(path: &Path) -> ((u64, u64), Shot) {
-    let stat =
-        rustix::fs::statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS).unwrap();
+    let stat = rustix::fs::statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS).unwrap();
     let kind = FileType::from_raw_mode(stat.stx_mode.into());
     let (content, holes) = match kind {
         FileType::RegularFile => read(path),

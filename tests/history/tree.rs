@@ -63,8 +63,11 @@ pub fn step() -> impl Strategy<Value = Step> {
     let attributes = prop_oneof![
         (at(), 0..0o10000_u32).prop_map(|(at, mode)| Step::Mode { at, mode }),
         (at(), 0..70_000_u32, 0..70_000_u32).prop_map(|(at, uid, gid)| Step::Owner { at, uid, gid }),
-        (at(), seconds, 0..1_000_000_000_u32)
-            .prop_map(|(at, seconds, nanoseconds)| Step::Touch { at, seconds, nanoseconds }),
+        (at(), seconds, 0..1_000_000_000_u32).prop_map(|(at, seconds, nanoseconds)| Step::Touch {
+            at,
+            seconds,
+            nanoseconds
+        }),
         (at(), seed(), prop_oneof![Just(0), 1..60_usize, 1_000..3_000_usize])
             .prop_map(|(at, seed, length)| Step::Xattr { at, seed, length }),
         at().prop_map(|at| Step::NoXattrs { at }),
@@ -110,7 +113,18 @@ fn pick(from: &[PathBuf], at: usize) -> Option<&PathBuf> {
 /// A name with any bytes: short ones that meet often, and nasty ones.
 fn name(seed: u64) -> Vec<u8> {
     let nasty: [&[u8]; 12] = [
-        b"a", b"b", b"a.b", b"a b", b"-rf", b"\n", b"\xff\xfe", b"..a", b"\\", b"\x01", "\u{e9}".as_bytes(), b"e\xcc\x81",
+        b"a",
+        b"b",
+        b"a.b",
+        b"a b",
+        b"-rf",
+        b"\n",
+        b"\xff\xfe",
+        b"..a",
+        b"\\",
+        b"\x01",
+        "\u{e9}".as_bytes(),
+        b"e\xcc\x81",
     ];
     match seed % 16 {
         15 => vec![b'x'; 255],
@@ -156,7 +170,8 @@ impl Step {
                 let kinds = [FileType::Fifo, FileType::Socket, FileType::CharacterDevice, FileType::BlockDevice];
                 let kind = kinds[usize::from(*kind)];
                 let device = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
-                let number = if device { rustix::fs::makedev(*seed as u32 % 4_000, *seed as u32 % 1_000_000) } else { 0 };
+                let number =
+                    if device { rustix::fs::makedev(*seed as u32 % 4_000, *seed as u32 % 1_000_000) } else { 0 };
                 rustix::fs::mknodat(CWD, fresh(found, *at, *seed)?, kind, Mode::from_raw_mode(0o640), number).unwrap();
             }
             Self::Link { at, to, seed } => {

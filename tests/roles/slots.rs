@@ -1,0 +1,67 @@
+//! What opens a bundle: slots added, exchanged and removed, the recovery key, and the one that must stay.
+
+use super::world;
+use crate::world::raw_key;
+use boveda::crypto::secret::SecretBytes;
+use boveda::repo::keys::credential::Credential;
+use boveda::repo::keys::role::Role;
+use boveda::repo::keys::{self, recovery};
+use boveda::repo::repository::Error;
+
+fn not_opened(result: Result<boveda::repo::repository::Repository, Error>) -> String {
+    match result {
+        Err(Error::Keys(error @ keys::Error::NotOpened { .. })) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn slots_are_added_exchanged_and_removed() {
+    let (world, _) = world();
+    let writer = world.add(Role::Writer, "laptop");
+    let (second, third) = (raw_key(), raw_key());
+    let repository = world.open(&writer.key).unwrap();
+    let slot = repository.add_slot(&second).unwrap();
+    assert_eq!(world.open(&second).unwrap().bundle().principal_id(), writer.id);
+    // Exchanging is adding one and removing the other.
+    let repository = world.open(&second).unwrap();
+    repository.add_slot(&third).unwrap();
+    repository.remove_slot(slot).unwrap();
+    not_opened(world.open(&second));
+    assert_eq!(world.open(&third).unwrap().bundle().principal_id(), writer.id);
+    assert!(matches!(repository.remove_slot(slot), Err(Error::Slot { .. })));
+}
+
+#[test]
+fn the_recovery_key_opens_as_the_admin() {
+    let (world, _) = world();
+    let words = recovery::words(&world.recovery);
+    let typed = Credential::key(&SecretBytes::new(words.as_bytes().to_vec())).unwrap();
+    let mut repository = world.open(&typed).unwrap();
+    assert_eq!(repository.bundle().role(), Role::Admin);
+    assert_eq!(repository.slot(), world.founded.recovery_slot);
+    repository.add_member(Role::Writer, "made by recovery", &raw_key()).unwrap();
+}
+
+#[test]
+fn the_last_slot_of_an_admin_stays() {
+    let (world, _) = world();
+    let repository = world.as_admin();
+    repository.remove_slot(world.founded.recovery_slot).unwrap();
+    let refused = repository.remove_slot(world.founded.slot).unwrap_err();
+    assert!(matches!(refused, Error::Slot { .. }), "{refused}");
+    world.as_admin();
+}
+
+#[test]
+fn a_failed_opening_says_which_slots_exist_and_not_which_failed() {
+    let (world, _) = world();
+    let said = not_opened(world.open(&raw_key()));
+    assert!(said.contains("recovery") && said.contains("key"), "{said}");
+    for slot in [world.founded.slot, world.founded.recovery_slot] {
+        assert!(!said.contains(&slot.to_string()), "{said}");
+    }
+    let password = Credential::password(SecretBytes::new(b"guess".to_vec())).unwrap();
+    let said = not_opened(world.open(&password));
+    assert!(said.contains("password") && said.contains("recovery"), "{said}");
+}
