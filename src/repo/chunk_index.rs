@@ -62,10 +62,12 @@ impl ChunkIndex {
         self.packs.push(pack);
         for row in rows {
             let segment = number(self.segments.len());
+            let row = Arc::new(row);
+            // Before its chunks: a table may name one of them twice, and the second time is compared with the first.
+            self.segments.push((pack_number, Arc::clone(&row)));
             for (position, id) in row.ids.iter().enumerate() {
                 self.add_spot((row.kind, *id), Spot { segment, position: number(position) }, pack.good);
             }
-            self.segments.push((pack_number, Arc::new(row)));
         }
     }
 
