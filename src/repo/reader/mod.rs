@@ -42,6 +42,8 @@ enum Failure {
     Final(Error),
     /// This place is damaged; another may do.
     Damage(String),
+    /// Nothing at hand opens the segment. Another place may lie in one that opens: somebody hostile may have named this one.
+    Key(Error),
 }
 
 impl Reader {
@@ -78,7 +80,10 @@ impl Reader {
 
     /// Fetches, opens and decompresses a segment; from the healed pack if the stored one is damaged there.
     fn decode(&self, place: &Place) -> Result<DecodedSegment, Failure> {
-        let key = self.ring.key_of(&place.segment).map_err(Failure::Final)?;
+        let key = self.ring.key_of(&place.segment).map_err(|error| match error {
+            Error::NoKey { .. } => Failure::Final(error),
+            other => Failure::Key(other),
+        })?;
         let bases = self.bases(place)?;
         let name = Name::Pack(place.pack.id).object();
         let (offset, length) = (place.segment.offset, u64::from(place.segment.length));
@@ -109,14 +114,14 @@ impl Reader {
     fn base(&self, kind: ChunkKind, id: &ChunkId) -> Result<Bytes, Failure> {
         let places = self.index.places(kind, id);
         let plain = places.iter().filter(|place| place.segment.codec != Codec::Delta);
-        let mut why = format!("no plain copy of base chunk {id}");
+        let mut failure = Failure::Damage(format!("no plain copy of base chunk {id}"));
         for place in plain {
             match self.read_place(kind, id, place) {
-                Err(Failure::Damage(reason)) => why = reason,
+                Err(passed_over @ (Failure::Damage(_) | Failure::Key(_))) => failure = passed_over,
                 other => return other,
             }
         }
-        Err(Failure::Damage(why))
+        Err(failure)
     }
 
     /// The pack's true bytes from what is left of it: accepted only when their SHA-256 is its name.
@@ -148,17 +153,19 @@ impl Reader {
 impl ChunkSource for Reader {
     fn get(&self, kind: ChunkKind, id: &ChunkId) -> Result<Bytes, Error> {
         let places = self.index.places(kind, id);
-        let mut reason = None;
+        let (mut reason, mut locked) = (None, None);
         for place in &places {
             match self.read_place(kind, id, place) {
                 Ok(bytes) => return Ok(bytes),
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Damage(why)) => reason = Some(why),
+                Err(Failure::Key(error)) => locked = Some(error),
             }
         }
-        Err(match reason {
-            Some(reason) => Error::Damaged { kind, id: *id, reason },
-            None => Error::Unknown { kind, id: *id },
+        Err(match (reason, locked) {
+            (Some(reason), _) => Error::Damaged { kind, id: *id, reason },
+            (None, Some(error)) => error,
+            (None, None) => Error::Unknown { kind, id: *id },
         })
     }
 }
