@@ -54,6 +54,9 @@ pub enum Error {
     /// The table's signer is nobody that the log certifies.
     #[error("pack's table is signed by the unknown writer {0}")]
     UnknownSigner(WriterId),
+    /// The table claims segments of somebody else than its signer.
+    #[error("pack's table is signed by writer {0} and speaks for another")]
+    Foreign(WriterId),
     /// Healing gave bytes that are not the ones named.
     #[error("pack could not be healed to what its name promises")]
     Name,

@@ -8,15 +8,16 @@ use crate::crypto::sign::PublicKey;
 use crate::event::{Event, Level};
 use crate::repo::chunk_index::{ChunkIndex, IndexedPack};
 use crate::repo::frame::{Cause, Frame};
-use crate::repo::id::{DataKeyId, PackId, PrincipalId, WriterId};
+use crate::repo::id::{PackId, PrincipalId, WriterId};
 use crate::repo::index_object::IndexBody;
 use crate::repo::keys::data_key::Wrap;
-use crate::repo::names::{self, IndexClass, Name, SessionName};
-use crate::repo::pack::{self, PackSummary, TableKeys};
+use crate::repo::names::{IndexClass, Name, SessionName};
+use crate::repo::pack::PackSummary;
 use crate::repo::segment::{Origin, SegmentDescriptor, WrappedKey};
 use crate::repo::session::IndexRef;
 use crate::repo::wire::{self, Decoder};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// An index that could not be used.
 #[derive(Debug, Clone)]
@@ -38,7 +39,8 @@ pub struct Indexes {
     pub problems: Vec<IndexProblem>,
     /// Bytes of the index objects read.
     pub bytes: u64,
-    seen: HashSet<DataKeyId>,
+    /// Hashes of the wraps taken.
+    seen: HashSet<[u8; 32]>,
 }
 
 /// What signed an index, as its clear part says.
@@ -108,15 +110,16 @@ impl Indexes {
         let mut decoder = Decoder::new(&plain);
         let fail = |source| Error::Body { object: name.to_string(), source };
         let signer = IndexSigner::decode(&mut decoder).map_err(fail)?;
-        let key = repository.signer_key(&signer).ok_or_else(|| invalid("it is signed by nobody that the log knows"))?;
-        frame.verify(&repository.id(), &key)?;
+        let keys = repository.signer_keys(&signer);
+        let key = keys.iter().find(|key| frame.verify(&repository.id(), key).is_ok());
+        let key = key.ok_or_else(|| invalid("it is signed by nobody that the log knows"))?;
         let body = IndexBody::decode(decoder.rest()).map_err(fail)?;
         if body.class != index.class {
             return Err(invalid("it holds another class than its name says"));
         }
         // A writer speaks for itself only (I11): otherwise it could claim that others stored what it stored.
         let own = |row: &SegmentDescriptor| match signer {
-            IndexSigner::Installation(writer) => row.origin.writer == writer,
+            IndexSigner::Installation(writer) => repository.is_own(&writer, key, &row.origin),
             IndexSigner::Principal(_) => true,
         };
         if body.packs.iter().flat_map(|pack| &pack.rows).all(own) {
@@ -137,7 +140,8 @@ impl Indexes {
         for wrapped in wraps {
             // Wraps of a later version's kind are carried along unread: what they seal cannot be opened here anyway.
             let wrap = Decoder::whole(&wrapped.wrap, Wrap::decode).ok().filter(|wrap| wrap.id == wrapped.id);
-            if let Some(wrap) = wrap.filter(|wrap| self.seen.insert(wrap.id)) {
+            // Not by the key's id alone: somebody hostile may have put a wrap of nothing under it.
+            if let Some(wrap) = wrap.filter(|_| self.seen.insert(hash::blake3(&wrapped.wrap))) {
                 self.wraps.push(wrap);
             }
         }
@@ -161,21 +165,28 @@ impl Indexes {
         self.chunks.add(IndexedPack { id: pack.id, length: pack.length, good: true }, pack.rows);
     }
 
-    /// Reads the tables of all packs that no index names so far.
+    /// Reads the tables of all packs, and adds what no index says: an index of one class may be lost and that of the other
+    /// not, and what a hostile index says of a pack is no reason to pass that pack over.
     fn read_tables(&mut self, repository: &Repository, classes: &[IndexClass]) -> Result<(), Error> {
-        let known: HashSet<PackId> = self.chunks.packs().iter().map(|pack| pack.id).collect();
+        let mut known: HashMap<PackId, Vec<Arc<SegmentDescriptor>>> = HashMap::new();
+        for (pack, segment) in self.chunks.segments() {
+            known.entry(pack.id).or_default().push(Arc::clone(segment));
+        }
         for (id, length) in repository.list_packs()? {
-            if known.contains(&id) {
-                continue;
-            }
+            let known = known.get(&id).map_or(&[][..], Vec::as_slice);
+            let fresh = |row: &SegmentDescriptor| {
+                classes.contains(&IndexClass::of(row.kind)) && !known.iter().any(|known| **known == *row)
+            };
+            let mut outcome = repository.read_table(&id, length);
             // Who stores must not rely on a table that somebody may have copied into a pack of other bytes.
-            let writes = repository.bundle.role().writes();
-            match if writes { repository.read_proven_table(&id) } else { repository.read_table(&id, length) } {
-                Ok(table) => {
+            if repository.bundle.role().writes() && matches!(&outcome, Ok(table) if table.rows.iter().any(fresh)) {
+                outcome = repository.read_proven_table(&id);
+            }
+            match outcome {
+                Ok(mut table) => {
                     self.take_wraps(&table.wraps);
-                    let mut rows = table.rows;
-                    rows.retain(|row| classes.contains(&IndexClass::of(row.kind)));
-                    self.add(repository, PackSummary { id, length, md5: None, rows });
+                    table.rows.retain(fresh);
+                    self.add(repository, PackSummary { id, length, md5: None, rows: table.rows });
                 }
                 Err(error @ Error::Store(_)) => return Err(error),
                 Err(error) => {
@@ -189,83 +200,20 @@ impl Indexes {
 }
 
 impl Repository {
-    fn signer_key(&self, signer: &IndexSigner) -> Option<PublicKey> {
+    /// The keys under which an index of this signer may be signed.
+    fn signer_keys(&self, signer: &IndexSigner) -> Vec<PublicKey> {
         match signer {
-            IndexSigner::Installation(writer) => self.installation_key(writer),
+            IndexSigner::Installation(writer) => self.installations(writer).into_iter().map(|(_, key)| key).collect(),
             IndexSigner::Principal(id) => {
-                let cert = &self.log.state.trust().active(id)?.cert;
-                cert.role.may_maintain().then_some(cert.signing)
+                let active = self.log.state.trust().active(id).filter(|active| active.cert.role.may_maintain());
+                active.map(|active| active.cert.signing).into_iter().collect()
             }
         }
-    }
-
-    /// An installation's signing key, by the certificate that its sessions show.
-    pub(super) fn installation_key(&self, writer: &WriterId) -> Option<PublicKey> {
-        let sessions = SessionName { writer: *writer, seq: 0 }..=SessionName { writer: *writer, seq: u64::MAX };
-        let above = self.view.sessions.range(sessions).map(|(session, _)| *session);
-        let covered = SessionName { writer: *writer, seq: self.view.watermark(writer) };
-        above.chain([covered]).find_map(|session| self.view.signed(&session)).map(|signed| signed.installation)
     }
 
     /// Whether what a session stored may be relied on by the principal in use.
     pub(super) fn relies_on(&self, origin: &Origin) -> bool {
         let session = SessionName { writer: origin.writer, seq: origin.seq };
         self.view.good_for(&self.bundle.principal_id(), &session, &self.log.state)
-    }
-
-    /// Every pack in the store, and its length.
-    ///
-    /// # Errors
-    /// When the listing fails.
-    pub fn list_packs(&self) -> Result<BTreeMap<PackId, u64>, Error> {
-        let pack = |listed: crate::store::Listed| match Name::parse(&listed.name) {
-            Some(Name::Pack(id)) => Some((id, listed.length)),
-            _ => None,
-        };
-        Ok(self.store.list(names::PACKS)?.into_iter().filter_map(pack).collect())
-    }
-
-    /// A pack's own table, after the whole pack was read: its bytes are what its name promises, and its segments what the
-    /// table promises. Only then does a signed table say anything about this very pack.
-    ///
-    /// # Errors
-    /// As [`Self::read_table`], and when pack and table do not belong together.
-    pub fn read_proven_table(&self, id: &PackId) -> Result<pack::Table, Error> {
-        let name = Name::Pack(*id);
-        let fail = |source| Error::Pack { object: name.to_string(), source };
-        let mut stored = self.store.get(&name.object())?;
-        if !pack::is_intact(id, &stored) {
-            stored = pack::heal(id, &stored).map_err(fail)?;
-        }
-        let table =
-            pack::table_of(&stored, &self.table_keys(), |writer| self.installation_key(writer)).map_err(fail)?;
-        let proven = |row: &SegmentDescriptor| {
-            pack::segment(&stored, row).is_some_and(|sealed| hash::blake3(sealed) == row.hash)
-        };
-        if table.rows.iter().all(proven) { Ok(table) } else { Err(fail(pack::Error::NotAPack)) }
-    }
-
-    fn table_keys(&self) -> TableKeys {
-        let index_keys = self.bundle.epochs().map(|keys| (keys.epoch, keys.index.clone())).collect();
-        TableKeys { repository: self.id(), index_keys }
-    }
-
-    /// A pack's own table, from the whole pack healed if it is damaged.
-    ///
-    /// # Errors
-    /// When it cannot be read, or is not a pack of a certified writer.
-    pub fn read_table(&self, id: &PackId, length: u64) -> Result<pack::Table, Error> {
-        let name = Name::Pack(*id);
-        let keys = self.table_keys();
-        let fail = |source| Error::Pack { object: name.to_string(), source };
-        let read = |offset, length| self.store.get_range(&name.object(), offset, length);
-        match pack::read_table(length, read, &keys, |writer| self.installation_key(writer)) {
-            Ok(table) => Ok(table),
-            Err(pack::Error::Store(error)) => Err(error.into()),
-            Err(_) => {
-                let stored = pack::heal(id, &self.store.get(&name.object())?).map_err(fail)?;
-                pack::table_of(&stored, &keys, |writer| self.installation_key(writer)).map_err(fail)
-            }
-        }
     }
 }

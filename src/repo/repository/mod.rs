@@ -13,6 +13,7 @@ mod resuming;
 mod session;
 mod slots;
 mod snapshots;
+mod tables;
 
 pub use error::Error;
 pub use founding::{Founded, found};

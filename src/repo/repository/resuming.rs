@@ -22,7 +22,7 @@ impl Repository {
     /// Finds what died sessions of `writer` left, and adds it to the indexes as good.
     pub(super) fn resume(&self, writer: &WriterId, indexes: &mut Indexes) -> Result<Unfinished, Error> {
         let mut unfinished = Unfinished::default();
-        let known: HashSet<_> = indexes.chunks.packs().iter().map(|pack| pack.id).collect();
+        let known: HashSet<_> = indexes.chunks.packs().iter().filter(|pack| pack.good).map(|pack| pack.id).collect();
         let ledger = self.log.state.ledger();
         for (id, length) in self.list_packs()? {
             if known.contains(&id) || ledger.pack_absent(&id) {
@@ -31,6 +31,8 @@ impl Repository {
             // The table is small: only a pack that says it is ours is read whole.
             let mine = self.read_table(&id, length).map(|table| table.signer == *writer);
             let table = match mine.and_then(|mine| mine.then(|| self.read_proven_table(&id)).transpose()) {
+                // Somebody else may use this writer's name.
+                Ok(Some(table)) if table.rows.iter().any(|row| !self.relies_on(&row.origin)) => continue,
                 Ok(Some(table)) => table,
                 // Another writer's upload under way, or what a crash left of a pack.
                 Ok(None) | Err(Error::Pack { .. }) => continue,
