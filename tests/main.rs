@@ -3,6 +3,7 @@
 
 mod cli;
 mod history;
+mod hostile;
 mod layers;
 mod roles;
 mod stores;

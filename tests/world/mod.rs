@@ -51,7 +51,7 @@ impl Listener {
 
 /// A repository in memory, and room for sources and targets.
 pub struct World {
-    folder: TempDir,
+    pub folder: TempDir,
     pub store: Arc<MemoryStore>,
     pub admin: Credential,
     pub recovery: Secret,
