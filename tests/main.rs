@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cli;
+mod formats;
 mod history;
 mod hostile;
 mod layers;

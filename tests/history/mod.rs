@@ -101,6 +101,7 @@ impl Story {
     }
 }
 
+#[allow(clippy::print_stderr)]
 fn root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
