@@ -104,11 +104,15 @@ impl<'a> Forger<'a> {
         pack.summary
     }
 
-    /// Puts an index of these packs with these wraps.
-    pub fn index(&self, class: IndexClass, packs: &[PackSummary], wraps: &[Wrap]) -> IndexRef {
+    /// What an index of these packs with these wraps says.
+    pub fn index_body(&self, class: IndexClass, packs: &[PackSummary], wraps: &[Wrap]) -> Vec<u8> {
         let wraps: BTreeMap<_, _> = wraps.iter().map(|wrap| (wrap.id, encoded(wrap))).collect();
-        let body = IndexBody::new(class, packs, &wraps);
-        let body = [&[1], &self.session.writer.0[..], &body.encode()].concat();
+        [&[1], &self.session.writer.0[..], &IndexBody::new(class, packs, &wraps).encode()].concat()
+    }
+
+    /// Puts such an index.
+    pub fn index(&self, class: IndexClass, packs: &[PackSummary], wraps: &[Wrap]) -> IndexRef {
+        let body = self.index_body(class, packs, wraps);
         let name = |id| Name::Index { checkpoint: 0, class, id };
         let stored = self.frame(&name(IndexId([0; 32])), &body);
         let id = IndexId(hash::sha256(&stored));

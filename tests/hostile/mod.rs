@@ -1,5 +1,5 @@
 //! What somebody hostile may do: with a writer's keys and a program of their own, or with the store alone.
 
-mod forger;
+pub mod forger;
 mod store;
 mod tables;

@@ -7,6 +7,7 @@ use boveda::repo::keys::credential::Credential;
 use boveda::repo::keys::role::Role;
 use boveda::repo::keys::{self, recovery};
 use boveda::repo::repository::Error;
+use std::time::Instant;
 
 fn not_opened(result: Result<boveda::repo::repository::Repository, Error>) -> String {
     match result {
@@ -64,4 +65,26 @@ fn a_failed_opening_says_which_slots_exist_and_not_which_failed() {
     let password = Credential::password(SecretBytes::new(b"guess".to_vec())).unwrap();
     let said = not_opened(world.open(&password));
     assert!(said.contains("password") && said.contains("recovery"), "{said}");
+}
+
+/// Time tells nothing either. In full runs the bound is the promise; else it is loose, for machines that do other work.
+#[test]
+fn a_wrong_password_takes_as_long_as_the_right_one() {
+    let (world, _) = world();
+    let password = |text: &str| Credential::password(SecretBytes::new(text.into())).unwrap();
+    let (right, wrong) = (password("right"), password("wrong"));
+    world.as_admin().add_slot(&right).unwrap();
+    let full = std::env::var_os("BOVEDA_TEST_FULL").is_some();
+    let (rounds, bound) = if full { (9, 1.1) } else { (2, 2.0) };
+    let mut fastest = [f64::INFINITY; 2];
+    for _ in 0..rounds {
+        for (key, fastest) in [&right, &wrong].into_iter().zip(&mut fastest) {
+            let start = Instant::now();
+            let opened = world.open(key).is_ok();
+            *fastest = start.elapsed().as_secs_f64().min(*fastest);
+            assert_eq!(opened, std::ptr::eq(key, &raw const right));
+        }
+    }
+    let [right, wrong] = fastest;
+    assert!(right / wrong < bound && wrong / right < bound, "{right} s when right, {wrong} s when wrong");
 }
