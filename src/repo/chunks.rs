@@ -41,6 +41,17 @@ pub trait ChunkSource: Send + Sync {
     /// # Errors
     /// When it is unknown, damaged, or the keys do not allow it.
     fn get(&self, kind: ChunkKind, id: &ChunkId) -> Result<Bytes, Error>;
+
+    /// The bytes of a chunk if they are in memory; never waits for a store. `None` says nothing about whether it exists.
+    fn get_cached(&self, kind: ChunkKind, id: &ChunkId) -> Option<Bytes> {
+        let _ = (kind, id);
+        None
+    }
+
+    /// Makes it likely that the next [`Self::get`] of a chunk finds it in memory. May wait; failures show at `get`.
+    fn warm(&self, kind: ChunkKind, id: &ChunkId) {
+        let _ = self.get(kind, id);
+    }
 }
 
 /// A piece of a shared buffer: a chunk inside its decoded segment, without a copy.
@@ -59,6 +70,23 @@ impl Bytes {
     pub fn new(buffer: Arc<Vec<u8>>, start: usize, end: usize) -> Self {
         assert!(start <= end && end <= buffer.len(), "the range lies within the buffer");
         Self { buffer, start, end }
+    }
+
+    /// A part of these bytes, in the same buffer.
+    ///
+    /// # Panics
+    /// When the range is not within them.
+    #[must_use]
+    pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.len(), "the range lies within the bytes");
+        Self { buffer: Arc::clone(&self.buffer), start: self.start + range.start, end: self.start + range.end }
+    }
+
+    /// These bytes and `next` as one piece, if they lie one after the other in the same buffer.
+    #[must_use]
+    pub fn join(&self, next: &Self) -> Option<Self> {
+        let adjoin = Arc::ptr_eq(&self.buffer, &next.buffer) && self.end == next.start;
+        adjoin.then(|| Self { buffer: Arc::clone(&self.buffer), start: self.start, end: next.end })
     }
 }
 
@@ -80,5 +108,20 @@ impl std::ops::Deref for Bytes {
 impl std::fmt::Debug for Bytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Bytes({} bytes)", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_in_one_buffer_join_and_others_do_not() {
+        let buffer = Arc::new(b"abcdef".to_vec());
+        let piece = |start, end| Bytes::new(Arc::clone(&buffer), start, end);
+        assert_eq!(&*piece(0, 2).join(&piece(2, 5)).unwrap(), b"abcde");
+        assert_eq!(&*piece(1, 5).slice(1..3), b"cd");
+        assert!(piece(0, 2).join(&piece(3, 5)).is_none());
+        assert!(piece(0, 2).join(&Bytes::from(b"cd".to_vec())).is_none());
     }
 }

@@ -56,6 +56,12 @@ impl SegmentCache {
         }
     }
 
+    /// The segment `number` if it is decoded.
+    pub fn peek(&self, number: u32) -> Option<Arc<DecodedSegment>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.cells.get(&number)?.get()?.clone()
+    }
+
     /// Drops everything.
     pub fn clear(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

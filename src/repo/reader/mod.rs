@@ -168,6 +168,20 @@ impl ChunkSource for Reader {
             (None, None) => Error::Unknown { kind, id: *id },
         })
     }
+
+    fn get_cached(&self, kind: ChunkKind, id: &ChunkId) -> Option<Bytes> {
+        self.index.places(kind, id).iter().find_map(|place| {
+            let decoded = self.cache.peek(place.segment_number)?;
+            decoded.checked(&place.segment, place.position as usize, &self.keys).ok()
+        })
+    }
+
+    fn warm(&self, kind: ChunkKind, id: &ChunkId) {
+        // The first place is the one that `get` asks first; whatever is wrong with it, `get` will find and report.
+        if let Some(place) = self.index.places(kind, id).first() {
+            let _ = self.cache.get(place.segment_number, || self.decode(place));
+        }
+    }
 }
 
 impl std::fmt::Debug for Reader {

@@ -156,6 +156,26 @@ fn damage_is_healed_in_memory_or_named() {
     assert!(reason.contains("missing"), "{reason}");
 }
 
+#[test]
+fn what_is_in_memory_is_given_without_the_store() {
+    let world = World::new();
+    let writer = world.writer(ChunkIndex::new());
+    let mut lane = writer.lane();
+    let ids: Vec<_> = (0..3).map(|n| lane.put(ChunkKind::Data, &chunk(n)).unwrap()).collect();
+    lane.flush().unwrap();
+    drop(lane);
+    let (packs, _) = writer.finish().unwrap();
+    let reader = world.reader(world.index(&packs, true));
+    assert!(reader.get_cached(ChunkKind::Data, &ids[0]).is_none());
+    reader.warm(ChunkKind::Data, &ids[0]);
+    world.store.delete(&Name::Pack(packs[0].id).object()).unwrap();
+    for (n, id) in (0..).zip(&ids) {
+        assert_eq!(&*reader.get_cached(ChunkKind::Data, id).unwrap(), chunk(n), "one segment holds them all");
+    }
+    reader.clear_cache();
+    assert!(reader.get_cached(ChunkKind::Data, &ids[0]).is_none());
+}
+
 trait Take {
     fn take(self, length: usize) -> Vec<u8>;
 }
