@@ -5,6 +5,7 @@
 //! ```text
 //! cli       a file per verb: its arguments, one call into ops, printing; exit codes and hints
 //! ops       the verbs as free functions: snapshot, restore, verify …
+//! mount     the FUSE face of a repository
 //! source    what can be snapshotted: files
 //! state     what this host remembers: known heads, snapshot numbers, the change cache (SQLite and files)
 //! repo      the repository: ids, keys, chunks, segments, packs, indexes, catalogs, sessions, the log
@@ -17,6 +18,7 @@
 pub mod cli;
 pub mod crypto;
 pub mod event;
+pub mod mount;
 pub mod ops;
 pub mod repo;
 pub mod secrets;

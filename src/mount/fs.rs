@@ -1,0 +1,331 @@
+//! What the kernel calls: every request becomes a question to the view, asked first of what is in memory and, if that is not
+//! enough, again by the pool. Nothing is known here but how requests and replies look.
+
+use super::ahead::Budget;
+use super::answers;
+use super::attr;
+use super::errno::Failure;
+use super::file::File;
+use super::handles::Handles;
+use super::listing::{Folder, Item};
+use super::node::Node;
+use super::pool::{Pool, Refuse};
+use super::view::{Current, Patience, View};
+use crate::event::{Event, Sink};
+use fuser::{
+    Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig,
+    LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl,
+    ReplyLseek, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
+};
+use std::ffi::OsStr;
+use std::io;
+use std::ops::Range;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// Inside a snapshot nothing ever changes.
+const FOREVER: Duration = Duration::from_secs(1 << 30);
+/// What stands above the snapshots changes when one is added.
+const SHORT: Duration = Duration::from_secs(1);
+/// What is decoded ahead in one go: about a segment.
+const AHEAD_STEP: u64 = 1 << 20;
+/// Requests of the kernel's own reading ahead that may be under way.
+const BACKGROUND: u16 = 64;
+
+/// What all requests share.
+pub struct Core {
+    /// What is shown now.
+    pub current: Current,
+    /// Who hears of what cannot be read.
+    pub sink: Arc<dyn Sink>,
+    /// Who may wait.
+    pub pool: Pool,
+    /// How much may be read ahead at a time.
+    pub budget: Budget,
+    /// Whose the folders above the snapshots are.
+    pub owner: (u32, u32),
+    /// Whether others than the owner may look: then the kernel must heed access control lists.
+    pub shared: bool,
+    /// Open files, each with the view it was opened in.
+    pub files: Handles<(File, Arc<View>)>,
+    /// Open folders.
+    pub folders: Handles<Folder>,
+}
+
+impl Core {
+    /// Answers at once if what is in memory is enough, else lets the pool do it.
+    fn answer<R: Refuse, T: 'static>(
+        &self,
+        reply: R,
+        node: Node,
+        ask: impl Fn(&Arc<View>, Patience) -> Result<T, Failure> + Send + 'static,
+        send: impl FnOnce(R, T) + Send + 'static,
+    ) {
+        self.answer_in(reply, &self.current.get(), move |view| view.shown_path(node, None), ask, send);
+    }
+
+    /// As [`Self::answer`], in a view that is known; `path` says what it is about, for people.
+    fn answer_in<R: Refuse, T: 'static>(
+        &self,
+        reply: R,
+        view: &Arc<View>,
+        path: impl FnOnce(&View) -> Vec<u8>,
+        ask: impl Fn(&Arc<View>, Patience) -> Result<T, Failure> + Send + 'static,
+        send: impl FnOnce(R, T) + Send + 'static,
+    ) {
+        match ask(view, Patience::None) {
+            Ok(answer) => send(reply, answer),
+            Err(failure) if failure.is_unread() => {
+                let (view, sink, path) = (Arc::clone(view), Arc::clone(&self.sink), path(view));
+                let fail = move |failure: &Failure| {
+                    if failure.is_unread() {
+                        let (path, error) = (path.clone(), failure.to_string());
+                        sink.emit(Event::Problem { path, during: "mount", error });
+                    }
+                };
+                self.pool.submit(reply, move || ask(&view, Patience::Wait), send, fail);
+            }
+            Err(failure) => reply.refuse(failure.errno()),
+        }
+    }
+
+    /// Answers from an open file.
+    fn answer_from_file<R: Refuse, T: 'static>(
+        &self,
+        reply: R,
+        handle: FileHandle,
+        ask: impl Fn(&File, &View, Patience) -> Result<T, Failure> + Send + 'static,
+        send: impl FnOnce(R, T) + Send + 'static,
+    ) {
+        let Some(open) = self.files.get(handle) else { return reply.refuse(Errno::EBADF) };
+        let (about, view) = (Arc::clone(&open), Arc::clone(&open.1));
+        let path = move |_: &View| about.0.path.clone();
+        self.answer_in(reply, &view, path, move |view, patience| ask(&open.0, view, patience), send);
+    }
+
+    /// Answers from an open folder.
+    fn answer_from_folder<R: Refuse>(
+        &self,
+        reply: R,
+        node: Node,
+        handle: FileHandle,
+        (place, full): (u64, bool),
+        send: impl FnOnce(R, Vec<Item>, &Folder) + Send + 'static,
+    ) {
+        let Some(folder) = self.folders.get(handle) else { return reply.refuse(Errno::EBADF) };
+        let listed = Arc::clone(&folder);
+        let ask = move |_: &Arc<View>, patience| listed.list(place, full, patience);
+        self.answer(reply, node, ask, move |reply, items| send(reply, items, &folder));
+    }
+
+    /// Notes a read, and has decoded what will be read next if the file is read from front to back.
+    fn look_ahead(&self, handle: FileHandle, read: Range<u64>) {
+        let Some(open) = self.files.get(handle) else { return };
+        let limit = self.budget.window(self.files.count());
+        let step = open.0.sequence.lock().unwrap_or_else(PoisonError::into_inner).step(read, open.0.size, limit);
+        let Some(next) = step else { return };
+        let mut start = next.start;
+        while start < next.end {
+            let piece = start..next.end.min(start.saturating_add(AHEAD_STEP));
+            start = piece.end;
+            let ahead = self.budget.take(piece.end - piece.start);
+            let open = Arc::clone(&open);
+            self.pool.foresee(move || {
+                let (file, view) = &*open;
+                file.warm(view.source(Patience::Wait), &piece);
+                drop(ahead);
+            });
+        }
+    }
+}
+
+/// The file system.
+pub struct Fs(pub Arc<Core>);
+
+impl Filesystem for Fs {
+    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        let mut wanted = vec![
+            InitFlags::FUSE_PARALLEL_DIROPS,
+            InitFlags::FUSE_DO_READDIRPLUS,
+            InitFlags::FUSE_READDIRPLUS_AUTO,
+            InitFlags::FUSE_CACHE_SYMLINKS,
+            InitFlags::FUSE_EXPLICIT_INVAL_DATA,
+            InitFlags::FUSE_EXPORT_SUPPORT,
+            InitFlags::FUSE_HAS_IOCTL_DIR,
+        ];
+        if self.0.shared {
+            wanted.push(InitFlags::FUSE_POSIX_ACL);
+        }
+        for flag in wanted {
+            // What an older kernel lacks, it does without.
+            let _ = config.add_capabilities(flag);
+        }
+        // Refused only when it is zero.
+        let _ = config.set_max_background(BACKGROUND);
+        Ok(())
+    }
+
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let (parent, name, owner) = (Node::of(parent), name.to_owned(), self.0.owner);
+        let ask = move |view: &Arc<View>, patience| answers::lookup(view, parent, &name, owner, patience);
+        self.0.answer(reply, parent, ask, move |reply, found| {
+            let names = if matches!(parent, Node::Above(_)) { SHORT } else { FOREVER };
+            let attributes = found.unwrap_or_else(|| attr::none(INodeNo(0)));
+            reply.entry_with_ttls(&life(&attributes), &names, &attributes, Generation(0));
+        });
+    }
+
+    fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        let (node, owner) = (Node::of(ino), self.0.owner);
+        let ask = move |view: &Arc<View>, patience| answers::attributes(view, node, owner, patience);
+        self.0.answer(reply, node, ask, |reply, attributes| reply.attr(&life(&attributes), &attributes));
+    }
+
+    fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
+        let node = Node::of(ino);
+        let ask = move |view: &Arc<View>, patience| answers::link(view, node, patience);
+        self.0.answer(reply, node, ask, |reply, target| reply.data(&target));
+    }
+
+    fn open(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let (node, core) = (Node::of(ino), Arc::clone(&self.0));
+        let ask = move |view: &Arc<View>, patience| Ok((answers::file(view, node, patience)?, Arc::clone(view)));
+        self.0.answer(reply, node, ask, move |reply, opened| {
+            let flags = FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH;
+            reply.opened(core.files.open(opened), flags);
+        });
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        size: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let range = offset..offset.saturating_add(u64::from(size));
+        let read = range.clone();
+        let ask = move |file: &File, view: &View, patience| file.read(view.source(patience), read.clone());
+        self.0.answer_from_file(reply, handle, ask, |reply, bytes| reply.data(&bytes));
+        self.0.look_ahead(handle, range);
+    }
+
+    fn lseek(&self, _: &Request, _: INodeNo, handle: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
+        let ask = move |file: &File, view: &View, patience| answers::seek(file, view, offset, whence, patience);
+        self.0.answer_from_file(reply, handle, ask, ReplyLseek::offset);
+    }
+
+    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        reply.ok();
+    }
+
+    fn release(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        _: bool,
+        reply: ReplyEmpty,
+    ) {
+        self.0.files.close(handle);
+        reply.ok();
+    }
+
+    fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let (node, view) = (Node::of(ino), self.0.current.get());
+        let flags = match node {
+            Node::Above(_) => FopenFlags::empty(),
+            _ => FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE,
+        };
+        reply.opened(self.0.folders.open(Folder::open(node, view, self.0.owner)), flags);
+    }
+
+    fn readdir(&self, _: &Request, ino: INodeNo, handle: FileHandle, place: u64, reply: ReplyDirectory) {
+        self.0.answer_from_folder(reply, Node::of(ino), handle, (place, false), move |mut reply, items, folder| {
+            fill(items, place, folder, |item| reply.add(item.node.ino(), item.place, item.kind, &item.name));
+            reply.ok();
+        });
+    }
+
+    fn readdirplus(&self, _: &Request, ino: INodeNo, handle: FileHandle, place: u64, reply: ReplyDirectoryPlus) {
+        self.0.answer_from_folder(reply, Node::of(ino), handle, (place, true), move |mut reply, items, folder| {
+            fill(items, place, folder, |item| {
+                let attributes = item.attributes.unwrap_or_else(|| attr::none(item.node.ino()));
+                let life = life(&attributes);
+                reply.add(attributes.ino, item.place, &item.name, &life, &attributes, Generation(0))
+            });
+            reply.ok();
+        });
+    }
+
+    fn releasedir(&self, _: &Request, _: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
+        self.0.folders.close(handle);
+        reply.ok();
+    }
+
+    fn statfs(&self, _: &Request, ino: INodeNo, reply: ReplyStatfs) {
+        let ask = |view: &Arc<View>, patience| answers::totals(view, patience);
+        self.0.answer(reply, Node::of(ino), ask, |reply, totals| {
+            reply.statfs(totals.blocks, 0, 0, totals.entries, 0, answers::BLOCK, 255, answers::BLOCK);
+        });
+    }
+
+    fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        let (node, name) = (Node::of(ino), name.to_owned());
+        let ask = move |view: &Arc<View>, patience| answers::xattr(view, node, &name, patience);
+        self.0.answer(reply, node, ask, move |reply, value| send_sized(reply, &value, size));
+    }
+
+    fn listxattr(&self, request: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+        let (node, root) = (Node::of(ino), request.uid() == 0);
+        let ask = move |view: &Arc<View>, patience| answers::xattr_names(view, node, root, patience);
+        self.0.answer(reply, node, ask, move |reply, names| send_sized(reply, &names, size));
+    }
+
+    fn ioctl(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        _: IoctlFlags,
+        command: u32,
+        _: &[u8],
+        _: u32,
+        reply: ReplyIoctl,
+    ) {
+        let node = Node::of(ino);
+        let ask = move |view: &Arc<View>, patience| answers::flags(view, node, command, patience);
+        self.0.answer(reply, node, ask, |reply, flags| reply.ioctl(0, &flags.to_ne_bytes()));
+    }
+}
+
+/// How long the kernel may believe attributes. Of a snapshot that could not be read it gets none to keep.
+fn life(attributes: &FileAttr) -> Duration {
+    match (Node::of(attributes.ino), attributes.perm) {
+        (Node::Root(_), 0) => Duration::ZERO,
+        (Node::Above(_), _) if attributes.ino.0 != 0 => SHORT,
+        _ => FOREVER,
+    }
+}
+
+/// Adds items to a reply until it is full, and keeps the rest.
+fn fill(mut items: Vec<Item>, place: u64, folder: &Folder, mut add: impl FnMut(&Item) -> bool) {
+    let fitting = items.iter().position(&mut add).unwrap_or(items.len());
+    let rest = items.split_off(fitting);
+    folder.keep(items.last().map_or(place, |item| item.place), rest);
+}
+
+/// A value, or only its length if that is what was asked for.
+fn send_sized(reply: ReplyXattr, value: &[u8], size: u32) {
+    match u32::try_from(value.len()) {
+        Ok(length) if size == 0 => reply.size(length),
+        Ok(length) if length <= size => reply.data(value),
+        _ => reply.error(Failure::TooSmall.errno()),
+    }
+}

@@ -1,0 +1,189 @@
+//! An open folder: its names in order, from any place on.
+//!
+//! A place in a listing is a number that means the same on every mount: 1 and 2 stand for `.` and `..`, after an entry it is
+//! the entry's ordinal + 3. What was looked up and did not fit into a reply waits here for the next one. Damage does not end a
+//! listing: all names that can be read come first, then the error.
+
+use super::attr;
+use super::errno::Failure;
+use super::layout::AboveKind;
+use super::node::Node;
+use super::view::{Patience, View};
+use crate::repo::catalog;
+use crate::repo::entry::EntryKind;
+use fuser::{FileAttr, FileType};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Names looked up at once.
+const BATCH: usize = 256;
+/// Places of `.` and `..`.
+const DOTS: u64 = 2;
+
+/// One name.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// The place after it.
+    pub place: u64,
+    /// The name.
+    pub name: OsString,
+    /// What it names.
+    pub node: Node,
+    /// What kind of thing that is.
+    pub kind: FileType,
+    /// Its attributes, if asked for.
+    pub attributes: Option<FileAttr>,
+}
+
+/// An open folder.
+pub struct Folder {
+    node: Node,
+    view: Arc<View>,
+    owner: (u32, u32),
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// The place before the items.
+    after: u64,
+    items: Vec<Item>,
+    damage: Option<catalog::Error>,
+}
+
+impl Folder {
+    /// Opens a folder as `view` shows it; `owner` is whose the folders above the snapshots are.
+    pub fn open(node: Node, view: Arc<View>, owner: (u32, u32)) -> Self {
+        Self { node, view, owner, kept: Mutex::default() }
+    }
+
+    /// Some names after `place`, none at the end; with attributes if `full`. Without patience it may be fewer than there are.
+    ///
+    /// # Errors
+    /// At the end, if something could not be read on the way; earlier, if nothing can be.
+    pub fn list(&self, place: u64, full: bool, patience: Patience) -> Result<Vec<Item>, Failure> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if place == 0 {
+            *kept = Kept::default();
+        }
+        let items = std::mem::take(&mut kept.items);
+        let usable = kept.after == place && (!full || items.iter().all(|item| item.attributes.is_some()));
+        if usable && !items.is_empty() {
+            return Ok(items);
+        }
+        let mut batch = Batch { view: &self.view, full, patience, owner: self.owner, items: Vec::new() };
+        match self.node {
+            Node::Above(_) => batch.add_above(self.node, place)?,
+            _ => batch.add_entries(self.node, place, &mut kept.damage)?,
+        }
+        match &kept.damage {
+            Some(error) if batch.items.is_empty() => Err(error.clone().into()),
+            _ => Ok(batch.items),
+        }
+    }
+
+    /// Takes back the items that come after `place` and did not fit.
+    pub fn keep(&self, place: u64, items: Vec<Item>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        (kept.after, kept.items) = (place, items);
+    }
+}
+
+/// Items on their way.
+struct Batch<'a> {
+    view: &'a View,
+    full: bool,
+    patience: Patience,
+    owner: (u32, u32),
+    items: Vec<Item>,
+}
+
+impl Batch<'_> {
+    fn dot(&mut self, place: u64, name: &str, node: Node) {
+        let attributes = self.full.then(|| attr::none(node.ino()));
+        let item = Item { place, name: name.into(), node, kind: FileType::Directory, attributes };
+        self.items.push(item);
+    }
+
+    fn dots(&mut self, after: u64, node: Node, parent: Node) {
+        if after < 1 {
+            self.dot(1, ".", node);
+        }
+        if after < DOTS {
+            self.dot(2, "..", parent);
+        }
+    }
+
+    fn add_above(&mut self, node: Node, place: u64) -> Result<(), Failure> {
+        let above = self.view.layout.get(node).ok_or(Failure::Stale)?;
+        let AboveKind::Folder(children) = &above.kind else { return Err(Failure::Kind) };
+        self.dots(place, node, above.parent);
+        let skipped = usize::try_from(place.saturating_sub(DOTS)).unwrap_or(usize::MAX);
+        for (place, (name, child)) in (DOTS + 1..).zip(children).skip(skipped).take(BATCH) {
+            let (kind, attributes) = self.describe(*child)?;
+            self.items.push(Item { place, name: name.clone(), node: *child, kind, attributes });
+        }
+        Ok(())
+    }
+
+    /// What a folder above the snapshots says of one of its children. A snapshot whose catalog cannot be read is listed all
+    /// the same.
+    fn describe(&self, child: Node) -> Result<(FileType, Option<FileAttr>), Failure> {
+        if let Some(above) = self.view.layout.get(child) {
+            let attributes = attr::of_above(child, above, self.owner);
+            return Ok((attributes.kind, self.full.then_some(attributes)));
+        }
+        if !self.full {
+            return Ok((FileType::Directory, None));
+        }
+        let found = self.view.find(child, self.patience);
+        match found.and_then(|found| self.view.attributes(child, &found.entry, self.patience)) {
+            Ok(attributes) => Ok((FileType::Directory, Some(attributes))),
+            Err(_) if self.patience == Patience::Wait => Ok((FileType::Directory, Some(attr::none(child.ino())))),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn add_entries(&mut self, node: Node, place: u64, damage: &mut Option<catalog::Error>) -> Result<(), Failure> {
+        let found = self.view.find(node, self.patience)?;
+        if found.entry.kind != EntryKind::Directory {
+            return Err(Failure::Kind);
+        }
+        if place < DOTS {
+            let parent = self.view.parent(&found, self.patience)?;
+            self.dots(place, node, parent);
+        }
+        let snapshot = node.snapshot();
+        let tree = self.view.tree(snapshot, self.patience)?;
+        let after = match place.checked_sub(DOTS + 1) {
+            None => None,
+            Some(ordinal) => tree.by_ordinal(ordinal)?.and_then(|(path, _)| path.0.last().cloned()),
+        };
+        for child in tree.children(&found.path, after.as_ref()) {
+            let described = child.map_err(Failure::from).and_then(|(ordinal, name, entry)| {
+                let node = self.view.node(snapshot, ordinal, &entry);
+                let full = self.full.then(|| self.view.attributes(node, &entry, self.patience)).transpose();
+                let name = OsStr::from_bytes(name.as_bytes()).to_owned();
+                full.map(|attributes| Item {
+                    place: ordinal + DOTS + 1,
+                    name,
+                    node,
+                    kind: attr::kind(&entry.kind),
+                    attributes,
+                })
+            });
+            match described {
+                Ok(item) => self.items.push(item),
+                // What is in memory is enough for a reply; the rest can wait for the next one.
+                Err(_) if self.patience == Patience::None && !self.items.is_empty() => break,
+                Err(Failure::Catalog(error)) if self.patience == Patience::Wait => *damage = Some(error),
+                Err(failure) => return Err(failure),
+            }
+            if self.items.len() >= BATCH {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

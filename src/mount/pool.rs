@@ -1,0 +1,257 @@
+//! Threads for what has to wait: fetching and decoding. The loops that listen to the kernel hand over the right to reply.
+//!
+//! Invariant: every reply handed over is given exactly once, and within the deadline: by the worker, or, when the store does
+//! not answer, with an error by the watch. Reading ahead waits for requests that somebody waits for. Not here: what is read.
+
+use super::errno::Failure;
+use crossbeam_channel::{Receiver, Sender, bounded, select_biased, unbounded};
+use fuser::Errno;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Pieces of reading ahead that may wait.
+const AHEAD: usize = 64;
+
+/// A right to reply that can end in an error.
+pub trait Refuse: Send + 'static {
+    /// Replies with an error.
+    fn refuse(self, errno: Errno);
+}
+
+macro_rules! refuse {
+    ($($reply:ident),*) => {$(
+        impl Refuse for fuser::$reply {
+            fn refuse(self, errno: Errno) {
+                self.error(errno);
+            }
+        }
+    )*};
+}
+
+refuse!(ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEntry);
+refuse!(ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyXattr);
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The threads.
+pub struct Pool {
+    demand: Sender<Job>,
+    ahead: Sender<Job>,
+    watch: Arc<Watch>,
+    deadline: Duration,
+}
+
+impl Pool {
+    /// Starts `threads` workers, and a watch that lets nobody wait longer than `deadline`.
+    ///
+    /// # Errors
+    /// When the system starts no more threads.
+    pub fn start(threads: usize, deadline: Duration) -> std::io::Result<Self> {
+        let (demand, demanded) = unbounded();
+        let (ahead, foreseen) = bounded(AHEAD);
+        for number in 0..threads {
+            let (demanded, foreseen) = (demanded.clone(), foreseen.clone());
+            thread::Builder::new().name(format!("decode-{number}")).spawn(move || work(&demanded, &foreseen))?;
+        }
+        let watch = Arc::new(Watch::default());
+        let watched = Arc::downgrade(&watch);
+        let period = (deadline / 8).clamp(Duration::from_millis(10), Duration::from_secs(1));
+        thread::Builder::new().name("deadline".to_owned()).spawn(move || look_after(&watched, period))?;
+        Ok(Self { demand, ahead, watch, deadline })
+    }
+
+    /// Lets a worker do `work` and then `send` the answer. `fail` hears of what goes wrong, if somebody was told so.
+    pub fn submit<R: Refuse, T: 'static>(
+        &self,
+        reply: R,
+        work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+        send: impl FnOnce(R, T) + Send + 'static,
+        fail: impl Fn(&Failure) + Send + Sync + 'static,
+    ) {
+        let late = Failure::Late(self.deadline.as_secs());
+        let pending = Arc::new(Pending { reply: Mutex::new(Some(reply)), late, fail });
+        let ticket = self.watch.enter(Instant::now() + self.deadline, pending.clone());
+        let watch = Arc::clone(&self.watch);
+        let job = move || {
+            // Whoever waited too long already has an answer, and those behind must not wait for work without a use.
+            if pending.is_open() {
+                match (work(), pending.take()) {
+                    (Ok(answer), Some(reply)) => send(reply, answer),
+                    (Err(failure), Some(reply)) => pending.refuse(reply, &failure),
+                    (_, None) => {}
+                }
+            }
+            watch.leave(ticket);
+        };
+        // The workers live as long as this sender.
+        let _ = self.demand.send(Box::new(job));
+    }
+
+    /// Lets a worker do `job` when nobody waits for anything else. Returns whether there was room for it.
+    pub fn foresee(&self, job: impl FnOnce() + Send + 'static) -> bool {
+        self.ahead.try_send(Box::new(job)).is_ok()
+    }
+}
+
+fn work(demanded: &Receiver<Job>, foreseen: &Receiver<Job>) {
+    loop {
+        let job = select_biased! {
+            recv(demanded) -> job => job,
+            recv(foreseen) -> job => job,
+        };
+        // Both senders go at the same time.
+        let Ok(job) = job else { return };
+        // A reply that a panic drops tells its caller of an input/output error; the worker goes on.
+        let _ = catch_unwind(AssertUnwindSafe(job));
+    }
+}
+
+/// A reply that somebody waits for.
+struct Pending<R, F> {
+    reply: Mutex<Option<R>>,
+    late: Failure,
+    fail: F,
+}
+
+impl<R: Refuse, F: Fn(&Failure)> Pending<R, F> {
+    fn take(&self) -> Option<R> {
+        self.reply.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn is_open(&self) -> bool {
+        self.reply.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn refuse(&self, reply: R, failure: &Failure) {
+        // Whoever sees the error finds the reason told already.
+        (self.fail)(failure);
+        reply.refuse(failure.errno());
+    }
+}
+
+/// What the watch can do with a reply.
+trait Expire: Send + Sync {
+    fn expire(&self);
+}
+
+impl<R: Refuse, F: Fn(&Failure) + Send + Sync> Expire for Pending<R, F> {
+    fn expire(&self) {
+        if let Some(reply) = self.take() {
+            self.refuse(reply, &self.late);
+        }
+    }
+}
+
+/// Replies that somebody waits for, oldest first: all have the same time to live.
+#[derive(Default)]
+struct Watch(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    next: u64,
+    replies: BTreeMap<u64, (Instant, Arc<dyn Expire>)>,
+}
+
+impl Watch {
+    fn enter(&self, until: Instant, reply: Arc<dyn Expire>) -> u64 {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let ticket = waiting.next;
+        waiting.next += 1;
+        waiting.replies.insert(ticket, (until, reply));
+        ticket
+    }
+
+    fn leave(&self, ticket: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).replies.remove(&ticket);
+    }
+
+    fn expired(&self, now: Instant) -> Vec<Arc<dyn Expire>> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut expired = Vec::new();
+        while let Some(first) = waiting.replies.first_entry()
+            && first.get().0 <= now
+        {
+            expired.push(first.remove().1);
+        }
+        expired
+    }
+}
+
+fn look_after(watch: &Weak<Watch>, period: Duration) {
+    while let Some(watch) = watch.upgrade() {
+        for reply in watch.expired(Instant::now()) {
+            reply.expire();
+        }
+        drop(watch);
+        thread::sleep(period);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    enum Answer {
+        Sent(u32),
+        Refused(i32),
+    }
+
+    struct Reply(mpsc::Sender<Answer>);
+
+    impl Refuse for Reply {
+        fn refuse(self, errno: Errno) {
+            self.0.send(Answer::Refused(errno.code())).unwrap();
+        }
+    }
+
+    fn send(reply: Reply, number: u32) {
+        reply.0.send(Answer::Sent(number)).unwrap();
+    }
+
+    #[test]
+    fn answers_and_failures_arrive() {
+        let pool = Pool::start(2, Duration::from_secs(60)).unwrap();
+        let (sender, answers) = mpsc::channel();
+        pool.submit(Reply(sender.clone()), || Ok(7), send, |_| panic!("nothing failed"));
+        assert!(matches!(answers.recv().unwrap(), Answer::Sent(7)));
+        let (told, failures) = mpsc::channel();
+        pool.submit(
+            Reply(sender),
+            || Err(Failure::NotFound),
+            send,
+            move |failure| {
+                told.send(failure.to_string()).unwrap();
+            },
+        );
+        assert!(matches!(answers.recv().unwrap(), Answer::Refused(code) if code == Errno::ENOENT.code()));
+        assert_eq!(failures.recv().unwrap(), "no such entry");
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_the_deadline() {
+        let pool = Pool::start(1, Duration::from_millis(50)).unwrap();
+        let (sender, answers) = mpsc::channel();
+        let (release, held) = mpsc::channel::<()>();
+        pool.submit(Reply(sender.clone()), move || held.recv().map(|()| 1).map_err(|_| Failure::Stale), send, |_| {});
+        pool.submit(Reply(sender.clone()), || Ok(2), send, |_| {});
+        for _ in 0..2 {
+            assert!(matches!(answers.recv().unwrap(), Answer::Refused(code) if code == Errno::EIO.code()));
+        }
+        release.send(()).unwrap();
+        pool.submit(Reply(sender), || Ok(3), send, |_| {});
+        assert!(matches!(answers.recv().unwrap(), Answer::Sent(3)), "late answers are dropped, the worker goes on");
+    }
+
+    #[test]
+    fn a_panic_is_the_end_of_one_request_only() {
+        let pool = Pool::start(1, Duration::from_secs(60)).unwrap();
+        let (sender, answers) = mpsc::channel();
+        assert!(pool.foresee(|| panic!("a bug")));
+        pool.submit(Reply(sender), || Ok(4), send, |_| {});
+        assert!(matches!(answers.recv().unwrap(), Answer::Sent(4)));
+    }
+}
