@@ -49,6 +49,24 @@ impl Code {
             Self::Signal(signal) => 128 + signal,
         }
     }
+
+    /// The code of another process of ours that ended with this number.
+    pub fn of_process(number: u8) -> Self {
+        let known = [
+            Self::Ok,
+            Self::Usage,
+            Self::Incomplete,
+            Self::Damage,
+            Self::Refused,
+            Self::NoRepository,
+            Self::WrongKey,
+            Self::BrokenPipe,
+        ];
+        match known.into_iter().find(|code| code.number() == number) {
+            Some(code) => code,
+            None => number.checked_sub(128).map_or(Self::Failed, Self::Signal),
+        }
+    }
 }
 
 /// Why a command did not do what it was asked to.
@@ -155,6 +173,14 @@ mod tests {
     fn a_failure_cannot_drive_the_terminal() {
         let failure = Failure::usage("bad \u{1b}[2J\n  candidate").hint("do\nthat");
         assert_eq!(failure.to_string(), "boveda: bad \\u{1b}[2J\n  candidate\nhint: do\\nthat");
+    }
+
+    #[test]
+    fn codes_of_other_processes_are_passed_on() {
+        for number in [0, 1, 2, 3, 4, 5, 10, 12, 130, 137, 141] {
+            assert_eq!(Code::of_process(number).number(), number);
+        }
+        assert_eq!(Code::of_process(99), Code::Failed);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the errors of the rooms below mean to whoever called the program: an exit code and a hint.
 
 use super::error::{Code, Failure};
+use crate::mount;
 use crate::ops::{restore, snapshot};
 use crate::repo::{catalog, chunks, keys, repository};
 use crate::store::{self, ErrorKind};
@@ -84,6 +85,24 @@ impl From<restore::Error> for Failure {
                 Self::because(Code::Failed, &error).hint("`boveda ls` shows what is in a snapshot")
             }
             _ => Self::because(of_chain(&error), &error),
+        }
+    }
+}
+
+impl From<mount::Error> for Failure {
+    fn from(error: mount::Error) -> Self {
+        use mount::Error as E;
+        let failure = |code| Self::because(code, &error);
+        match &error {
+            E::Folder { .. } => failure(Code::Usage),
+            E::NotEmpty(_) | E::Overlap { .. } => failure(Code::Usage).hint("choose an empty folder somewhere else"),
+            E::Mounted(_) => failure(Code::Failed).hint("`boveda umount` ends the one that is there"),
+            E::Mount { .. } => failure(Code::Failed).hint(
+                "an ordinary user needs the package fuse3 and /dev/fuse; --allow-other also user_allow_other in /etc/fuse.conf",
+            ),
+            E::Unmount { .. } => failure(Code::Failed).hint("`boveda umount --lazy` takes it away under its users' feet"),
+            E::Snapshots(source) => failure(of_chain(&**source)),
+            E::NotMounted(_) | E::Ended { .. } | E::Background(_) => failure(Code::Failed),
         }
     }
 }

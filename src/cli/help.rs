@@ -8,7 +8,7 @@ use super::error::Failure;
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Begin", &["init", "key"]),
     ("Keep", &["snapshot"]),
-    ("Look", &["snapshots", "ls"]),
+    ("Look", &["mount", "umount", "snapshots", "ls"]),
     ("Bring back", &["restore"]),
     ("Trust", &["verify", "version", "help"]),
 ];

@@ -12,6 +12,7 @@ mod init;
 mod key;
 mod listing;
 mod ls;
+mod mount;
 mod new_secret;
 mod open;
 mod output;
@@ -23,6 +24,7 @@ mod snapshot;
 mod snapshot_list;
 mod snapshots;
 mod time;
+mod umount;
 mod verify;
 mod version;
 
@@ -52,6 +54,8 @@ enum Verb {
     Snapshot(snapshot::Arguments),
     Snapshots(snapshots::Arguments),
     Ls(ls::Arguments),
+    Mount(mount::Arguments),
+    Umount(umount::Arguments),
     Restore(restore::Arguments),
     Verify(verify::Arguments),
     Version(version::Arguments),
@@ -94,6 +98,8 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Snapshot(arguments) => snapshot::run(&arguments, &context),
         Verb::Snapshots(arguments) => snapshots::run(&arguments, &context),
         Verb::Ls(arguments) => ls::run(&arguments, &context),
+        Verb::Mount(arguments) => mount::run(&arguments, &context),
+        Verb::Umount(arguments) => umount::run(&arguments, &context),
         Verb::Restore(arguments) => restore::run(&arguments, &context),
         Verb::Verify(arguments) => verify::run(&arguments, &context),
         Verb::Version(arguments) => version::run(&arguments, &context),

@@ -20,6 +20,7 @@ use fuser::{
 use std::ffi::OsStr;
 use std::io;
 use std::ops::Range;
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -167,8 +168,10 @@ impl Filesystem for Fs {
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let (parent, name, owner) = (Node::of(parent), name.to_owned(), self.0.owner);
+        let looked_for = name.clone();
+        let path = move |view: &View| [&view.shown_path(parent, None), looked_for.as_bytes()].join(&b'/');
         let ask = move |view: &Arc<View>, patience| answers::lookup(view, parent, &name, owner, patience);
-        self.0.answer(reply, parent, ask, move |reply, found| {
+        self.0.answer_in(reply, &self.0.current.get(), path, ask, move |reply, found| {
             let names = if matches!(parent, Node::Above(_)) { SHORT } else { FOREVER };
             let attributes = found.unwrap_or_else(|| attr::none(INodeNo(0)));
             reply.entry_with_ttls(&life(&attributes), &names, &attributes, Generation(0));

@@ -71,6 +71,23 @@ impl Layout {
         self.roots.get(&snapshot).map(String::as_str)
     }
 
+    /// Where a node is below the mountpoint: empty for the root, and for a node that is not there.
+    pub fn path(&self, node: Node) -> Vec<u8> {
+        let Some((parent, children)) = self.get(node).and_then(|above| {
+            let AboveKind::Folder(children) = &self.get(above.parent)?.kind else { return None };
+            Some((above.parent, children))
+        }) else {
+            return Vec::new();
+        };
+        let Some((name, _)) = children.iter().find(|(_, child)| **child == node) else { return Vec::new() };
+        let mut path = self.path(parent);
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name.as_bytes());
+        path
+    }
+
     /// The folder that holds the snapshots.
     pub fn by_time() -> Node {
         node_of(BY_TIME, "")
@@ -266,6 +283,8 @@ mod tests {
             "/latest>by-time/1970-01-01T00-01-40Z",
         ];
         assert_eq!(all(&layout), expected);
+        assert_eq!(layout.path(node_of("by-tag/daily", "")), b"by-tag/daily");
+        assert_eq!((layout.path(Node::TOP), layout.path(Node::Above(7))), (vec![], vec![]));
         assert_eq!(layout.get(Node::TOP).unwrap().time.seconds, 100);
         assert_eq!(layout.nodes.len(), expected.len() - 2, "nothing is kept that no path leads to");
     }

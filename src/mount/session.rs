@@ -25,8 +25,8 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(100);
 /// How long users of a detached mount may go on before it ends.
 const GRACE: Duration = Duration::from_secs(10);
-/// What may be under way ahead of all readers: less than the reader's cache, or it would push out what was not read yet.
-const AHEAD: u64 = 64 << 20;
+/// What is decoded ahead unless told otherwise: a third of what a reader usually keeps.
+const AHEAD: u64 = 32 << 20;
 /// Loops that listen to the kernel; more do not help.
 const MAX_LOOPS: usize = 4;
 /// The kernel's own reading ahead, where we may set it (KiB): with 1 MiB and more, cold reading is 1.6 times as fast as with the
@@ -46,6 +46,9 @@ pub struct Options {
     pub refresh: Duration,
     /// How long a request may wait for the repository.
     pub deadline: Duration,
+    /// Bytes that may be decoded ahead of all readers together: well below what the source keeps in memory, or what was not
+    /// read yet would be pushed out.
+    pub ahead: u64,
 }
 
 impl Options {
@@ -57,6 +60,7 @@ impl Options {
             repository: None,
             refresh: Duration::from_secs(5),
             deadline: Duration::from_secs(60),
+            ahead: AHEAD,
         }
     }
 }
@@ -106,7 +110,7 @@ impl Session {
             current: Current::new(view),
             sink: Arc::clone(&sink),
             pool: Pool::start(threads, options.deadline).map_err(failed)?,
-            budget: Budget::new(AHEAD),
+            budget: Budget::new(options.ahead),
             owner: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
             shared: options.allow_other,
             files: Default::default(),

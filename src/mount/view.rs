@@ -161,7 +161,7 @@ impl View {
 
     /// Where something is, for people: below the mount, as far as known.
     pub fn shown_path(&self, node: Node, path: Option<&EntryPath>) -> Vec<u8> {
-        let mut shown = Vec::new();
+        let mut shown = self.layout.path(node);
         if let Some(name) = self.layout.name(node.snapshot()) {
             shown.extend_from_slice(b"by-time/");
             shown.extend_from_slice(name.as_bytes());

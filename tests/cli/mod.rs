@@ -4,6 +4,7 @@
 
 mod face;
 mod keys;
+mod mount;
 mod open;
 mod restore;
 mod snapshot;

@@ -115,6 +115,11 @@ impl Output {
         }
     }
 
+    /// The exit code of the signal that asked to stop, if one did.
+    pub fn signal(&self) -> Option<Code> {
+        self.stop.code()
+    }
+
     /// Turns a verb's failure into that of the signal, if one asked to stop.
     pub fn stopped(&self, failure: Failure) -> Failure {
         match self.stop.code() {

@@ -1,0 +1,124 @@
+//! `mount` and `umount`: snapshots as folders, and that nothing stays behind whatever ends the serving process.
+
+use super::{Place, write};
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// A place with a snapshot of `files` and an empty folder `there`; `None` where there is no FUSE, which CI must have.
+#[allow(clippy::print_stdout, reason = "a test that is skipped says so")]
+fn place() -> Option<Place> {
+    if !Path::new("/dev/fuse").exists() {
+        assert!(std::env::var_os("CI").is_none(), "/dev/fuse is needed for this test");
+        println!("skipped: there is no /dev/fuse");
+        return None;
+    }
+    let place = super::restore::place_with_snapshot();
+    fs::create_dir(place.path("there")).unwrap();
+    Some(place)
+}
+
+/// A path of `files` in a snapshot of the mount.
+fn below(place: &Place, snapshot: &str, name: &str) -> PathBuf {
+    let files = place.path("files");
+    place.path("there").join(snapshot).join(files.strip_prefix("/").unwrap()).join(name)
+}
+
+fn is_mounted(place: &Place) -> bool {
+    place.path("there/by-time").exists()
+}
+
+fn eventually(what: &str, check: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !check() {
+        assert!(start.elapsed() < Duration::from_secs(30), "still not: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn foreground(place: &Place) -> Child {
+    let mut command = place.command(["mount", "--foreground", "there"]);
+    command.env("BOVEDA_REPOSITORY", place.path("repository")).env("BOVEDA_KEY_FILE", place.path("admin.key"));
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("mounted", || is_mounted(place));
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = std::process::Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn mount_returns_when_the_folder_can_be_used_and_follows_new_snapshots() {
+    let Some(place) = place() else { return };
+    place.admin(["mount", "there"]).ends(0);
+    assert_eq!(fs::read(below(&place, "latest", "a")).unwrap(), b"first");
+    assert_eq!(fs::read(below(&place, "latest", "deep/b")).unwrap(), vec![7; 300_000]);
+    let first = fs::read_link(place.path("there/latest")).unwrap();
+    assert!(first.starts_with("by-time"), "{first:?}");
+    write(&place.path("files/a"), "second");
+    place.snapshot(&["files"], &[]);
+    eventually("latest moves", || fs::read(below(&place, "latest", "a")).is_ok_and(|text| text == b"second"));
+    assert_eq!(fs::read(below(&place, first.to_str().unwrap(), "a")).unwrap(), b"first");
+    place.admin(["mount", "there"]).ends(1).says("mounted already");
+    place.run(["umount", "there"]).ends(0);
+    assert!(!is_mounted(&place));
+    place.run(["umount", "there"]).ends(1).says("nothing of boveda is mounted");
+}
+
+#[test]
+fn what_is_wrong_is_said_before_the_command_returns() {
+    let Some(place) = place() else { return };
+    place.admin(["mount", "files"]).ends(2).says("not empty");
+    place.admin(["mount", "no-such-folder"]).ends(2).says("no-such-folder");
+    place.admin(["mount", "repository"]).ends(2).says("one inside the other");
+    write(&place.path("wrong"), "00".repeat(32));
+    place.with_key("wrong", ["mount", "there"]).ends(12);
+    let key = ["key", "add", "--role", "writer", "--label", "w", "--new-key-file", "writer.key"];
+    place.admin(key).ends(0);
+    place.with_key("writer.key", ["mount", "there"]).ends(5);
+    assert!(!is_mounted(&place));
+}
+
+#[test]
+fn signals_unmount_and_a_killed_process_leaves_nothing_that_cannot_be_cleared() {
+    let Some(place) = place() else { return };
+    for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let mut child = foreground(&place);
+        signal(&child, name);
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{name}");
+        assert!(!is_mounted(&place));
+    }
+    let mut child = foreground(&place);
+    place.run(["umount", "there"]).ends(0);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    for clear in ["umount", "mount"] {
+        let mut child = foreground(&place);
+        signal(&child, "KILL");
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        assert!(fs::read_dir(place.path("there/by-time")).is_err());
+        place.admin([clear, "there"]).ends(0);
+    }
+    assert_eq!(fs::read(below(&place, "latest", "a")).unwrap(), b"first");
+    place.run(["umount", "there"]).ends(0);
+}
+
+#[test]
+fn lost_packs_are_errors_where_they_are_missed() {
+    let Some(place) = place() else { return };
+    place.admin(["mount", "there"]).ends(0);
+    assert_eq!(fs::read(below(&place, "latest", "a")).unwrap(), b"first");
+    place.run(["umount", "there"]).ends(0);
+    for pack in super::restore::packs(&place) {
+        fs::remove_file(pack).unwrap();
+    }
+    place.admin(["mount", "there"]).ends(0);
+    assert!(fs::read(below(&place, "latest", "a")).is_err());
+    assert!(fs::read_link(place.path("there/latest")).is_ok());
+    place.run(["umount", "there"]).ends(0);
+    let log = fs::read_to_string(place.path("home/.local/state/boveda/mount.log")).unwrap();
+    assert!(log.contains("by-time/"), "{log}");
+}
