@@ -346,6 +346,7 @@ impl Run<'_> {
             bytes_added: read.figures.bytes,
             bytes_stored: read.figures.stored,
             chunks_added: read.figures.data_chunks + read.figures.catalog_chunks,
+            data_chunks_added: read.figures.data_chunks,
             packs: read.packs.len() as u64,
             problems: read.problems,
             full,

@@ -67,6 +67,8 @@ pub struct Summary {
     pub bytes_stored: u64,
     /// Chunks that the repository did not have.
     pub chunks_added: u64,
+    /// Those of them that hold content of files, or long attribute values.
+    pub data_chunks_added: u64,
     /// Packs written.
     pub packs: u64,
     /// Entries that could not be read, or changed while they were read.

@@ -126,7 +126,8 @@ fn what_went_in_comes_out_and_only_changes_go_in_again() {
 
     let again = world.snapshot(&world.options());
     assert_eq!((again.counts.files_unmodified, again.counts.files()), (40, 40));
-    assert_eq!((again.bytes_added, again.packs, again.full), (0, 0, false));
+    // The catalog may differ: the folder for temporary files lies above every source here, and others move its times.
+    assert_eq!((again.data_chunks_added, again.full), (0, false));
     assert_eq!(again.parent, first.snapshot);
 
     let (path, bytes) = files.iter_mut().find(|(_, bytes)| bytes.len() > 1_000_000).unwrap();
@@ -138,7 +139,7 @@ fn what_went_in_comes_out_and_only_changes_go_in_again() {
     assert_eq!(world.files(), files);
 
     let full = world.snapshot(&Options { full: true, ..world.options() });
-    assert_eq!((full.bytes_added, full.full), (0, true));
+    assert_eq!((full.data_chunks_added, full.full), (0, true));
     assert_eq!(world.files(), files);
 }
 
