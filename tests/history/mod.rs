@@ -6,6 +6,8 @@ mod picture;
 mod tree;
 
 use crate::world::{Listener, Machine, World};
+use boveda::mount::{self, Session};
+use boveda::ops::follow::Followed;
 use boveda::ops::snapshot::Options;
 use boveda::repo::id::SnapshotId;
 use picture::Picture;
@@ -15,6 +17,7 @@ use proptest::test_runner::{Config, TestRunner};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tree::Step;
 
@@ -59,10 +62,11 @@ impl Story {
         summary.counts.files_unmodified
     }
 
-    /// Restores every snapshot into a fresh directory, and each over a copy of the one before.
+    /// Looks at every snapshot through a mount, restores it into a fresh directory, and each over a copy of the one before.
     fn check(&self) {
         let repository = self.machine.open(&self.world.store, &self.world.admin).unwrap();
         assert_eq!(repository.snapshots().len(), self.past.len());
+        self.check_mounted();
         let restore = |id, target: &Path| self.machine.restore(&repository, id, &self.source, target);
         for (number, (id, expected)) in self.past.iter().enumerate() {
             let target = self.world.path(&format!("fresh{number}"));
@@ -74,6 +78,26 @@ impl Story {
                 self.restore_over(&repository, id, &target, expected);
             }
         }
+    }
+
+    /// Looks at every snapshot through a mount. Under CI there must be one.
+    fn check_mounted(&self) {
+        if !Path::new("/dev/fuse").exists() {
+            assert!(std::env::var_os("CI").is_none(), "/dev/fuse is needed to prove this");
+            return;
+        }
+        let looker = self.world.machine("looker");
+        let repository = looker.open(&self.world.store, &self.world.admin).unwrap();
+        let followed = Followed::new(looker.host, repository, 16 << 20).unwrap();
+        let (folder, listener) = (self.world.path("mount"), Arc::new(Listener::default()));
+        fs::create_dir(&folder).unwrap();
+        let session = Session::start(&mount::Options::new(&folder), Arc::new(followed), listener.clone()).unwrap();
+        for (id, expected) in &self.past {
+            let inside = self.source.strip_prefix("/").unwrap();
+            picture::compare(&picture::take(&folder.join("by-id").join(id.short()).join(inside)), expected);
+        }
+        drop(session);
+        assert_eq!(listener.complaints(), [""; 0]);
     }
 
     /// Over what is there: everything that was in the snapshot is as it was; what was not stays, and where that is a
