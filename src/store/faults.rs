@@ -112,6 +112,10 @@ impl Store for FaultStore {
         self.call("write", name.as_str(), || self.inner.put(name, bytes))
     }
 
+    fn settle(&self, name: &ObjectName) -> Result<(), Error> {
+        self.call("settle", name.as_str(), || self.inner.settle(name))
+    }
+
     fn heal(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), Error> {
         self.call("heal", name.as_str(), || self.inner.heal(name, bytes))
     }

@@ -115,6 +115,11 @@ impl<D: Disk> Store for LocalStore<D> {
         self.try_put(name, bytes).map_err(|error| self.error("write", name, error))
     }
 
+    fn settle(&self, name: &ObjectName) -> Result<(), Error> {
+        self.length(name)?;
+        self.try_settle(name).map_err(|error| self.error("settle", name, error))
+    }
+
     fn heal(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), Error> {
         self.try_heal(name, bytes).map_err(|error| self.error("heal", name, error))
     }

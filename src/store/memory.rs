@@ -71,6 +71,10 @@ impl Store for MemoryStore {
         Ok(Put::Created)
     }
 
+    fn settle(&self, name: &ObjectName) -> Result<(), Error> {
+        self.find(name).map(drop)
+    }
+
     fn heal(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), Error> {
         self.overwrite(name, bytes.to_vec());
         Ok(())

@@ -110,6 +110,13 @@ pub trait Store: Send + Sync {
     /// When the object may not be durable.
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Error>;
 
+    /// Makes an object durable that somebody else put, who may have died before its put returned. Whoever builds on an object
+    /// that it only found calls this first.
+    ///
+    /// # Errors
+    /// When the object may not be durable, or is not there.
+    fn settle(&self, name: &ObjectName) -> Result<(), Error>;
+
     /// Replaces a damaged object by healed bytes: the caller has proved that they are what the name promises.
     ///
     /// # Errors

@@ -33,6 +33,11 @@ impl<D: Disk> LocalStore<D> {
         Ok(put)
     }
 
+    /// Makes the names that lead to an object durable; its content was, before it had a name.
+    pub(super) fn try_settle(&self, name: &ObjectName) -> io::Result<()> {
+        self.sync_folders(&self.folders(name))
+    }
+
     /// Puts `bytes` in the place of a file, at once.
     pub(super) fn try_heal(&self, name: &ObjectName, bytes: &[u8]) -> io::Result<()> {
         let folders = self.folders(name);
