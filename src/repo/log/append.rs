@@ -109,8 +109,11 @@ fn is_ours(store: &dyn Store, name: &Name, written: &frame::Written) -> Result<b
     Ok(Frame::read(name, &stored).is_ok_and(|frame| frame.digest() == written.digest))
 }
 
-/// Whoever appends completes what somebody before could not.
-fn put_missing_copies(store: &dyn Store, log: &Log) -> Result<(), Error> {
+/// Whoever appends, or writes anything else with the right to append, completes what somebody before could not.
+///
+/// # Errors
+/// When the store fails.
+pub fn put_missing_copies(store: &dyn Store, log: &Log) -> Result<(), Error> {
     for note in &log.notes {
         if let Note::SecondCopyMissing(position) = note {
             let stored = store.get(&Name::Log(*position, Copy::First).object())?;

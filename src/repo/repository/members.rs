@@ -4,6 +4,7 @@
 //! principal appears: a certificate without a slot is of no use to anyone, a slot without a certificate neither.
 
 use super::{Error, Repository, slots};
+use crate::event::{Event, Level};
 use crate::repo::entry::Timestamp;
 use crate::repo::frame;
 use crate::repo::id::{PrincipalId, SlotId, SnapshotId, WriterId};
@@ -242,8 +243,12 @@ impl Repository {
         loop {
             let time = Timestamp::now().seconds;
             match log::append(&*self.store, &self.log, (decision, time), author, self.sealing())? {
-                Appended::Done { state, .. } => {
+                Appended::Done { state, second_copy } => {
                     self.log.state = *state;
+                    if let Some(error) = second_copy {
+                        let text = format!("the decision stands, but its second copy is missing so far: {error}");
+                        self.events.emit(Event::Message(Level::Warning, text));
+                    }
                     return Ok(());
                 }
                 // Somebody was faster: what they decided may change what this may be.

@@ -11,6 +11,7 @@ mod objects;
 mod opening;
 mod resuming;
 mod session;
+mod settling;
 mod slots;
 mod snapshots;
 mod tables;

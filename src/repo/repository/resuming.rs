@@ -6,6 +6,7 @@
 use super::{Error, Indexes, Repository};
 use crate::event::{Event, Level};
 use crate::repo::id::{DataKeyId, WriterId};
+use crate::repo::names::Name;
 use crate::repo::pack::PackSummary;
 use std::collections::{BTreeMap, HashSet};
 
@@ -38,6 +39,7 @@ impl Repository {
                 Ok(None) | Err(Error::Pack { .. }) => continue,
                 Err(error) => return Err(error),
             };
+            self.store.settle(&Name::Pack(id).object())?;
             unfinished.wraps.extend(table.wraps.into_iter().map(|key| (key.id, key.wrap)));
             unfinished.packs.push(PackSummary { id, length, md5: None, rows: table.rows });
         }

@@ -56,13 +56,16 @@ impl Repository {
             return Err(Error::Role { role, action: "taking snapshots" });
         }
         let installation = Installation::derive(&self.bundle, writer);
-        let name = if dry_run { SessionName { writer, seq: u64::MAX } } else { self.put_open(&installation)? };
-        self.refresh()?;
+        let name = self.open_session(&installation, dry_run)?;
         if let Some(doubt) = self.log.stopped() {
             return Err(Error::Log(crate::repo::log::Error::Stopped(doubt.clone())));
         }
         if !dry_run {
-            self.abort_dead_sessions(&installation, name)?;
+            if self.abort_dead_sessions(&installation, name)? {
+                self.refresh()?;
+            }
+            self.settle()?;
+            self.complete_copies();
         }
         let mut indexes = Indexes::load(self, &IndexClass::BOTH)?;
         let unfinished = match self.left_unfinished(&writer, name) {
@@ -81,6 +84,19 @@ impl Repository {
             unfinished,
             dry_run,
         })
+    }
+
+    /// Puts `open`, then reads what there is to judge by. A checkpoint that covers the new number before it could see the
+    /// session makes the put void (I10): then the next number is taken.
+    fn open_session(&mut self, installation: &Installation, dry_run: bool) -> Result<SessionName, Error> {
+        let writer = installation.writer;
+        loop {
+            let name = if dry_run { SessionName { writer, seq: u64::MAX } } else { self.put_open(installation)? };
+            self.refresh()?;
+            if name.seq > self.view.watermark(&writer) {
+                return Ok(name);
+            }
+        }
     }
 
     /// Puts `open` under the first number that this writer never used.
@@ -114,14 +130,17 @@ impl Repository {
     }
 
     /// Ends this writer's earlier sessions that have no end: whoever holds the writer's lock knows that they are dead.
-    fn abort_dead_sessions(&self, installation: &Installation, current: SessionName) -> Result<(), Error> {
+    /// Returns whether one had got an end since it was listed, a put that arrived late: then it may have committed.
+    fn abort_dead_sessions(&self, installation: &Installation, current: SessionName) -> Result<bool, Error> {
         let unresolved = |(seq, outcome): (u64, &Outcome)| matches!(outcome, Outcome::Unresolved { .. }).then_some(seq);
         let writer = installation.writer;
+        let mut ended_late = false;
         for seq in self.sessions_of(&writer).filter_map(unresolved).filter(|seq| *seq < current.seq) {
             let dead = SessionName { writer, seq };
-            self.put_abort(installation, dead, "it died; a later session of the same writer ended it")?;
+            let put = self.put_abort(installation, dead, "it died; a later session of the same writer ended it")?;
+            ended_late |= put == Put::Exists;
         }
-        Ok(())
+        Ok(ended_late)
     }
 
     /// A writer's sessions above its watermark, in order.
@@ -136,11 +155,10 @@ impl Repository {
         earlier.last().is_some_and(|(_, outcome)| !matches!(outcome, Outcome::Committed(_)))
     }
 
-    fn put_abort(&self, installation: &Installation, session: SessionName, reason: &str) -> Result<(), Error> {
+    fn put_abort(&self, installation: &Installation, session: SessionName, reason: &str) -> Result<Put, Error> {
         let verdict = Verdict::Abort { reason: reason.to_owned() };
         let written = self.end(installation, session, verdict);
-        self.store.put(&Name::End(session).object(), &written.stored)?;
-        Ok(())
+        Ok(self.store.put(&Name::End(session).object(), &written.stored)?)
     }
 
     fn end(&self, installation: &Installation, session: SessionName, verdict: Verdict) -> frame::Written {

@@ -1,0 +1,69 @@
+//! Before a session builds on what it found: making that as durable as what it will write itself, and completing second
+//! copies that somebody could not put.
+//!
+//! A process that dies between giving an object its name and making the name durable leaves something that everybody sees
+//! and a power cut takes away again. Whoever was cut short was told nothing; but a session that counts on its packs, its
+//! indexes or its decisions would lose what it commits.
+
+use super::{Error, Repository};
+use crate::event::{Event, Level};
+use crate::repo::id::WriterId;
+use crate::repo::log;
+use crate::repo::names::{Copy, Name, SessionName};
+use crate::repo::session_view::Outcome;
+use crate::store::{self, ErrorKind};
+use std::collections::BTreeMap;
+
+impl Repository {
+    /// Settles the log's tail and the newest commit of every writer. Earlier commits were settled by the session that the
+    /// same writer began after them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(super) fn settle(&self) -> Result<(), Error> {
+        if let Some(head) = self.log.state.head() {
+            self.store.settle(&Name::Log(head.position, Copy::First).object())?;
+        }
+        let committed = |(session, outcome): (&SessionName, &Outcome)| {
+            matches!(outcome, Outcome::Committed(_)).then_some((session.writer, session.seq))
+        };
+        // Sessions are in the order of their numbers, so that the newest of each writer stays.
+        let newest: BTreeMap<WriterId, u64> = self.view.sessions.iter().filter_map(committed).collect();
+        for (writer, seq) in newest {
+            match self.store.settle(&Name::end(writer, seq).object()) {
+                // Collected meanwhile: then a census has its record.
+                Err(error) if error.kind == ErrorKind::NotFound => {}
+                settled => settled?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts second copies of the config and of log entries that are missing, if the role may write there. That this fails
+    /// is no reason to go no further: the first copies are good.
+    pub(super) fn complete_copies(&self) {
+        if !self.bundle.role().may_maintain() {
+            return;
+        }
+        let completed = self.complete_config().map_err(Error::from);
+        let completed = completed.and_then(|()| Ok(log::append::put_missing_copies(&*self.store, &self.log)?));
+        if let Err(error) = completed {
+            let text = format!("a missing second copy could not be put, the next snapshot tries again: {error}");
+            self.events.emit(Event::Message(Level::Warning, text));
+        }
+    }
+
+    /// A founding that died on its last steps leaves one copy, which is enough to open the repository.
+    fn complete_config(&self) -> Result<(), store::Error> {
+        for (copy, other) in [(Copy::First, Copy::Second), (Copy::Second, Copy::First)] {
+            match self.store.length(&Name::Config(copy).object()) {
+                Err(error) if error.kind == ErrorKind::NotFound => {
+                    let stored = self.store.get(&Name::Config(other).object())?;
+                    self.store.put(&Name::Config(copy).object(), &stored)?;
+                }
+                found => drop(found?),
+            }
+        }
+        Ok(())
+    }
+}
