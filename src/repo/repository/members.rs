@@ -16,6 +16,7 @@ use crate::repo::keys::slot::{self, Slot, SlotHeader};
 use crate::repo::log::{self, Appended, Author, Cert, Decision};
 use crate::repo::names::Name;
 use crate::store::Put;
+use std::collections::BTreeMap;
 
 /// A principal with what anyone can see of its slots.
 #[derive(Debug, Clone)]
@@ -173,10 +174,9 @@ impl Repository {
         }
         if !self.shut_out(&id) {
             let keys = self.bundle.next_epoch()?;
-            let mut stay = self.log.state.trust().principals().clone();
-            stay.retain(|other, principal| *other != id && principal.revoked.is_none());
-            for (other, principal) in &stay {
-                self.hand_out(&keys, other, &principal.cert)?;
+            let stay = self.staying(&id);
+            for (other, cert) in &stay {
+                self.hand_out(&keys, other, cert)?;
             }
             // An earlier attempt may have come this far.
             if self.log.state.trust().active(&id).is_some() {
@@ -186,12 +186,23 @@ impl Repository {
             let action = "starting an epoch";
             let read = keys.read_public().ok_or(Error::Role { role: self.bundle.role(), action })?;
             self.enter(&Decision::Epoch { epoch: keys.epoch, read })?;
+            self.refresh()?;
+            // Whom another admin certified meanwhile has only the keys of the epoch before.
+            for (other, cert) in self.staying(&id).iter().filter(|(other, _)| !stay.contains_key(other)) {
+                self.hand_out(&keys, other, cert)?;
+            }
         }
-        self.refresh()?;
         for (slot, _) in self.slot_headers()?.into_iter().filter(|(_, header)| header.principal == id) {
             slots::remove(&*self.store, slot)?;
         }
         Ok(())
+    }
+
+    /// Everybody who is active, but for one.
+    fn staying(&self, but: &PrincipalId) -> BTreeMap<PrincipalId, Cert> {
+        let all = self.log.state.trust().principals().iter();
+        let active = all.filter(|(id, principal)| *id != but && principal.revoked.is_none());
+        active.map(|(id, principal)| (*id, principal.cert.clone())).collect()
     }
 
     /// A principal of this label whose revocation was entered but not carried through, so that it can be done again.
