@@ -163,7 +163,23 @@ impl Run<'_> {
         for issue in &self.repository.view().issues {
             self.issue(issue);
         }
+        self.records();
         Ok(())
+    }
+
+    /// Every record opens as far as the role's keys go: one that does not is missing from all lists.
+    fn records(&self) {
+        let reads = self.repository.bundle().role().reads_content();
+        for live in self.repository.view().live() {
+            let id = live.record.id();
+            match self.repository.snapshots().iter().find(|snapshot| snapshot.id == id) {
+                None => self.find(format!("record of snapshot {id}"), "what it describes cannot be opened", false),
+                Some(snapshot) if reads && snapshot.private.is_none() => {
+                    self.find(format!("record of snapshot {id}"), "its private part cannot be opened", false);
+                }
+                Some(_) => {}
+            }
+        }
     }
 
     fn issue(&self, issue: &Issue) {
