@@ -53,6 +53,8 @@ impl From<repository::Error> for Failure {
             }
             E::Aborted { .. } => Self::because(Code::Failed, &error)
                 .hint("run the command again: what was stored is used by the next session"),
+            E::Cloned { .. } => Self::because(Code::Failed, &error)
+                .hint("run the command again; do not copy boveda's state folder from one machine to another"),
             E::Log(ref log) => Self::because(of_chain(log), &error),
             _ => Self::because(of_chain(&error), &error),
         }

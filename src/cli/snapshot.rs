@@ -17,7 +17,7 @@ use crate::ops::host::Host;
 use crate::ops::snapshot::{self, Options, Summary};
 use crate::repo::entry::EntryPath;
 use crate::repo::keys::role::Role;
-use crate::repo::repository::Repository;
+use crate::repo::repository::{self, Repository};
 use crate::repo::segment::Compression;
 use crate::source::files::owners::Owners;
 use crate::source::files::stat::StampOptions;
@@ -70,6 +70,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     require(&repository, Role::writes, "taking snapshots")?;
     let lock = host.writer(&repository)?;
     let taken = snapshot::snapshot(&mut repository, lock.writer, &options, &*output);
+    if let Err(snapshot::Error::Repository(repository::Error::Cloned { .. })) = taken {
+        host.renew(&repository);
+    }
     let summary = taken.map_err(|error| output.stopped(error.into()))?;
     output.clear();
     remember(&host, &mut repository, &output);

@@ -8,6 +8,7 @@ use crate::repo::log;
 use crate::repo::names::IndexClass;
 use crate::repo::reader::{KeyRing, Reader};
 use crate::repo::repository::{Error, Indexes, Repository};
+use crate::repo::session_view::Issue;
 use crate::state::db::{Head, Known, StateDb};
 use crate::state::lock::CommitLock;
 use crate::store::Store;
@@ -76,7 +77,7 @@ impl Host {
             let id = SnapshotId(head.hash);
             let explained = view.snapshots.contains_key(&id)
                 || state.ledger().is_forgotten(&id)
-                || state.trust().principals().values().any(|principal| principal.revoked.is_some());
+                || view.issues.contains(&Issue::Revoked(id));
             if !explained {
                 let what = format!("snapshot {id} of writer {writer} was there and is gone");
                 return Err(Error::RolledBack { what });
@@ -101,8 +102,15 @@ impl Host {
     /// When all of them are in use. Without a usable state folder the first is taken unlocked, with a warning.
     pub fn writer(&self, repository: &Repository) -> Result<WriterLock, Error> {
         let id = repository.id();
-        let given = self.installation.as_deref();
-        let base = self.state.installation(&id, &repository.bundle().principal_id(), given, &*self.events);
+        let mut base = self.installation(repository);
+        let forked = |issue: &Issue| match issue {
+            Issue::Fork { writer, .. } => (0..LANES).any(|lane| lane_of(base, lane) == *writer),
+            _ => false,
+        };
+        if repository.view().issues.iter().any(forked) {
+            self.renew(repository);
+            base = self.installation(repository);
+        }
         for lane in 0..LANES {
             let writer = lane_of(base, lane);
             match CommitLock::try_acquire(&self.state_folder, &id, &writer) {
@@ -116,6 +124,26 @@ impl Host {
             }
         }
         Err(Error::Label(format!("{LANES} snapshots of this host run already; wait for one of them")))
+    }
+
+    fn installation(&self, repository: &Repository) -> WriterId {
+        let (id, principal) = (repository.id(), repository.bundle().principal_id());
+        self.state.installation(&id, &principal, self.installation.as_deref(), &*self.events)
+    }
+
+    /// Makes this host a new writer, because its name is in use elsewhere too: [`Error::Cloned`]. What it stored so far stays
+    /// good for it, since both names are of one principal.
+    pub fn renew(&self, repository: &Repository) {
+        let text = if self.installation.as_deref().is_some_and(|given| !given.is_empty()) {
+            "another machine writes under the same BOVEDA_INSTALLATION: give each one its own".to_owned()
+        } else {
+            let (id, principal) = (repository.id(), repository.bundle().principal_id());
+            let writer = self.state.renew_installation(&id, &principal, &*self.events);
+            format!(
+                "another machine writes under this one's name, as a clone of it does; this one is writer {writer} now"
+            )
+        };
+        self.events.emit(Event::Message(Level::Warning, text));
     }
 
     /// A reader over all chunks of these classes; keeps about `cache` bytes of decoded segments.

@@ -1,6 +1,6 @@
 //! Why a repository cannot be founded, opened or written to.
 
-use crate::repo::id::{PrincipalId, SlotId};
+use crate::repo::id::{PrincipalId, SlotId, WriterId};
 use crate::repo::names::SessionName;
 use crate::repo::{chunks, frame, keys, log, pack, session_view, wire};
 use crate::store;
@@ -56,6 +56,12 @@ pub enum Error {
     /// Somebody aborted the session that was to commit.
     #[error("{session} was aborted meanwhile: {reason}")]
     Aborted { session: SessionName, reason: String },
+    /// The session was ended under this writer's own name, though nobody else on this host can have done it.
+    #[error("{session} was ended by another process that writes under the same name: this machine's state was cloned")]
+    Cloned { session: SessionName },
+    /// Somebody who is not the writer used up its numbers.
+    #[error("the names of writer {writer}'s sessions have come to their last number, though it never got that far")]
+    NoNumber { writer: WriterId },
     /// A slot that does not exist, or must stay.
     #[error("slot {id} {why}")]
     Slot { id: SlotId, why: &'static str },

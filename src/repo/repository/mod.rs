@@ -5,6 +5,7 @@
 
 mod error;
 mod founding;
+mod heart;
 mod indexes;
 mod members;
 mod objects;

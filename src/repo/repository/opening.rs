@@ -47,12 +47,6 @@ impl Repository {
     ) -> Result<Self, Error> {
         let pin = pin(&config.repository);
         let Read { log, view } = read(&*store, &config, &mut bundle, pin)?;
-        let principal = bundle.principal_id();
-        if log.state.trust().active(&principal).is_none() {
-            let known = log.state.trust().principal(&principal).is_some();
-            let why = if known { "revoked: these keys no longer count" } else { "not certified in the log" };
-            return Err(Error::Principal { principal, why });
-        }
         let bundle = Arc::new(bundle);
         let snapshots = snapshots::of(&view, &bundle, &log.state);
         Ok(Self { store, config, bundle, slot, log, view, snapshots, events })
@@ -70,19 +64,26 @@ impl Repository {
         Ok(())
     }
 
-    /// Whether a checkpoint that was entered since this repository was read covers `session` without its record (I10).
-    pub(super) fn is_void(&self, session: SessionName, record: &SnapshotId) -> Result<bool, Error> {
+    /// Why the log, as it is by now, does not let the record of `session` count, though its put was won: a checkpoint that
+    /// covers the session without its record (I10), or a REVOKE that does not name it.
+    pub(super) fn is_void(&self, session: SessionName, record: &SnapshotId) -> Result<Option<&'static str>, Error> {
         let mut bundle = (*self.bundle).clone();
         let known = self.log.state.ledger().checkpoint_number();
         let log = read_log(&*self.store, &self.config, &mut bundle, self.log.state.head())?;
+        let me = log.state.trust().principal(&self.bundle.principal_id());
+        let revoked = me.and_then(|principal| principal.revoked.as_ref());
+        if revoked.is_some_and(|revoked| !revoked.accepted.contains(&(session.writer, *record))) {
+            return Ok(Some("this principal was revoked before it committed"));
+        }
         if log.state.ledger().checkpoint_number() == known {
-            return Ok(false);
+            return Ok(None);
         }
         let census = read_census(&*self.store, &log.state, &bundle)?;
-        Ok(census.is_some_and(|census| {
+        let covered = census.is_some_and(|census| {
             let listed = |listed: &Listed| hash::sha256(&listed.record) == record.0;
             session.seq <= census.watermark(&session.writer) && !census.records.iter().any(listed)
-        }))
+        });
+        Ok(covered.then_some("a checkpoint closed it before it committed"))
     }
 }
 
@@ -100,8 +101,20 @@ fn read(store: &dyn Store, config: &Config, bundle: &mut Bundle, pin: Option<Hea
         Ok(keys) => Ok(keys.index.clone()),
         Err(error) => Err(Arc::new(error) as log::Cause),
     };
+    check_standing(&log.state, bundle)?;
     let view = View::judge(&log.state, census.as_ref(), &found, &keys)?;
     Ok(Read { log, view })
+}
+
+/// Only who is certified and was not revoked has any business here.
+fn check_standing(state: &State, bundle: &Bundle) -> Result<(), Error> {
+    let principal = bundle.principal_id();
+    if state.trust().active(&principal).is_some() {
+        return Ok(());
+    }
+    let known = state.trust().principal(&principal).is_some();
+    let why = if known { "revoked: these keys no longer count" } else { "not certified in the log" };
+    Err(Error::Principal { principal, why })
 }
 
 /// The census that the newest CHECKPOINT names.

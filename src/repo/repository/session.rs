@@ -4,6 +4,7 @@
 //! everything listed is judged by it. At the end: packs, then indexes, then `end`. Whatever dies before `end` leaves
 //! nothing that counts, and packs that the next session finds and uses.
 
+use super::heart::{self, Heart};
 use super::indexes::signed_body;
 use super::resuming::Unfinished;
 use super::{Error, Indexes, Repository, Snapshot};
@@ -22,7 +23,7 @@ use crate::repo::names::{IndexClass, Name, SessionName};
 use crate::repo::pack::{PackSealing, PackSummary};
 use crate::repo::record::{Link, Private, Record, Structure, Tokens, heads_digest};
 use crate::repo::segment::{Compression, Origin, Sealing};
-use crate::repo::session::{Certified, End, IndexRef, Open, Signer, Verdict};
+use crate::repo::session::{Beat, Certified, End, IndexRef, Open, Signer, Verdict};
 use crate::repo::session_view::Outcome;
 use crate::repo::wire::{Encoder, Extensions};
 use crate::repo::writer::{PackWriter, WriterOptions};
@@ -43,6 +44,8 @@ pub struct WriteSession<'a> {
     /// Packs of earlier sessions that died, to be named by this one's indexes.
     unfinished: Unfinished,
     dry_run: bool,
+    /// Nothing but a dry run goes without.
+    _heart: Option<Heart>,
 }
 
 impl Repository {
@@ -57,6 +60,7 @@ impl Repository {
         }
         let installation = Installation::derive(&self.bundle, writer);
         let name = self.open_session(&installation, dry_run)?;
+        let heart = (!dry_run).then(|| self.heart(&installation, name));
         if let Some(doubt) = self.log.stopped() {
             return Err(Error::Log(crate::repo::log::Error::Stopped(doubt.clone())));
         }
@@ -83,6 +87,7 @@ impl Repository {
             index: Arc::new(indexes.chunks),
             unfinished,
             dry_run,
+            _heart: heart,
         })
     }
 
@@ -99,6 +104,19 @@ impl Repository {
         }
     }
 
+    /// Beats for a session from now on.
+    fn heart(&self, installation: &Installation, session: SessionName) -> Heart {
+        let (repository, suite, key) = (self.id(), self.config.suite, installation.key.clone());
+        let (epoch, index_key) = (self.bundle.current().epoch, self.bundle.current().index.clone());
+        let beat = move |number| {
+            let name = Name::Beat(session, number);
+            let body = Beat { time: Timestamp::now().seconds, extensions: Extensions::default() }.encode();
+            let sealing = frame::Sealing { epoch, suite, index_key: &index_key };
+            (name.object(), frame::write(&repository, &name, b"", Some((sealing, &body)), &key).stored)
+        };
+        Heart::start(Arc::clone(&self.store), Arc::clone(&self.events), heart::EVERY, beat)
+    }
+
     /// Puts `open` under the first number that this writer never used.
     fn put_open(&self, installation: &Installation) -> Result<SessionName, Error> {
         let writer = installation.writer;
@@ -112,8 +130,9 @@ impl Repository {
             program: PROGRAM.to_owned(),
             extensions: Extensions::default(),
         };
-        let mut seq = self.sessions_of(&writer).map(|(seq, _)| seq).max().unwrap_or(self.view.watermark(&writer)) + 1;
-        loop {
+        let last = self.sessions_of(&writer).map(|(seq, _)| seq).max().unwrap_or(self.view.watermark(&writer));
+        // The very last number is a dry run's; only a name that nobody signed can have come so far.
+        for seq in last.saturating_add(1)..u64::MAX {
             let name = Name::open(writer, seq);
             let sealed = Some((self.sealing(), &open.encode()[..]));
             let written = frame::write(&self.id(), &name, b"", sealed, &installation.key);
@@ -121,8 +140,8 @@ impl Repository {
             if self.store.put(&name.object(), &written.stored)? == Put::Created {
                 return Ok(SessionName { writer, seq });
             }
-            seq += 1;
         }
+        Err(Error::NoNumber { writer })
     }
 
     fn certified(&self, installation: &Installation) -> Certified {
@@ -290,22 +309,17 @@ impl WriteSession<'_> {
         }
         let plain = frame.unseal(&repository.id(), &repository.bundle.current().index)?;
         let end = End::decode(&plain).map_err(|source| Error::Body { object: name.to_string(), source })?;
-        let reason = match end.verdict {
-            Verdict::Abort { reason } => reason,
-            Verdict::Commit { .. } | Verdict::Copies { .. } => {
-                "another process committed under this writer's name".to_owned()
-            }
-        };
-        Err(Error::Aborted { session: self.name, reason })
+        match (end.signer, end.verdict) {
+            (Signer::Principal(_), Verdict::Abort { reason }) => Err(Error::Aborted { session: self.name, reason }),
+            // The caller holds this writer's lock: no other process of this host can have ended the session.
+            _ => Err(Error::Cloned { session: self.name }),
+        }
     }
 
-    /// I10: a checkpoint that covers this session without its record makes the put void.
+    /// I10: a checkpoint that covers this session without its record makes the put void. So does a REVOKE that came before it.
     fn check_not_void(&self, id: &SnapshotId) -> Result<(), Error> {
-        if self.repository.is_void(self.name, id)? {
-            let reason = "a checkpoint closed it before it committed".to_owned();
-            return Err(Error::Aborted { session: self.name, reason });
-        }
-        Ok(())
+        let reason = self.repository.is_void(self.name, id)?;
+        reason.map_or(Ok(()), |reason| Err(Error::Aborted { session: self.name, reason: reason.to_owned() }))
     }
 
     fn put_indexes(&self, packs: &[PackSummary]) -> Result<Vec<IndexRef>, Error> {
