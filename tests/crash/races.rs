@@ -1,0 +1,150 @@
+//! What happens between two calls of a session: another process of the same name, a put that arrives late, a revocation.
+
+use super::site::{Act, Site};
+use boveda::ops::snapshot;
+use boveda::repo::repository::{Error, Repository};
+use boveda::repo::session_view::Issue;
+use boveda::store::memory::MemoryStore;
+use boveda::store::{self, Listed, ObjectName, Put, Store};
+use std::io;
+use std::sync::{Arc, Mutex};
+
+type Hook = Box<dyn FnOnce(&ObjectName, &[u8]) -> Option<store::Error> + Send>;
+
+/// A store that does something else before it puts the first `end`. What that gives is the put's failure.
+struct BeforeEnd {
+    inner: Arc<MemoryStore>,
+    hook: Mutex<Option<Hook>>,
+}
+
+impl BeforeEnd {
+    fn new(
+        inner: &Arc<MemoryStore>,
+        hook: impl FnOnce(&ObjectName, &[u8]) -> Option<store::Error> + Send + 'static,
+    ) -> Arc<dyn Store> {
+        Arc::new(Self { inner: inner.clone(), hook: Mutex::new(Some(Box::new(hook))) })
+    }
+}
+
+impl Store for BeforeEnd {
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+
+    fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, store::Error> {
+        let hook = name.as_str().ends_with("/end").then(|| self.hook.lock().unwrap().take()).flatten();
+        match hook.and_then(|hook| hook(name, bytes)) {
+            Some(error) => Err(error),
+            None => self.inner.put(name, bytes),
+        }
+    }
+
+    fn settle(&self, name: &ObjectName) -> Result<(), store::Error> {
+        self.inner.settle(name)
+    }
+
+    fn heal(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), store::Error> {
+        self.inner.heal(name, bytes)
+    }
+
+    fn get(&self, name: &ObjectName) -> Result<Vec<u8>, store::Error> {
+        self.inner.get(name)
+    }
+
+    fn get_range(&self, name: &ObjectName, offset: u64, length: u64) -> Result<Vec<u8>, store::Error> {
+        self.inner.get_range(name, offset, length)
+    }
+
+    fn length(&self, name: &ObjectName) -> Result<u64, store::Error> {
+        self.inner.length(name)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>, store::Error> {
+        self.inner.list(prefix)
+    }
+
+    fn delete(&self, name: &ObjectName) -> Result<(), store::Error> {
+        self.inner.delete(name)
+    }
+}
+
+/// A repository with snapshots, and its source.
+fn site() -> (Arc<MemoryStore>, Arc<dyn Store>, Arc<Site>) {
+    let memory = Arc::new(MemoryStore::new());
+    let store: Arc<dyn Store> = memory.clone();
+    let site = Arc::new(Site::new(Act::SecondSnapshot, &store));
+    (memory, store, site)
+}
+
+fn lost(name: &ObjectName) -> store::Error {
+    let source = Arc::new(io::Error::from(io::ErrorKind::TimedOut));
+    let (object, place) = (name.to_string(), "memory".to_owned());
+    store::Error { kind: store::ErrorKind::Temporary, action: "write", object, place, source }
+}
+
+fn forks(repository: &Repository) -> usize {
+    repository.view().issues.iter().filter(|issue| matches!(issue, Issue::Fork { .. })).count()
+}
+
+#[test]
+fn a_cloned_machine_is_told_and_becomes_a_writer_of_its_own() {
+    let (memory, store, site) = site();
+    let (mut ours, mut theirs) = (site.case(), site.case());
+    let (beside, plain) = (site.clone(), store.clone());
+    let racing = BeforeEnd::new(&memory, move |_, _| {
+        beside.snapshot(&plain, &mut theirs, &beside.admin).unwrap();
+        None
+    });
+    let error = site.snapshot(&racing, &mut ours, &site.admin).unwrap_err();
+    let error = error.downcast_ref::<snapshot::Error>().expect("the snapshot failed");
+    assert!(matches!(error, snapshot::Error::Repository(Error::Cloned { .. })), "{error}");
+
+    let repository = ours.host.open(store.clone(), &site.admin).unwrap();
+    let before = ours.host.writer(&repository).unwrap().writer;
+    ours.host.renew(&repository);
+    assert_ne!(ours.host.writer(&repository).unwrap().writer, before);
+    site.snapshot(&store, &mut ours, &site.admin).unwrap();
+    site.holds(&store, &ours, "after a clone");
+}
+
+#[test]
+fn a_commit_that_arrives_late_is_followed_and_not_forked() {
+    let (memory, store, site) = site();
+    let late = Arc::new(Mutex::new(None));
+    let keep = late.clone();
+    let losing = BeforeEnd::new(&memory, move |name, bytes| {
+        *keep.lock().unwrap() = Some((name.clone(), bytes.to_vec()));
+        Some(lost(name))
+    });
+    let mut case = site.case();
+    site.snapshot(&losing, &mut case, &site.admin).unwrap_err();
+    // The next session finds the dead one without an end; its own abort comes second.
+    let arriving = memory.clone();
+    let racing = BeforeEnd::new(&memory, move |_, _| {
+        let (name, bytes) = late.lock().unwrap().take().unwrap();
+        assert_eq!(arriving.put(&name, &bytes).unwrap(), Put::Created);
+        None
+    });
+    site.snapshot(&racing, &mut case, &site.admin).unwrap();
+    let repository = case.host.open(store.clone(), &site.admin).unwrap();
+    assert_eq!((forks(&repository), repository.snapshots().len()), (0, 4));
+    site.holds(&store, &case, "after a late commit");
+}
+
+#[test]
+fn whoever_is_revoked_on_the_way_is_not_told_that_it_committed() {
+    let (memory, store, site) = site();
+    let mut laptop = site.case();
+    let admin = site.case().host.open(store.clone(), &site.admin).map(Mutex::new).unwrap();
+    let revoking = BeforeEnd::new(&memory, move |_, _| {
+        let mut admin = admin.lock().unwrap();
+        let (id, _) = admin.member_named("laptop").unwrap();
+        admin.revoke(id, "stolen").unwrap();
+        None
+    });
+    site.snapshot(&revoking, &mut laptop, &site.laptop).unwrap_err();
+    assert!(laptop.host.open(store.clone(), &site.laptop).is_err());
+    let mut case = site.case();
+    site.snapshot(&store, &mut case, &site.admin).unwrap();
+    site.holds(&store, &case, "after a revocation");
+}

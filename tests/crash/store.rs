@@ -1,0 +1,33 @@
+//! The nth call of the store fails: for once or for good, before it acts or with its answer lost.
+
+use super::site::{Act, Site};
+use super::stride;
+use boveda::store::Store;
+use boveda::store::faults::{Fault, FaultStore, Plan};
+use boveda::store::memory::MemoryStore;
+use std::sync::Arc;
+
+const PLANS: [fn(u64, Fault) -> Plan; 2] = [Plan::once, Plan::for_good];
+
+fn every_call(act: Act) {
+    let base = Arc::new(MemoryStore::new());
+    let site = Site::new(act, &(base.clone() as Arc<dyn Store>));
+    for fault in [Fault::Before, Fault::After] {
+        for (plan, name) in PLANS.into_iter().zip(["once", "for good"]) {
+            for call in (1..).step_by(stride(2)) {
+                let faulty = Arc::new(FaultStore::new(Arc::new(base.fork())));
+                let store: Arc<dyn Store> = faulty.clone();
+                let mut case = site.case();
+                faulty.plan(Some(plan(call, fault)));
+                // Whether it failed or got around the fault: what it acknowledged must hold.
+                let outcome = site.act(&store, &mut case);
+                let Some(struck) = faulty.struck() else { break };
+                faulty.plan(None);
+                let told = outcome.map_or_else(|error| error.to_string(), |()| "succeeded".to_owned());
+                site.recovers(&store, &mut case, &format!("{act:?}, {struck} (call {call}) {fault:?} {name}: {told}"));
+            }
+        }
+    }
+}
+
+acts!(every_call);
