@@ -212,7 +212,8 @@ impl Run<'_> {
         drop(pages);
         // The pack thread's own error says more than "stopped" does.
         let (packs, figures) = writer.finish()?;
-        let (assembled, problems) = outcome?;
+        let (assembled, problems) =
+            outcome.map_err(|error| if self.events.stopping() { Error::Stopped } else { error })?;
         Ok(ReadSource { assembled, packs, figures, problems })
     }
 

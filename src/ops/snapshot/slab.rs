@@ -112,6 +112,7 @@ impl<'a> SlabReader<'a> {
             if self.ended && self.taken == self.sent {
                 return Ok(None);
             }
+            self.stage.go_on().map_err(Failure::Sink)?;
             if !self.ended && self.sent - self.taken < AHEAD {
                 self.read_slab(file)?;
                 self.collect().map_err(Failure::Sink)?;

@@ -105,6 +105,14 @@ impl<'a> Stage<'a> {
         self.finished.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
+    /// Fails once somebody has asked to stop: between two files, and between two slabs of a large one.
+    ///
+    /// # Errors
+    /// [`chunks::Error::Stopped`].
+    pub fn go_on(&self) -> Result<(), chunks::Error> {
+        if self.events.stopping() { Err(chunks::Error::Stopped) } else { Ok(()) }
+    }
+
     /// Moves the progress on by a whole batch.
     pub fn count_all(&self, batch: &FilledBatch) {
         batch.entries.iter().for_each(|finished| self.count(&finished.entry));

@@ -87,6 +87,7 @@ impl<'a> Worker<'a> {
         let units = batch.items.len();
         let mut entries = Vec::with_capacity(units);
         for item in batch.items {
+            self.stage.go_on()?;
             let finished = match item {
                 Item::Known(finished) => Ok(finished),
                 Item::Read { child, content, status } => self.read(&batch.handle, &child, content, status),
