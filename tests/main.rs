@@ -7,6 +7,7 @@ mod decode;
 mod formats;
 mod history;
 mod hostile;
+mod kill;
 mod layers;
 mod roles;
 mod stores;
