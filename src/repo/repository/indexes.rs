@@ -15,6 +15,7 @@ use crate::repo::names::{IndexClass, Name, SessionName};
 use crate::repo::pack::PackSummary;
 use crate::repo::segment::{Origin, SegmentDescriptor, WrappedKey};
 use crate::repo::session::IndexRef;
+use crate::repo::session_view::Outcome;
 use crate::repo::wire::{self, Decoder};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -132,7 +133,7 @@ impl Indexes {
     fn take(&mut self, repository: &Repository, body: IndexBody) {
         self.take_wraps(&body.wraps);
         for pack in body.packs {
-            self.add(repository, pack);
+            self.add(repository, pack, |_| true);
         }
     }
 
@@ -147,12 +148,12 @@ impl Indexes {
         }
     }
 
-    /// Adds a pack's rows, those of origins to rely on apart from the others.
-    fn add(&mut self, repository: &Repository, pack: PackSummary) {
+    /// Adds a pack's rows, those of origins to rely on, as far as they are `named`, apart from the others.
+    fn add(&mut self, repository: &Repository, pack: PackSummary, named: impl Fn(&Origin) -> bool) {
         let ledger = repository.log.state.ledger();
         let absent = ledger.pack_absent(&pack.id);
-        let (good, others): (Vec<_>, Vec<_>) =
-            pack.rows.into_iter().partition(|row| !absent && repository.relies_on(&row.origin));
+        let is_good = |row: &SegmentDescriptor| !absent && named(&row.origin) && repository.relies_on(&row.origin);
+        let (good, others): (Vec<_>, Vec<_>) = pack.rows.into_iter().partition(is_good);
         for (good, rows) in [(true, good), (false, others)] {
             if !rows.is_empty() {
                 self.chunks.add(IndexedPack { id: pack.id, length: pack.length, good }, rows);
@@ -186,7 +187,10 @@ impl Indexes {
                 Ok(mut table) => {
                     self.take_wraps(&table.wraps);
                     table.rows.retain(fresh);
-                    self.add(repository, PackSummary { id, length, md5: None, rows: table.rows });
+                    let pack = PackSummary { id, length, md5: None, rows: table.rows };
+                    // Any pack can be read from; but only one that a committed session names will still be found, and
+                    // kept, once the index is mended.
+                    self.add(repository, pack, |origin| repository.committed(origin));
                 }
                 Err(error @ Error::Store(_)) => return Err(error),
                 Err(error) => {
@@ -209,6 +213,12 @@ impl Repository {
                 active.map(|active| active.cert.signing).into_iter().collect()
             }
         }
+    }
+
+    /// Whether a session is known to have committed, so that its indexes name all that it stored.
+    fn committed(&self, origin: &Origin) -> bool {
+        let session = SessionName { writer: origin.writer, seq: origin.seq };
+        matches!(self.view.sessions.get(&session), Some(Outcome::Committed(_)))
     }
 
     /// Whether what a session stored may be relied on by the principal in use.
