@@ -67,6 +67,10 @@ fn clear_leftovers(store: &dyn Store) -> Result<(), Error> {
             _ => return Err(Error::NotEmpty { place, what: listed.name.to_string() }),
         }
     }
+    // Not left over at all, if somebody else came to the end while we listed.
+    if objects::get(store, &Name::Config(Copy::First))?.is_some() {
+        return Err(Error::Exists { place });
+    }
     for name in leftovers {
         store.delete(&name)?;
     }
