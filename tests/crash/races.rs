@@ -18,7 +18,7 @@ struct BeforeEnd {
 }
 
 impl BeforeEnd {
-    fn new(
+    fn over(
         inner: &Arc<MemoryStore>,
         hook: impl FnOnce(&ObjectName, &[u8]) -> Option<store::Error> + Send + 'static,
     ) -> Arc<dyn Store> {
@@ -91,7 +91,7 @@ fn a_cloned_machine_is_told_and_becomes_a_writer_of_its_own() {
     let (memory, store, site) = site();
     let (mut ours, mut theirs) = (site.case(), site.case());
     let (beside, plain) = (site.clone(), store.clone());
-    let racing = BeforeEnd::new(&memory, move |_, _| {
+    let racing = BeforeEnd::over(&memory, move |_, _| {
         beside.snapshot(&plain, &mut theirs, &beside.admin).unwrap();
         None
     });
@@ -112,7 +112,7 @@ fn a_commit_that_arrives_late_is_followed_and_not_forked() {
     let (memory, store, site) = site();
     let late = Arc::new(Mutex::new(None));
     let keep = late.clone();
-    let losing = BeforeEnd::new(&memory, move |name, bytes| {
+    let losing = BeforeEnd::over(&memory, move |name, bytes| {
         *keep.lock().unwrap() = Some((name.clone(), bytes.to_vec()));
         Some(lost(name))
     });
@@ -120,7 +120,7 @@ fn a_commit_that_arrives_late_is_followed_and_not_forked() {
     site.snapshot(&losing, &mut case, &site.admin).unwrap_err();
     // The next session finds the dead one without an end; its own abort comes second.
     let arriving = memory.clone();
-    let racing = BeforeEnd::new(&memory, move |_, _| {
+    let racing = BeforeEnd::over(&memory, move |_, _| {
         let (name, bytes) = late.lock().unwrap().take().unwrap();
         assert_eq!(arriving.put(&name, &bytes).unwrap(), Put::Created);
         None
@@ -136,7 +136,7 @@ fn whoever_is_revoked_on_the_way_is_not_told_that_it_committed() {
     let (memory, store, site) = site();
     let mut laptop = site.case();
     let admin = site.case().host.open(store.clone(), &site.admin).map(Mutex::new).unwrap();
-    let revoking = BeforeEnd::new(&memory, move |_, _| {
+    let revoking = BeforeEnd::over(&memory, move |_, _| {
         let mut admin = admin.lock().unwrap();
         let (id, _) = admin.member_named("laptop").unwrap();
         admin.revoke(id, "stolen").unwrap();
@@ -147,4 +147,20 @@ fn whoever_is_revoked_on_the_way_is_not_told_that_it_committed() {
     let mut case = site.case();
     site.snapshot(&store, &mut case, &site.admin).unwrap();
     site.holds(&store, &case, "after a revocation");
+}
+
+/// An index is lost, so the packs' own tables are read; among them lies a pack that no session committed.
+#[test]
+fn a_pack_that_nobody_committed_is_not_built_on_when_tables_stand_in_for_an_index() {
+    let (memory, store, site) = site();
+    let dying = BeforeEnd::over(&memory, |name, _| Some(lost(name)));
+    let mut dead = site.empty_case();
+    site.snapshot(&dying, &mut dead, &site.admin).unwrap_err();
+
+    let (name, bytes) = memory.objects().into_iter().find(|(name, _)| name.as_str().starts_with("idx/")).unwrap();
+    memory.delete(&name).unwrap();
+    let mut case = site.empty_case();
+    site.snapshot(&store, &mut case, &site.admin).unwrap();
+    memory.put(&name, &bytes).unwrap();
+    site.holds(&store, &case, "after the index came back");
 }

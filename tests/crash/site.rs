@@ -147,6 +147,12 @@ impl Site {
         Case { host: host(&folder), folder, acked: BTreeMap::new() }
     }
 
+    /// A host that was never here before.
+    pub fn empty_case(&self) -> Case {
+        let folder = self.folder.path().join(format!("case{}", self.cases.fetch_add(1, Ordering::Relaxed)));
+        Case { host: host(&folder), folder, acked: BTreeMap::new() }
+    }
+
     /// The act.
     pub fn act(&self, store: &Arc<dyn Store>, case: &mut Case) -> Result<(), Failure> {
         let admin = || case.host.open(store.clone(), &self.admin);
