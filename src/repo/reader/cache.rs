@@ -1,11 +1,48 @@
 //! Decoded segments in memory, by number, up to a budget of bytes; whoever asks for one under way waits for it.
+//!
+//! Invariant: a chunk leaves only after its id was checked, once for as long as its segment is kept: the buffer never
+//! changes, and a page of a catalog or a piece of a file is asked for many times.
 
-use crate::repo::segment::DecodedSegment;
+use crate::repo::chunk_keys::ChunkKeys;
+use crate::repo::chunks::Bytes;
+use crate::repo::segment::{DecodedSegment, Error, SegmentDescriptor};
 use lru::LruCache;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A segment that somebody decodes, or that is decoded. Empty after a failure.
-type Cell = Arc<OnceLock<Option<Arc<DecodedSegment>>>>;
+type Cell = Arc<OnceLock<Option<Arc<OpenSegment>>>>;
+
+/// A decoded segment, and which of its chunks were checked.
+pub(super) struct OpenSegment {
+    decoded: DecodedSegment,
+    checked: Box<[AtomicBool]>,
+}
+
+impl OpenSegment {
+    fn new(decoded: DecodedSegment) -> Self {
+        let checked = (0..decoded.len()).map(|_| AtomicBool::new(false)).collect();
+        Self { decoded, checked }
+    }
+
+    /// The chunk at `index`. `row` describes this segment.
+    ///
+    /// # Errors
+    /// When its bytes have another id.
+    pub fn chunk(&self, row: &SegmentDescriptor, index: usize, keys: &ChunkKeys) -> Result<Bytes, Error> {
+        // Nothing is published by the flag: whoever sees it unset only checks once more.
+        if self.checked[index].load(Ordering::Relaxed) {
+            return Ok(self.decoded.chunk(index));
+        }
+        let chunk = self.decoded.checked(row, index, keys)?;
+        self.checked[index].store(true, Ordering::Relaxed);
+        Ok(chunk)
+    }
+
+    fn weight(&self) -> usize {
+        self.decoded.weight() + self.checked.len()
+    }
+}
 
 /// The cache.
 pub(super) struct SegmentCache {
@@ -25,17 +62,13 @@ impl SegmentCache {
     }
 
     /// The segment `number`, decoded by `load` unless it is here or under way. Failures are not kept.
-    pub fn get<E>(
-        &self,
-        number: u32,
-        load: impl FnOnce() -> Result<DecodedSegment, E>,
-    ) -> Result<Arc<DecodedSegment>, E> {
+    pub fn get<E>(&self, number: u32, load: impl FnOnce() -> Result<DecodedSegment, E>) -> Result<Arc<OpenSegment>, E> {
         let mut load = Some(load);
         loop {
             let cell = self.cell(number);
             let mut failure = None;
             let result = cell.get_or_init(|| match load.take().map(|load| load()) {
-                Some(Ok(decoded)) => Some(Arc::new(decoded)),
+                Some(Ok(decoded)) => Some(Arc::new(OpenSegment::new(decoded))),
                 Some(Err(error)) => {
                     failure = Some(error);
                     None
@@ -57,7 +90,7 @@ impl SegmentCache {
     }
 
     /// The segment `number` if it is decoded.
-    pub fn peek(&self, number: u32) -> Option<Arc<DecodedSegment>> {
+    pub fn peek(&self, number: u32) -> Option<Arc<OpenSegment>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.cells.get(&number)?.get()?.clone()
     }

@@ -74,7 +74,7 @@ impl Reader {
         let decoded = self.cache.get(place.segment_number, || self.decode(place))?;
         let position = place.position as usize;
         decoded
-            .checked(&place.segment, position, &self.keys)
+            .chunk(&place.segment, position, &self.keys)
             .map_err(|error| Failure::Damage(format!("{kind:?} chunk {id} in pack {}: {error}", place.pack.id)))
     }
 
@@ -172,7 +172,7 @@ impl ChunkSource for Reader {
     fn get_cached(&self, kind: ChunkKind, id: &ChunkId) -> Option<Bytes> {
         self.index.places(kind, id).iter().find_map(|place| {
             let decoded = self.cache.peek(place.segment_number)?;
-            decoded.checked(&place.segment, place.position as usize, &self.keys).ok()
+            decoded.chunk(&place.segment, place.position as usize, &self.keys).ok()
         })
     }
 
