@@ -1,0 +1,53 @@
+"""Reads the command line of tools/bench and runs it: data, tools, rounds, report."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import data
+import peers
+import report
+import rounds
+
+QUICK = ["kernel", "noise-small"]
+FULL = ["src", "incomp", "binaries", "small", "disk", "dumps"]
+
+
+def main():
+    options = parse()
+    work = Path(options.work).resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    wanted = options.only.split(",") if options.only else (QUICK if options.scale == "quick" else FULL)
+    unknown = [name for name in wanted if name not in data.SETS]
+    if unknown:
+        sys.exit(f"no such data set: {', '.join(unknown)}; there are {', '.join(data.SETS)}")
+    tools = peers.install(work, options.tools.split(",") if options.tools else None)
+    count = options.rounds or (2 if options.scale == "quick" else 3)
+    results = rounds.Results(tools, count)
+    for name in wanted:
+        tree = data.make(name, work)
+        rounds.run(tree, tools, work, count, results)
+        report.progress(results, name)
+    rounds.unlock(tools, work, results)
+    text = report.markdown(results)
+    print(text)
+    folder = Path(options.report).resolve() if options.report else work
+    folder.mkdir(parents=True, exist_ok=True)
+    report.write(results, text, folder)
+    print(f"\nWritten to {folder}: benchmarks.md, its pictures, and every figure in benchmarks.json", file=sys.stderr)
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="tools/bench", description="boveda beside its peers, in turn, on the same data, in one run")
+    parser.add_argument("scale", nargs="?", choices=["quick", "full"], default="quick", help="which data sets, how many rounds (default: quick)")
+    default = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    parser.add_argument("--work", default=f"{default}/boveda-bench", metavar="DIR", help="where data, peers and repositories go; data and peers are kept for the next run")
+    parser.add_argument("--only", metavar="SET,SET", help=f"these data sets: {', '.join(data.SETS)}")
+    parser.add_argument("--tools", metavar="TOOL,TOOL", help=f"these tools beside boveda: {', '.join(peers.NAMES)}")
+    parser.add_argument("--rounds", type=int, metavar="N", help="how often each tool does everything (default: 2 quick, 3 full)")
+    parser.add_argument("--report", metavar="DIR", help="write the report there (default: --work)")
+    return parser.parse_args()
+
+
+main()
