@@ -17,7 +17,7 @@ use crate::store::{self, Store};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 /// Segments that may wait for the pack thread.
@@ -207,14 +207,15 @@ fn send(shared: &Shared, segments: &Sender<SealedSegment>, builder: &mut Segment
     segments.send(sealed).map_err(|_| Error::Stopped)
 }
 
-/// A lane that several may use, for the catalog's pages.
-#[derive(Debug)]
-pub struct SharedLane(Mutex<Lane>);
+/// A lane that several may use, for the catalog's pages. It may lead into one pack writer after another; while it leads
+/// into none, it takes nothing.
+#[derive(Debug, Default)]
+pub struct SharedLane(Mutex<Option<Lane>>);
 
 impl SharedLane {
-    /// Shares a lane.
-    pub const fn new(lane: Lane) -> Self {
-        Self(Mutex::new(lane))
+    /// Leads into the pack writer that the lane is of, from now on.
+    pub fn open(&self, lane: Lane) {
+        *self.lock() = Some(lane);
     }
 
     /// As [`Lane::flush`].
@@ -222,13 +223,22 @@ impl SharedLane {
     /// # Errors
     /// [`Error::Stopped`] once the store has failed.
     pub fn flush(&self) -> Result<(), Error> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+        self.lock().as_mut().map_or(Ok(()), Lane::flush)
+    }
+
+    /// Leads nowhere any more, so that the pack writer can finish. What was not flushed is lost.
+    pub fn close(&self) {
+        self.lock().take();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Lane>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ChunkSink for SharedLane {
     fn put(&self, kind: ChunkKind, bytes: &[u8]) -> Result<ChunkId, Error> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(kind, bytes)
+        self.lock().as_mut().ok_or(Error::Stopped)?.put(kind, bytes)
     }
 }
 

@@ -70,6 +70,25 @@ impl ChangeCache {
         Self { path, secret: key, binding }
     }
 
+    /// The place beside it for what a partial snapshot of the same source has: the cache of the complete one stays, since
+    /// it has what the partial one did not come to.
+    pub fn partial(&self) -> Self {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".partial");
+        Self { path: PathBuf::from(path), secret: self.secret.clone(), binding: self.binding }
+    }
+
+    /// Removes the cache, if there is one.
+    ///
+    /// # Errors
+    /// When it is there and cannot be removed.
+    pub fn remove(&self) -> Result<(), Error> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(Error::io("remove", &self.path)),
+        }
+    }
+
     /// Opens the cache for reading; `None` if there is none.
     ///
     /// # Errors
@@ -341,6 +360,33 @@ mod tests {
         drop(writer);
         assert_eq!(cache.read().unwrap().unwrap().entries(), 3);
         assert_eq!(std::fs::read_dir(cache.path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_partial_cache_has_what_was_pushed_by_then_and_the_writing_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = ChangeCache::new(folder.path(), secret(), BINDING);
+        let entries = many(3000);
+        let mut writer = cache.write().unwrap();
+        let partial = SnapshotId([8; 32]);
+        for (at, (key, cached)) in entries.iter().enumerate() {
+            if at == 1000 || at == 2000 {
+                writer.describe_partial(&cache.partial(), &partial).unwrap();
+            }
+            writer.push(key, cached.device, cached.inode, &cached.entry).unwrap();
+        }
+        writer.finish(&SNAPSHOT).unwrap();
+        for (place, snapshot, count) in [(cache.partial(), partial, 2000), (cache, SNAPSHOT, 3000)] {
+            let mut reader = place.read().unwrap().unwrap();
+            assert_eq!((reader.snapshot(), reader.entries()), (snapshot, count as u64));
+            for (at, (key, cached)) in entries.iter().enumerate() {
+                assert_eq!(reader.advance_to(key), (at < count).then(|| cached.clone()), "{at}");
+            }
+            assert!(reader.take_damage().is_none());
+            place.remove().unwrap();
+            place.remove().unwrap();
+        }
+        assert_eq!(std::fs::read_dir(folder.path().join(BINDING.repository.to_string())).unwrap().count(), 0);
     }
 
     #[test]

@@ -26,7 +26,7 @@ const HAS_EXTENSIONS: u8 = 16;
 const KNOWN_PARTS: u8 = 31;
 
 /// Both lists of a skeleton being written.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct PageRefs {
     /// Skeletons below.
     pub children: RefWriter,

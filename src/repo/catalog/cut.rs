@@ -51,7 +51,7 @@ impl Hashed<'_> {
 }
 
 /// The page being filled, as far as its end is concerned.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Cutter {
     weight: u64,
     items: u64,

@@ -56,7 +56,7 @@ pub struct Written {
 }
 
 /// A page being filled.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PageWriter {
     head: Head,
     items: Encoder,

@@ -8,7 +8,7 @@ use crate::repo::wire::Error;
 use std::collections::HashMap;
 
 /// The ids of one list of a skeleton being written.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct RefWriter {
     ids: Vec<ChunkId>,
     positions: HashMap<ChunkId, u64>,

@@ -9,6 +9,7 @@ use super::skeleton::{Family, Head};
 use crate::repo::chunks::{self, ChunkSink};
 
 /// An inner level and its last page.
+#[derive(Clone)]
 struct Level {
     page: PageWriter,
     cutter: Cutter,
@@ -35,6 +36,7 @@ impl Level {
 }
 
 /// All inner levels, the lowest first.
+#[derive(Clone)]
 pub struct Spine<'a> {
     sink: &'a dyn ChunkSink,
     family: Family,

@@ -14,6 +14,7 @@ use crate::repo::entry::{Entry, EntryName, EntryPath, XattrValue};
 use std::borrow::Cow;
 
 /// A catalog being written.
+#[derive(Clone)]
 pub struct TreeWriter<'a> {
     sink: &'a dyn ChunkSink,
     keys: CatalogKeys,
@@ -65,6 +66,14 @@ impl<'a> TreeWriter<'a> {
     pub fn push_path(&mut self, path: &EntryPath, entry: &Entry) -> Result<(), Error> {
         key::encode_into(path, &mut self.key);
         self.add(entry)
+    }
+
+    /// A catalog of the entries added so far; this one goes on. Pages that had ended are shared by both.
+    ///
+    /// # Errors
+    /// [`Error::Sink`].
+    pub fn so_far(&self) -> Result<TreeRoot, Error> {
+        self.clone().finish()
     }
 
     /// Writes what is left.
@@ -150,6 +159,21 @@ mod tests {
             assert!(matches!(writer.push_path(&path("/a"), &bad), Err(Error::Entry { .. })), "{bad:?}");
         }
         writer.push_path(&path("/a"), &good).unwrap();
+    }
+
+    #[test]
+    fn what_was_added_so_far_is_a_catalog_and_the_writing_goes_on() {
+        let chunks = MemoryChunks::default();
+        let entries = forest(20, 300);
+        let (first, all) = (&entries[..2_000], &entries[..]);
+        let mut writer = TreeWriter::new(&chunks, keys());
+        first.iter().for_each(|(path, entry)| writer.push_path(path, entry).unwrap());
+        let so_far = writer.so_far().unwrap();
+        entries[2_000..].iter().for_each(|(path, entry)| writer.push_path(path, entry).unwrap());
+        let whole = writer.finish().unwrap();
+        assert_eq!(so_far, super::super::testing::write(&chunks, first));
+        assert_eq!(whole, super::super::testing::write(&chunks, all));
+        assert_eq!((so_far.entries, whole.entries), (2_000, entries.len() as u64));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::repo::id::SnapshotId;
 use crate::state::{Error, make_own};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -76,6 +76,26 @@ impl CacheWriter {
         if self.page.is_full() { self.close_page() } else { Ok(()) }
     }
 
+    /// Leaves what was pushed so far in `place` as the description of `snapshot`, a partial one, and goes on. `place` is
+    /// the [`ChangeCache::partial`] of this very cache.
+    ///
+    /// # Errors
+    /// When that fails; this cache is of no use then either, if it could not be written.
+    pub fn describe_partial(&mut self, place: &ChangeCache, snapshot: &SnapshotId) -> Result<(), Error> {
+        if !self.page.is_empty() {
+            self.close_page()?;
+        }
+        self.file.flush().map_err(Error::io("write", &self.target))?;
+        let temporary = self.temporary.as_ref().expect("only finishing takes it, once");
+        let mut copy = Copied(place.path.with_extension(format!("new-{}", u128::from_le_bytes(random()))), false);
+        std::fs::copy(temporary, &copy.0).map_err(Error::io("make", &copy.0))?;
+        let file = OpenOptions::new().write(true).open(&copy.0).map_err(Error::io("open", &copy.0))?;
+        file.write_all_at(&self.head(snapshot), 0).map_err(Error::io("write", &copy.0))?;
+        std::fs::rename(&copy.0, &place.path).map_err(Error::io("replace", &place.path))?;
+        copy.1 = true;
+        Ok(())
+    }
+
     /// Completes the cache as the description of `snapshot` and puts it in the place of the one before.
     ///
     /// # Errors
@@ -84,12 +104,7 @@ impl CacheWriter {
         if !self.page.is_empty() {
             self.close_page()?;
         }
-        self.header.snapshot = *snapshot;
-        let mut head = Vec::with_capacity(HEADER_LEN);
-        head.extend_from_slice(&MAGIC);
-        head.push(self.suite as u8);
-        head.extend_from_slice(&self.id);
-        head.extend_from_slice(&self.seal(HEADER_NUMBER, &self.header.encode()));
+        let head = self.head(snapshot);
         self.file.rewind().map_err(Error::io("write", &self.target))?;
         self.append(&head)?;
         self.file.flush().map_err(Error::io("write", &self.target))?;
@@ -97,6 +112,17 @@ impl CacheWriter {
         std::fs::rename(temporary, &self.target).map_err(Error::io("replace", &self.target))?;
         self.temporary = None;
         Ok(())
+    }
+
+    /// The file's beginning, for what was pushed so far.
+    fn head(&self, snapshot: &SnapshotId) -> Vec<u8> {
+        let header = Header { snapshot: *snapshot, ..self.header };
+        let mut head = Vec::with_capacity(HEADER_LEN);
+        head.extend_from_slice(&MAGIC);
+        head.push(self.suite as u8);
+        head.extend_from_slice(&self.id);
+        head.extend_from_slice(&self.seal(HEADER_NUMBER, &header.encode()));
+        head
     }
 
     fn close_page(&mut self) -> Result<(), Error> {
@@ -123,6 +149,17 @@ impl CacheWriter {
 
     fn error(&self, reason: &str) -> Error {
         Error::Cache { path: self.target.clone(), reason: reason.to_owned() }
+    }
+}
+
+/// A copy under way, and whether it got its real name: else it leaves nothing behind.
+struct Copied(PathBuf, bool);
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        if !self.1 {
+            let _ = std::fs::remove_file(&self.0);
+        }
     }
 }
 
