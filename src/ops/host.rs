@@ -77,7 +77,9 @@ impl Host {
             let id = SnapshotId(head.hash);
             let explained = view.snapshots.contains_key(&id)
                 || state.ledger().is_forgotten(&id)
-                || view.issues.contains(&Issue::Revoked(id));
+                || view.issues.contains(&Issue::Revoked(id))
+                // Damage, and reported as that when the repository was opened: no reason to withhold all the rest.
+                || view.issues.iter().any(|issue| matches!(issue, Issue::BadEnd(end, _) if end.writer == writer));
             if !explained {
                 let what = format!("snapshot {id} of writer {writer} was there and is gone");
                 return Err(Error::RolledBack { what });
@@ -152,11 +154,16 @@ impl Host {
     /// When an index cannot be fetched. Damaged ones are reported as events, and made up for by the packs.
     pub fn reader(&self, repository: &Repository, classes: &[IndexClass], cache: usize) -> Result<Reader, Error> {
         let indexes = Indexes::load(repository, classes)?;
+        Ok(self.reader_of(repository, indexes, cache, Arc::clone(&self.events)))
+    }
+
+    /// As [`Self::reader`], over indexes that were loaded already; damage that it meets goes to `events`.
+    pub fn reader_of(&self, repository: &Repository, indexes: Indexes, cache: usize, events: Arc<dyn Sink>) -> Reader {
         let bundle = repository.bundle();
         let keys = bundle.chunk_keys().unwrap_or_else(|| ChunkKeys::structure_only(bundle.structure_key()));
         let ring = KeyRing::new(Arc::clone(bundle), indexes.wraps);
-        let (store, events) = (Arc::clone(repository.store()), Arc::clone(&self.events));
-        Ok(Reader::new(store, repository.id(), keys, ring, Arc::new(indexes.chunks), cache, events))
+        let store = Arc::clone(repository.store());
+        Reader::new(store, repository.id(), keys, ring, Arc::new(indexes.chunks), cache, events)
     }
 }
 

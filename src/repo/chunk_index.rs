@@ -48,6 +48,8 @@ pub struct ChunkIndex {
     first: HashMap<(ChunkKind, ChunkId), Spot>,
     /// Further places of the few chunks that have several.
     others: HashMap<(ChunkKind, ChunkId), Vec<Spot>>,
+    /// Whether a pack that an index names is gone.
+    gaps: bool,
 }
 
 impl ChunkIndex {
@@ -89,6 +91,16 @@ impl ChunkIndex {
 
     fn pack_of(&self, spot: Spot) -> IndexedPack {
         self.packs[self.segments[spot.segment as usize].0 as usize]
+    }
+
+    /// Says that a pack which was added is not in the store.
+    pub const fn mark_gap(&mut self) {
+        self.gaps = true;
+    }
+
+    /// Whether every pack is there, as far as somebody looked: if not, what a snapshot holds may not be there either.
+    pub const fn is_whole(&self) -> bool {
+        !self.gaps
     }
 
     /// Whether a place of the chunk may be relied on.

@@ -12,6 +12,7 @@ pub mod chunker;
 pub mod chunks;
 pub mod config;
 pub mod entry;
+pub mod examine;
 pub mod frame;
 #[cfg(test)]
 pub mod golden;

@@ -38,6 +38,15 @@ impl Copy {
     /// Both, the one that decides first.
     pub const BOTH: [Self; 2] = [Self::First, Self::Second];
 
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+
     const fn suffix(self) -> &'static str {
         match self {
             Self::First => "",
@@ -155,6 +164,17 @@ impl Name {
     /// The end of a session.
     pub const fn end(writer: WriterId, seq: u64) -> Self {
         Self::End(SessionName { writer, seq })
+    }
+
+    /// The other copy of an object that has two.
+    pub const fn other_copy(&self) -> Option<Self> {
+        Some(match *self {
+            Self::Config(copy) => Self::Config(copy.other()),
+            Self::Slot(id, copy) => Self::Slot(id, copy.other()),
+            Self::Census(id, copy) => Self::Census(id, copy.other()),
+            Self::Log(position, copy) => Self::Log(position, copy.other()),
+            _ => return None,
+        })
     }
 
     /// What kind of object has this name.
@@ -318,6 +338,16 @@ mod tests {
             "lost+found".replace('+', "-"),
         ] {
             assert_eq!(Name::parse(&ObjectName::new(&foreign).unwrap()), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn two_copies_are_each_others_other() {
+        for (name, _) in every_name() {
+            match name.other_copy() {
+                Some(other) => assert_eq!((other.other_copy(), other.bound()), (Some(name), name.bound())),
+                None => assert_eq!(Name::parse(&crate::store::ObjectName::new(&format!("{name}.2")).unwrap()), None),
+            }
         }
     }
 

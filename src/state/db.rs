@@ -103,6 +103,26 @@ impl StateDb {
         });
     }
 
+    /// How many rounds of scrubbing a repository's packs this host has finished.
+    pub fn scrub_round(&self, repository: &RepositoryId, sink: &dyn Sink) -> u64 {
+        let rounds = self.with(sink, |connection| {
+            let mut find = connection.prepare("SELECT rounds FROM scrubs WHERE repository = ?1")?;
+            find.query_row([&repository.0[..]], |row| row.get::<_, i64>(0)).optional()
+        });
+        rounds.map_or(0, i64::cast_unsigned)
+    }
+
+    /// Remembers that this host has finished the round `round`: the next is another.
+    pub fn scrubbed(&self, repository: &RepositoryId, round: u64, sink: &dyn Sink) {
+        self.with(sink, |connection| {
+            connection.execute(
+                "INSERT INTO scrubs (repository, rounds) VALUES (?1, ?2)
+                 ON CONFLICT DO UPDATE SET rounds = max(rounds, excluded.rounds)",
+                params![repository.0, round.wrapping_add(1).cast_signed()],
+            )
+        });
+    }
+
     /// A snapshot's number on this host: given once, from 1 up, the same ever after. A mount's inode numbers begin with it.
     pub fn snapshot_number(&self, repository: &RepositoryId, snapshot: &SnapshotId, sink: &dyn Sink) -> u32 {
         self.snapshot_numbers(repository, std::slice::from_ref(snapshot), sink)[0]
@@ -295,6 +315,20 @@ mod tests {
         let renewed = db.renew_installation(&REPOSITORY, &PRINCIPAL, &Silent);
         assert_ne!(renewed, first);
         assert_eq!(db.installation(&REPOSITORY, &PRINCIPAL, None, &Silent), renewed);
+    }
+
+    #[test]
+    fn rounds_of_scrubbing_are_counted_when_they_are_done() {
+        let state = tempfile::tempdir().unwrap();
+        let db = StateDb::open(state.path(), &Silent);
+        assert_eq!(db.scrub_round(&REPOSITORY, &Silent), 0);
+        db.scrubbed(&REPOSITORY, 0, &Silent);
+        db.scrubbed(&REPOSITORY, 1, &Silent);
+        // Another process may have been slower.
+        db.scrubbed(&REPOSITORY, 0, &Silent);
+        let db = StateDb::open(state.path(), &Silent);
+        assert_eq!(db.scrub_round(&REPOSITORY, &Silent), 2);
+        assert_eq!(db.scrub_round(&RepositoryId([9; 32]), &Silent), 0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Needs root, for owners, devices and attributes of the trusted name space; says so where it is not.
 
-mod picture;
+pub mod picture;
 mod tree;
 
 use crate::world::{Listener, Machine, World};

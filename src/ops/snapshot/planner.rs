@@ -108,7 +108,9 @@ impl<'a> Planner<'a> {
                 Extent::Hole { .. } => true,
             }),
             // The tree's pages are not walked here: they stand and fall with the snapshot that the cache describes.
-            EntryKind::File(Content::Tree { root, .. }) => self.index.has_good(ChunkKind::Skeleton, root),
+            EntryKind::File(Content::Tree { root, .. }) => {
+                self.index.is_whole() && self.index.has_good(ChunkKind::Skeleton, root)
+            }
             _ => true,
         };
         content

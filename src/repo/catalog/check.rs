@@ -25,10 +25,10 @@ pub fn check_page(skeleton: &[u8], payload: &[u8]) -> Result<Checked, wire::Erro
 }
 
 /// A page that something refers to, and what it must be.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Expected(Role);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Role {
     /// A page of a catalog.
     Catalog(Node, Option<Sums>),

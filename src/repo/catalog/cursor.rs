@@ -13,7 +13,7 @@ use crate::repo::id::ChunkId;
 use std::sync::Arc;
 
 /// A page not yet opened, and what is known of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Node {
     /// Its skeleton.
     pub id: ChunkId,

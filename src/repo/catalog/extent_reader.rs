@@ -21,7 +21,7 @@ pub struct Placed {
 }
 
 /// A page of an extent tree that was not opened yet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct ExtentNode {
     /// Its skeleton.
     pub id: ChunkId,

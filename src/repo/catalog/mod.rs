@@ -62,7 +62,7 @@ impl CatalogKeys {
 }
 
 /// What lies below a page or a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Sums {
     /// Entries.
     pub entries: u64,

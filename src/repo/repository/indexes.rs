@@ -17,7 +17,7 @@ use crate::repo::segment::{Origin, SegmentDescriptor, WrappedKey};
 use crate::repo::session::IndexRef;
 use crate::repo::session_view::Outcome;
 use crate::repo::wire::{self, Decoder};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// An index that could not be used.
@@ -42,6 +42,10 @@ pub struct Indexes {
     pub bytes: u64,
     /// Hashes of the wraps taken.
     seen: HashSet<[u8; 32]>,
+    /// The packs that are there, and their lengths; `None` while nobody looked.
+    stored: Option<BTreeMap<PackId, u64>>,
+    /// Packs that are named and not there as they should be.
+    lost: BTreeSet<PackId>,
 }
 
 /// What signed an index, as its clear part says.
@@ -71,7 +75,27 @@ impl Indexes {
     /// # Errors
     /// When the store fails. A damaged index is no error: see [`Self::problems`].
     pub fn load(repository: &Repository, classes: &[IndexClass]) -> Result<Self, Error> {
-        let mut loaded = Self::default();
+        Self::default().fill(repository, classes)
+    }
+
+    /// As [`Self::load`] for both classes, for who will build on what is there: a pack that is gone, or of another length, is no
+    /// good place, so that what the source still has of it is stored again.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(super) fn load_for_writing(repository: &Repository) -> Result<Self, Error> {
+        // After the sessions were read: whatever an index names was put before.
+        let stored = Some(repository.list_packs()?);
+        let loaded = Self { stored, ..Self::default() }.fill(repository, &IndexClass::BOTH)?;
+        for pack in &loaded.lost {
+            let what = "it is missing, or cut short; what the source still has of it is stored again".to_owned();
+            repository.events.emit(Event::Damage { object: Name::Pack(*pack).to_string(), what, healed: false });
+        }
+        Ok(loaded)
+    }
+
+    fn fill(mut self, repository: &Repository, classes: &[IndexClass]) -> Result<Self, Error> {
+        let loaded = &mut self;
         for index in repository.view.indexes.iter().filter(|index| classes.contains(&index.class)) {
             match loaded.read(repository, index) {
                 Ok(body) => loaded.take(repository, body),
@@ -82,7 +106,7 @@ impl Indexes {
         if !loaded.problems.is_empty() {
             loaded.read_tables(repository, classes)?;
         }
-        Ok(loaded)
+        Ok(self)
     }
 
     fn problem(&mut self, repository: &Repository, index: &IndexRef, error: &Error) {
@@ -152,8 +176,14 @@ impl Indexes {
     fn add(&mut self, repository: &Repository, pack: PackSummary, named: impl Fn(&Origin) -> bool) {
         let ledger = repository.log.state.ledger();
         let absent = ledger.pack_absent(&pack.id);
+        let there = self.stored.as_ref().is_none_or(|stored| stored.get(&pack.id) == Some(&pack.length));
         let is_good = |row: &SegmentDescriptor| !absent && named(&row.origin) && repository.relies_on(&row.origin);
-        let (good, others): (Vec<_>, Vec<_>) = pack.rows.into_iter().partition(is_good);
+        let (mut good, mut others): (Vec<_>, Vec<_>) = pack.rows.into_iter().partition(is_good);
+        if !there && !good.is_empty() {
+            others.append(&mut good);
+            self.lost.insert(pack.id);
+            self.chunks.mark_gap();
+        }
         for (good, rows) in [(true, good), (false, others)] {
             if !rows.is_empty() {
                 self.chunks.add(IndexedPack { id: pack.id, length: pack.length, good }, rows);

@@ -3,6 +3,7 @@
 //! It has no verbs of its own; `ops` has them. Here is what every verb stands on: founding, opening, reading the indexes, a
 //! session for writing, and the principals' slots and certificates.
 
+mod complaints;
 mod error;
 mod founding;
 mod heart;

@@ -1,9 +1,9 @@
 //! Opening: config, slots, bundle, the log with the epochs that it hands out, the sessions.
 
-use super::{Error, Repository, founding, objects, slots, snapshots};
+use super::{Error, Repository, complaints, founding, objects, slots, snapshots};
 use crate::crypto::hash;
 use crate::crypto::secret::Secret;
-use crate::event::Sink;
+use crate::event::{Event, Sink};
 use crate::repo::census::{Census, Listed};
 use crate::repo::config::Config;
 use crate::repo::frame::{Cause, Frame};
@@ -32,7 +32,7 @@ impl Repository {
         events: Arc<dyn Sink>,
     ) -> Result<Self, Error> {
         let config = read_config(&*store, &*events)?;
-        let Unlocked { slot, bundle, .. } = unlock(&config.repository, &slots::all(&*store)?, credential)?;
+        let Unlocked { slot, bundle, .. } = unlock_any(&*store, &config.repository, credential, &*events)?;
         bundle.check_config(&config)?;
         Self::open_with(store, config, bundle, slot, pin, events)
     }
@@ -49,6 +49,7 @@ impl Repository {
         let Read { log, view } = read(&*store, &config, &mut bundle, pin)?;
         let bundle = Arc::new(bundle);
         let snapshots = snapshots::of(&view, &bundle, &log.state);
+        complaints::report(&log, &view, &*events);
         Ok(Self { store, config, bundle, slot, log, view, snapshots, events })
     }
 
@@ -85,6 +86,28 @@ impl Repository {
         });
         Ok(covered.then_some("a checkpoint closed it before it committed"))
     }
+}
+
+/// Opens a slot by its first copy that can be read; only where that fails, by a second copy that differs from its first.
+fn unlock_any(
+    store: &dyn Store,
+    repository: &RepositoryId,
+    credential: &Credential,
+    events: &dyn Sink,
+) -> Result<Unlocked, Error> {
+    let error = match unlock(repository, &slots::all(store)?, credential) {
+        Ok(unlocked) => return Ok(unlocked),
+        Err(error) => error,
+    };
+    let spare = slots::differing(store)?;
+    if spare.is_empty() {
+        return Err(error.into());
+    }
+    let unlocked = unlock(repository, &spare, credential).map_err(|_| error)?;
+    let object = Name::Slot(unlocked.slot, Copy::First).to_string();
+    let what = "it is not what was stored; its other copy is good".to_owned();
+    events.emit(Event::Damage { object, what, healed: true });
+    Ok(unlocked)
 }
 
 /// Log and sessions, read in the order that the protocol asks for: what is listed first is judged by a log read later.

@@ -71,7 +71,7 @@ impl Repository {
             self.settle()?;
             self.complete_copies();
         }
-        let mut indexes = Indexes::load(self, &IndexClass::BOTH)?;
+        let mut indexes = Indexes::load_for_writing(self)?;
         let unfinished = match self.left_unfinished(&writer, name) {
             true => self.resume(&writer, &mut indexes)?,
             false => Unfinished::default(),

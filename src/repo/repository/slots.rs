@@ -40,6 +40,25 @@ pub(super) fn all(store: &dyn Store) -> Result<Vec<(SlotId, Vec<u8>)>, store::Er
     Ok(slots.into_iter().collect())
 }
 
+/// Second copies that hold something else than their first: one of the two is not what was stored.
+///
+/// # Errors
+/// When the listing or a read fails.
+pub(super) fn differing(store: &dyn Store) -> Result<Vec<(SlotId, Vec<u8>)>, store::Error> {
+    let mut slots: BTreeMap<SlotId, Vec<Vec<u8>>> = BTreeMap::new();
+    for listed in store.list(SLOTS)? {
+        let Some(Name::Slot(id, _)) = Name::parse(&listed.name) else { continue };
+        slots.entry(id).or_default().extend(content(&store.get(&listed.name)?));
+    }
+    let second = |(id, copies): (SlotId, Vec<Vec<u8>>)| {
+        let mut copies = copies.into_iter();
+        let (first, second) = (copies.next()?, copies.next()?);
+        // Padding may differ: each copy was armoured once, but what follows the slot is nobody's.
+        (Slot::decode(&first).ok() != Slot::decode(&second).ok()).then_some((id, second))
+    };
+    Ok(slots.into_iter().filter_map(second).collect())
+}
+
 /// A slot's bytes out of its armour, healed if need be; `None` when no slot can be made of them.
 fn content(stored: &[u8]) -> Option<Vec<u8>> {
     let intact = |bytes: &[u8]| armour::check(bytes).ok().filter(|layout| layout.kind() == ObjectKind::Slot);

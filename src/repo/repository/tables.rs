@@ -56,18 +56,34 @@ impl Repository {
     /// # Errors
     /// When it cannot be read, or is not a pack of a certified writer.
     pub fn read_table(&self, id: &PackId, length: u64) -> Result<Table, Error> {
+        match self.read_stored_table(id, length) {
+            Err(Error::Pack { source: pack::Error::Foreign(signer), object }) => {
+                Err(Error::Pack { source: pack::Error::Foreign(signer), object })
+            }
+            Err(Error::Pack { object, .. }) => {
+                let fail = |source| Error::Pack { object, source };
+                let healed = pack::heal(id, &self.store.get(&Name::Pack(*id).object())?);
+                let keys = self.table_keys();
+                let table = healed
+                    .and_then(|stored| self.signed_table(|signer_key| pack::table_of(&stored, &keys, signer_key)));
+                table.map_err(fail)
+            }
+            read => read,
+        }
+    }
+
+    /// A pack's own table, from its bytes as they are stored: with three small reads.
+    ///
+    /// # Errors
+    /// As [`Self::read_table`], and when it is damaged.
+    pub fn read_stored_table(&self, id: &PackId, length: u64) -> Result<Table, Error> {
         let name = Name::Pack(*id);
         let keys = self.table_keys();
-        let fail = |source| Error::Pack { object: name.to_string(), source };
         let read = |offset, length| self.store.get_range(&name.object(), offset, length);
         match self.signed_table(|signer_key| pack::read_table(length, read, &keys, signer_key)) {
             Ok(table) => Ok(table),
             Err(pack::Error::Store(error)) => Err(error.into()),
-            Err(error @ pack::Error::Foreign(_)) => Err(fail(error)),
-            Err(_) => {
-                let stored = pack::heal(id, &self.store.get(&name.object())?).map_err(fail)?;
-                self.signed_table(|signer_key| pack::table_of(&stored, &keys, signer_key)).map_err(fail)
-            }
+            Err(source) => Err(Error::Pack { object: name.to_string(), source }),
         }
     }
 

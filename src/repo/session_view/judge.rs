@@ -70,7 +70,7 @@ pub(super) fn session(
             Err(flaw) => resolve(view, state, session, object, opener, flaw),
         },
     };
-    if found.end.is_some() && opener.is_none() {
+    if opened.is_err() || (found.end.is_some() && opener.is_none()) {
         view.issues.push(Issue::NoOpening(*session, opened.err()));
     }
     if let Some(signed) = signed {

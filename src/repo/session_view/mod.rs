@@ -72,7 +72,7 @@ pub enum Flaw {
 /// Something that people, and prune, should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Issue {
-    /// The session's opening is missing or does not verify, though it ended; what it committed counts.
+    /// The session's opening is missing though it ended, or does not verify; what it committed counts.
     NoOpening(SessionName, Option<Flaw>),
     /// The session's end does not verify: neither commit nor abort. Prune stops until RESOLVE.
     BadEnd(SessionName, Flaw),

@@ -14,7 +14,8 @@ const BUSY: Duration = Duration::from_secs(10);
 
 /// Each brings the schema from its position in this list to the next; `user_version` counts those done. Never edited,
 /// only added to. Numbers of chains are eight big-endian bytes: SQLite's own have a sign.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE log_heads (repository BLOB PRIMARY KEY, number BLOB NOT NULL, hash BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE writer_heads (repository BLOB, writer BLOB, number BLOB NOT NULL, hash BLOB NOT NULL,
         PRIMARY KEY (repository, writer)) WITHOUT ROWID;
@@ -22,9 +23,13 @@ const MIGRATIONS: [&str; 1] = ["
         PRIMARY KEY (repository, snapshot), UNIQUE (repository, number)) WITHOUT ROWID;
     CREATE TABLE installations (repository BLOB, principal BLOB, writer BLOB NOT NULL,
         PRIMARY KEY (repository, principal)) WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE scrubs (repository BLOB PRIMARY KEY, rounds INTEGER NOT NULL) WITHOUT ROWID;
+",
+];
 
-const TABLES: [&str; 4] = ["log_heads", "writer_heads", "snapshot_numbers", "installations"];
+const TABLES: [&str; 5] = ["log_heads", "writer_heads", "snapshot_numbers", "installations", "scrubs"];
 
 /// Opens the database at `path`, whatever state it is in.
 ///

@@ -1,0 +1,69 @@
+//! The files that need a chunk which cannot be had, and the parts of catalogs that cannot be read: what damage costs.
+
+use super::Run;
+use crate::event::Event;
+use crate::repo::catalog::Tree;
+use crate::repo::chunks::ChunkSource;
+use crate::repo::entry::{Entry, EntryKind, EntryPath, Extent, XattrValue};
+use crate::repo::id::{ChunkId, ChunkKind, SnapshotId};
+use crate::repo::reader::Reader;
+use crate::repo::repository::Snapshot;
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+
+/// Paths named for one snapshot at most: beyond that the number says enough.
+const MOST_PATHS: usize = 1_000;
+
+/// Paths, each with its snapshot.
+type Affected = BTreeSet<(SnapshotId, Vec<u8>)>;
+/// Chunks that cannot be had.
+type Bad = BTreeSet<(ChunkKind, ChunkId)>;
+
+impl Run<'_> {
+    /// Names them.
+    pub(super) fn affected(&self, reader: &Arc<Reader>) -> Affected {
+        let mut affected = BTreeSet::new();
+        let bad = self.bad.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for snapshot in self.repository.snapshots().iter().filter(|_| !bad.is_empty()) {
+            self.affected_in(snapshot, reader, &bad, &mut affected);
+        }
+        affected
+    }
+
+    fn affected_in(&self, snapshot: &Snapshot, reader: &Arc<Reader>, bad: &Bad, affected: &mut Affected) {
+        let source: Arc<dyn ChunkSource> = Arc::<Reader>::clone(reader);
+        let tree = Tree::open(source, snapshot.structure.root);
+        let mut named = 0;
+        for item in tree.walk(&EntryPath::default()) {
+            match item {
+                Ok((path, entry)) if named < MOST_PATHS && needs(&tree, &entry, bad) => {
+                    named += 1;
+                    let path = path.to_bytes();
+                    let error = format!("it needs damaged parts of the repository (snapshot {})", snapshot.id.short());
+                    self.events.emit(Event::Problem { path: path.clone(), during: "verifying", error });
+                    affected.insert((snapshot.id, path));
+                }
+                Ok(_) => {}
+                Err(error) => self.find(format!("catalog of snapshot {}", snapshot.id), error, false),
+            }
+        }
+    }
+}
+
+/// Whether the entry's content or attributes need a bad chunk.
+fn needs(tree: &Tree, entry: &Entry, bad: &Bad) -> bool {
+    let is_bad = |id: &ChunkId| bad.contains(&(ChunkKind::Data, *id));
+    let values = entry.xattrs.iter().any(|(_, value)| match value {
+        XattrValue::Inline(_) => false,
+        XattrValue::Chunks(chunks) => chunks.iter().any(|(id, _)| is_bad(id)),
+    });
+    let file = matches!(entry.kind, EntryKind::File(_));
+    values
+        || (file
+            && tree.extents(entry).is_some_and(|mut extents| {
+                extents.any(|placed| match placed {
+                    Ok(placed) => matches!(placed.extent, Extent::Chunk { ref id, .. } if is_bad(id)),
+                    Err(_) => true,
+                })
+            }))
+}

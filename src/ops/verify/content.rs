@@ -1,0 +1,91 @@
+//! Chunks opened and held against their ids; and what a reader had to heal on the way.
+
+use super::{Level, Run, parallel};
+use crate::event::{Event, Sink};
+use crate::repo::chunk_index::ChunkIndex;
+use crate::repo::chunks::{self, ChunkSource as _};
+use crate::repo::id::{ChunkId, ChunkKind, PackId};
+use crate::repo::reader::Reader;
+use crate::repo::repository;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Damage that a reader met.
+#[derive(Debug, Default)]
+pub(super) struct Heard(Mutex<Vec<(String, String, bool)>>);
+
+impl Sink for Heard {
+    fn emit(&self, event: Event) {
+        if let Event::Damage { object, what, healed } = event {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push((object, what, healed));
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Reports what a reader met, unless the object was named before.
+    pub(super) fn heard(&self, heard: &Heard) {
+        let heard = std::mem::take(&mut *heard.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for (object, what, healed) in heard {
+            if !self.has_found(&object) {
+                self.find(object, what, healed);
+            }
+        }
+    }
+
+    /// Opens every segment of the packs in question, and checks every chunk of it.
+    pub(super) fn every_chunk(
+        &self,
+        reader: &Reader,
+        chosen: &BTreeSet<PackId>,
+        level: Level,
+    ) -> Result<(), repository::Error> {
+        let opened = |pack: &PackId| match level {
+            // Packs that are missing too: their chunks may be elsewhere.
+            Level::Full => true,
+            Level::Sample(_) => chosen.contains(pack),
+            _ => false,
+        };
+        let segments = reader.index().segments().filter(|(pack, _)| opened(&pack.id));
+        let segments: Vec<_> = segments.map(|(_, segment)| Arc::clone(segment)).collect();
+        parallel::each(&segments, |segment| {
+            self.go_on()?;
+            segment.ids.iter().try_for_each(|id| self.chunk(reader, segment.kind, *id).map(drop))
+        })
+    }
+
+    /// Reads a chunk; `None` when it cannot be had, which is reported.
+    pub(super) fn chunk(
+        &self,
+        reader: &Reader,
+        kind: ChunkKind,
+        id: ChunkId,
+    ) -> Result<Option<chunks::Bytes>, repository::Error> {
+        self.chunks.fetch_add(1, Ordering::Relaxed);
+        match reader.get(kind, &id) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error @ (chunks::Error::Store(_) | chunks::Error::NoKey { .. })) => Err(error.into()),
+            Err(error) => {
+                let explained = self.only_in_lost(reader.index(), kind, &id);
+                self.bad_chunk(kind, id, &error, explained);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Some place of the chunk is in a pack that is there.
+    pub(super) fn has_place(&self, index: &ChunkIndex, kind: ChunkKind, id: ChunkId) {
+        if !index.has(kind, &id) {
+            self.bad_chunk(kind, id, &chunks::Error::Unknown { kind, id }, false);
+        } else if self.only_in_lost(index, kind, &id) {
+            self.bad_chunk(kind, id, &chunks::Error::Unknown { kind, id }, true);
+        }
+    }
+
+    /// Whether the chunk's places are known, and all in packs that were named as lost.
+    fn only_in_lost(&self, index: &ChunkIndex, kind: ChunkKind, id: &ChunkId) -> bool {
+        let places = index.places(kind, id);
+        !places.is_empty() && places.iter().all(|place| self.is_lost(&place.pack.id))
+    }
+}

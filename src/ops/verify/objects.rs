@@ -1,0 +1,178 @@
+//! Every object but the packs: both copies where there are two, read whole, held against each other and against who must have
+//! signed them.
+//!
+//! Openings and ends of sessions, and the log's first copies, were judged when the repository was opened: see `history`.
+
+use super::{Finding, Run, parallel};
+use crate::repo::examine::{Health, examine};
+use crate::repo::frame::Frame;
+use crate::repo::names::{Copy, Name, SessionName};
+use crate::repo::repository;
+use crate::store::{self, ErrorKind, Store};
+use std::collections::{BTreeMap, HashSet};
+
+/// The objects of a repository as its store lists them, and their lengths.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    pub objects: Vec<(Name, u64)>,
+    /// How many objects are there that belong to no repository.
+    pub foreign: u64,
+}
+
+impl Listed {
+    /// Lists everything.
+    pub fn read(store: &dyn Store) -> Result<Self, store::Error> {
+        let mut listed = Self::default();
+        for object in store.list("")? {
+            match Name::parse(&object.name) {
+                Some(name) => listed.objects.push((name, object.length)),
+                None => listed.foreign += 1,
+            }
+        }
+        Ok(listed)
+    }
+
+    /// All but the packs; copies of one object together, the first copy first.
+    pub fn small(&self) -> Vec<Vec<Name>> {
+        let mut groups: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
+        for (name, _) in self.objects.iter().filter(|(name, _)| !matches!(name, Name::Pack(_))) {
+            let first = name.other_copy().map_or(*name, |other| other.min(*name));
+            groups.entry(first).or_default().push(*name);
+        }
+        groups.into_values().collect()
+    }
+}
+
+/// An object as it was read.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub name: Name,
+    stored: Vec<u8>,
+    health: Health,
+}
+
+impl Seen {
+    /// Reads and examines it; `None` when it is gone since it was listed.
+    pub fn read(store: &dyn Store, name: &Name) -> Result<Option<Self>, store::Error> {
+        match store.get(&name.object()) {
+            Ok(stored) => Ok(Some(Self { name: *name, health: examine(name, &stored), stored })),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Bytes that were read.
+    pub const fn len(&self) -> usize {
+        self.stored.len()
+    }
+
+    /// What was written, as far as it can be had.
+    pub fn content(&self) -> Option<&[u8]> {
+        match &self.health {
+            Health::Sound => Some(&self.stored),
+            Health::Healable { healed } => Some(healed),
+            Health::Lost(_) => None,
+        }
+    }
+}
+
+/// What is wrong with the copies of one object, as far as that can be told without keys.
+pub(super) fn compare(copies: &[Seen]) -> Vec<Finding> {
+    let find = |name: &Name, what: String, healable| Finding { object: name.to_string(), what, healable };
+    let mut findings = Vec::new();
+    for seen in copies {
+        match &seen.health {
+            Health::Sound => {}
+            Health::Healable { .. } => findings.push(find(&seen.name, HEALABLE.to_owned(), true)),
+            Health::Lost(why) => {
+                let spare = copies.iter().any(|other| other.name != seen.name && other.content().is_some());
+                findings.push(find(&seen.name, why.to_string(), spare));
+            }
+        }
+        if let Some(other) = seen.name.other_copy().filter(|_| copies.len() == 1) {
+            findings.push(find(&other, "this copy is missing".to_owned(), seen.content().is_some()));
+        }
+    }
+    if let [first, second] = copies
+        && let (Some(one), Some(two)) = (first.content(), second.content())
+        && one != two
+    {
+        findings.push(find(&second.name, format!("it differs from {}", first.name), false));
+    }
+    findings
+}
+
+/// What is said of damage that parity can heal.
+pub(super) const HEALABLE: &str = "some of its bytes are damaged; its parity has them";
+
+impl Run<'_> {
+    /// Lists the store; reports copies and keys that are not there.
+    pub(super) fn listed(&self) -> Result<Listed, repository::Error> {
+        let listed = Listed::read(&**self.repository.store())?;
+        let there: HashSet<Name> = listed.objects.iter().map(|(name, _)| *name).collect();
+        for name in [Name::Config(Copy::First), Name::Config(Copy::Second)].iter().chain(&there) {
+            // What lacks in the log, reading it has told.
+            let other = name.other_copy().filter(|other| !matches!(other, Name::Log(..)) && !there.contains(other));
+            if let Some(other) = other {
+                self.find(other, "this copy is missing", true);
+            }
+        }
+        let trust = self.repository.log().state.trust();
+        for (epoch, start) in trust.epochs() {
+            let before = |since: u64| since < start.position;
+            let active = trust.principals().iter().filter(|(_, known)| known.revoked.is_none() && before(known.since));
+            for (principal, known) in active {
+                let name = Name::EpochKeys { epoch: *epoch, principal: *principal };
+                if !there.contains(&name) {
+                    let what = format!("it is missing; {:?} may not get the keys of epoch {epoch}", known.cert.label);
+                    self.find(name, what, false);
+                }
+            }
+        }
+        Ok(listed)
+    }
+
+    /// Reads every object but the packs.
+    pub(super) fn objects(&self, listed: &Listed) -> Result<(), repository::Error> {
+        parallel::each(&listed.small(), |names| {
+            self.go_on()?;
+            let store = &**self.repository.store();
+            let copies = names.iter().filter_map(|name| Seen::read(store, name).transpose());
+            let copies = copies.collect::<Result<Vec<_>, _>>()?;
+            copies.iter().for_each(|seen| self.count_bytes(seen.len()));
+            for Finding { object, what, healable } in compare(&copies) {
+                // What was judged when the repository was opened was reported with better reasons.
+                if !self.has_found(&object) {
+                    self.find(object, what, healable);
+                }
+            }
+            copies.iter().for_each(|seen| self.signature(seen));
+            Ok(())
+        })
+    }
+
+    /// Whoever must have signed it did.
+    fn signature(&self, seen: &Seen) {
+        let Some(frame) = seen.content().and_then(|stored| Frame::read(&seen.name, stored).ok()) else { return };
+        let (id, config) = (self.repository.id(), self.repository.config());
+        let verified = match seen.name {
+            Name::Config(_) if frame.clear() != config.encode() => {
+                return self.find(seen.name, "it is the config of another repository", true);
+            }
+            Name::EpochKeys { .. } => frame.verify(&id, &config.admin),
+            Name::Beat(session, _) => self.beat(&session, &frame),
+            _ => Ok(()),
+        };
+        if let Err(error) = verified {
+            self.find(seen.name, error, false);
+        }
+    }
+
+    /// A sign of life is its session's. Of a session that nobody opened, nobody can tell.
+    fn beat(&self, session: &SessionName, frame: &Frame) -> Result<(), crate::repo::frame::Error> {
+        match self.repository.view().signed(session) {
+            Some(signed) => frame.verify(&self.repository.id(), &signed.installation),
+            None => Ok(()),
+        }
+    }
+}

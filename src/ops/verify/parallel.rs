@@ -1,0 +1,48 @@
+//! Work on many things by as many threads as there are cores; the first failure ends it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Calls `work` for each of `things`, in no particular order.
+///
+/// # Errors
+/// The first failure; what was begun elsewhere comes to its end before.
+///
+/// # Panics
+/// When `work` does.
+pub(super) fn each<T: Sync, E: Send>(things: &[T], work: impl Fn(&T) -> Result<(), E> + Sync) -> Result<(), E> {
+    let next = AtomicUsize::new(0);
+    let run = || {
+        while let Some(thing) = things.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = work(thing) {
+                // The others find nothing more to do.
+                next.store(things.len(), Ordering::Relaxed);
+                return Err(error);
+            }
+        }
+        Ok(())
+    };
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).min(things.len());
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().expect("work on one thing does not panic"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU64;
+
+    #[test]
+    fn everything_is_done_once_and_a_failure_ends_it() {
+        let sum = AtomicU64::new(0);
+        let add = |number: &u64| {
+            sum.fetch_add(*number, Ordering::Relaxed);
+            Ok::<_, ()>(())
+        };
+        each(&(1..=1000).collect::<Vec<_>>(), add).unwrap();
+        assert_eq!(sum.into_inner(), 500_500);
+        assert_eq!(each(&[1, 2, 3], |number| if *number == 2 { Err("two") } else { Ok(()) }), Err("two"));
+        assert_eq!(each(&[] as &[u8], |_| Err(())), Ok(()));
+    }
+}
