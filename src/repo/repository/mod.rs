@@ -3,14 +3,17 @@
 //! It has no verbs of its own; `ops` has them. Here is what every verb stands on: founding, opening, reading the indexes, a
 //! session for writing, and the principals' slots and certificates.
 
+mod deciding;
 mod error;
 mod founding;
 mod heart;
 mod indexes;
+mod locks;
 mod members;
 mod objects;
 mod opening;
 mod resuming;
+mod revoking;
 mod session;
 mod settling;
 mod slots;
