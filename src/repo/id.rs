@@ -69,6 +69,10 @@ id!(
     WriterId, 16
 );
 id!(
+    /// One draw of an epoch's keys: the first 16 bytes of BLAKE3 over its public read key.
+    KeySetId, 16
+);
+id!(
     /// A slot: 16 random bytes.
     SlotId, 16
 );

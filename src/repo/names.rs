@@ -3,7 +3,7 @@
 //! Invariant: one value has one name, and a name that this module did not make parses to nothing.
 
 use super::armour::ObjectKind;
-use super::id::{CensusId, ChunkKind, HoldId, IndexId, PackId, PinId, PrincipalId, SlotId, WriterId};
+use super::id::{CensusId, ChunkKind, HoldId, IndexId, KeySetId, PackId, PinId, PrincipalId, SlotId, WriterId};
 use crate::store::ObjectName;
 
 /// The folder of sessions, for listings.
@@ -123,6 +123,15 @@ pub enum Name {
         /// Whose keys.
         principal: PrincipalId,
     },
+    /// The same, put before the log says whether these keys come to be the epoch's.
+    EpochOffer {
+        /// Which epoch.
+        epoch: u32,
+        /// Which of the sets that were drawn for it.
+        set: KeySetId,
+        /// Whose keys.
+        principal: PrincipalId,
+    },
     /// A session's opening.
     Open(SessionName),
     /// A session's heartbeat with its number.
@@ -182,7 +191,7 @@ impl Name {
         match self {
             Self::Config(_) => ObjectKind::Config,
             Self::Slot(..) => ObjectKind::Slot,
-            Self::EpochKeys { .. } => ObjectKind::EpochKeys,
+            Self::EpochKeys { .. } | Self::EpochOffer { .. } => ObjectKind::EpochKeys,
             Self::Open(_) => ObjectKind::Open,
             Self::Beat(..) => ObjectKind::Beat,
             Self::End(_) => ObjectKind::End,
@@ -230,8 +239,16 @@ impl Name {
         Some(match *parts {
             ["config"] => Self::Config(copy),
             [SLOTS, id] => Self::Slot(SlotId::from_hex(id)?, copy),
-            [KEYS, epoch, principal] => {
-                Self::EpochKeys { epoch: number(epoch)?.try_into().ok()?, principal: PrincipalId::from_hex(principal)? }
+            [KEYS, epoch, whose] => {
+                let epoch = number(epoch)?.try_into().ok()?;
+                match whose.split_once('-') {
+                    None => Self::EpochKeys { epoch, principal: PrincipalId::from_hex(whose)? },
+                    Some((principal, set)) => Self::EpochOffer {
+                        epoch,
+                        set: KeySetId::from_hex(set)?,
+                        principal: PrincipalId::from_hex(principal)?,
+                    },
+                }
             }
             [SESSIONS, writer, seq, "open"] => Self::Open(session(writer, seq)?),
             [SESSIONS, writer, seq, "end"] => Self::End(session(writer, seq)?),
@@ -260,6 +277,7 @@ impl std::fmt::Display for Name {
             Self::Config(copy) => write!(f, "config{}", copy.suffix()),
             Self::Slot(id, copy) => write!(f, "{SLOTS}/{id}{}", copy.suffix()),
             Self::EpochKeys { epoch, principal } => write!(f, "{KEYS}/{epoch:020}/{principal}"),
+            Self::EpochOffer { epoch, set, principal } => write!(f, "{KEYS}/{epoch:020}/{principal}-{set}"),
             Self::Open(session) => write!(f, "{session}/open"),
             Self::Beat(session, beat) => write!(f, "{session}/beat/{beat:020}"),
             Self::End(session) => write!(f, "{session}/end"),
@@ -300,6 +318,10 @@ mod tests {
             (Name::Slot(SlotId([0xab; 16]), Copy::First), format!("slots/{sixteen}")),
             (Name::Slot(SlotId([0xab; 16]), Copy::Second), format!("slots/{sixteen}.2")),
             (Name::EpochKeys { epoch: 2, principal: who }, format!("keys/00000000000000000002/{sixteen}")),
+            (
+                Name::EpochOffer { epoch: 2, set: KeySetId([0xef; 16]), principal: who },
+                format!("keys/00000000000000000002/{sixteen}-{}", "ef".repeat(16)),
+            ),
             (Name::Open(session), format!("{at}/open")),
             (Name::Beat(session, 12), format!("{at}/beat/00000000000000000012")),
             (Name::End(session), format!("{at}/end")),

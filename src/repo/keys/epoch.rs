@@ -5,9 +5,10 @@
 use super::Error;
 use super::bundle::Bundle;
 use super::role::Role;
+use crate::crypto::hash;
 use crate::crypto::hpke::{self, KEM_X25519, OpeningKey, SealingKey};
 use crate::crypto::secret::{Secret, SecretBytes};
-use crate::repo::id::{PrincipalId, RepositoryId};
+use crate::repo::id::{KeySetId, PrincipalId, RepositoryId};
 use crate::repo::wire::{self, Decoder, Encoder, Extensions};
 
 /// The number of a repository's first epoch.
@@ -92,6 +93,12 @@ impl EpochKeys {
         };
         Ok(Self { epoch, index, read })
     }
+}
+
+/// Which set of keys has this public read key: several admins may draw keys for one epoch, the log's EPOCH says which counts.
+pub fn key_set(read: &SealingKey) -> KeySetId {
+    let hash = hash::blake3(&[b"boveda v1 key set", &read.0[..]].concat());
+    KeySetId(*hash.first_chunk().expect("BLAKE3 gives 32 bytes"))
 }
 
 const WHAT: &str = "the wrap of an epoch's keys";

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::crypto::aead::Suite;
+use crate::crypto::hpke::SealingKey;
 use crate::crypto::sign::SigningKey;
 use crate::repo::config::Config;
 use crate::repo::frame::Sealing;
@@ -84,8 +85,14 @@ impl World {
         }
     }
 
+    /// As [`Self::keys`], for reading the log.
+    pub fn log_keys(&self) -> impl Fn(u32, Option<SealingKey>) -> Result<Secret, Cause> + use<> {
+        let keys = self.keys();
+        move |epoch, _| keys(epoch)
+    }
+
     pub fn try_read(&self) -> Result<Log, Error> {
-        read(&self.store, self.fresh(), &self.keys(), None)
+        read(&self.store, self.fresh(), &self.log_keys(), None)
     }
 
     pub fn read(&self) -> Log {

@@ -25,6 +25,7 @@ pub use ledger::Ledger;
 pub use read::{Doubt, Log, Note, read};
 pub use trust::Trust;
 
+use crate::crypto::hpke::SealingKey;
 use crate::crypto::secret::Secret;
 use crate::store;
 use std::sync::Arc;
@@ -34,6 +35,10 @@ pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
 /// Where index keys come from: the bundle, or `keys/` for epochs that are newer than it.
 pub type IndexKeys<'a> = dyn Fn(u32) -> Result<Secret, Cause> + 'a;
+
+/// As [`IndexKeys`] while the log is read: an epoch after the first comes with the public read key that its EPOCH names,
+/// which tells its keys from others that were drawn for the same epoch.
+pub type EpochKeys<'a> = dyn Fn(u32, Option<SealingKey>) -> Result<Secret, Cause> + 'a;
 
 /// A place in the log: an entry's position and digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

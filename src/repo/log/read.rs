@@ -5,7 +5,7 @@
 
 use super::entry::Entry;
 use super::fold::{State, Violation};
-use super::{Error, Head, IndexKeys};
+use super::{EpochKeys, Error, Head};
 use crate::crypto::hash;
 use crate::repo::frame::{self, Frame};
 use crate::repo::names::{self, Copy, Name};
@@ -78,7 +78,7 @@ pub enum Note {
 /// # Errors
 /// When the store fails, a key is missing, an entry is missing or needs a newer version, or the log does not hold
 /// what was read before.
-pub fn read(store: &dyn Store, from: State, keys: &IndexKeys<'_>, pin: Option<Head>) -> Result<Log, Error> {
+pub fn read(store: &dyn Store, from: State, keys: &EpochKeys<'_>, pin: Option<Head>) -> Result<Log, Error> {
     let (firsts, seconds) = listed(store)?;
     let start = from.next();
     if let Some(head) = from.head() {
@@ -172,13 +172,14 @@ impl Branch {
     }
 
     /// Takes in one frame: opened, its signature checked, applied.
-    fn admit(&mut self, position: u64, frame: &Frame, keys: &IndexKeys<'_>) -> Result<Result<(), Violation>, Error> {
+    fn admit(&mut self, position: u64, frame: &Frame, keys: &EpochKeys<'_>) -> Result<Result<(), Violation>, Error> {
         let expected = self.state.trust().epoch();
         match frame.epoch() {
             Some(epoch) if epoch == expected => {}
             found => return Ok(Err(Violation::Epoch { found: found.unwrap_or(0), expected })),
         }
-        let key = keys(expected).map_err(|source| Error::NoKey { position, epoch: expected, source })?;
+        let read = self.state.trust().read_key(expected);
+        let key = keys(expected, read).map_err(|source| Error::NoKey { position, epoch: expected, source })?;
         let doubtful: Vec<[u8; 32]> = self.doubts.iter().map(|doubt| doubt.digest).collect();
         let repository = *self.state.repository();
         let outcome = frame.unseal(&repository, &key).map_err(Violation::from).and_then(|plain| {
@@ -200,7 +201,7 @@ struct Walk<'a> {
     unproven: Option<Branch>,
     notes: Vec<Note>,
     voided: BTreeSet<u64>,
-    keys: &'a IndexKeys<'a>,
+    keys: &'a EpochKeys<'a>,
     pin: Option<Head>,
 }
 

@@ -5,7 +5,7 @@
 
 use super::entry::{Entry, Right};
 use super::fold::{State, Violation};
-use super::{Error, IndexKeys};
+use super::{EpochKeys, Error};
 use crate::repo::census::{AdminEntry, Census};
 use crate::repo::frame::Frame;
 use crate::repo::names::{Copy, Name};
@@ -15,11 +15,12 @@ impl State {
     ///
     /// # Errors
     /// [`Error::Census`] when an entry does not hold, [`Error::NoKey`].
-    pub fn from_census(mut self, census: &Census, keys: &IndexKeys<'_>) -> Result<Self, Error> {
+    pub fn from_census(mut self, census: &Census, keys: &EpochKeys<'_>) -> Result<Self, Error> {
         for admin_entry in &census.admin_entries {
             let epoch = self.trust.epoch;
             let position = admin_entry.position;
-            let key = keys(epoch).map_err(|source| Error::NoKey { position, epoch, source })?;
+            let key =
+                keys(epoch, self.trust.read_key(epoch)).map_err(|source| Error::NoKey { position, epoch, source })?;
             self.readmit(admin_entry, &key).map_err(|source| Error::Census { position, source })?;
         }
         if census.admin_entries.is_empty() || self.next > census.head.position + 1 {

@@ -81,6 +81,11 @@ impl Trust {
         &self.epochs
     }
 
+    /// The public read key of an epoch; none for the first, which no entry begins.
+    pub fn read_key(&self, epoch: u32) -> Option<SealingKey> {
+        self.epochs.get(&epoch).map(|start| start.read)
+    }
+
     /// The body of the config that overrides the founding one.
     pub fn config(&self) -> Option<&[u8]> {
         self.config.as_deref()

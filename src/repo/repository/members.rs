@@ -1,22 +1,14 @@
-//! Principals and their slots: adding, trusting, revoking, and changing what opens a bundle.
+//! Principals: who there is, adding them, and whom they trust.
 //!
 //! Every change of standing is an entry of the log; a slot only carries keys. So the entry comes first where a new
 //! principal appears: a certificate without a slot is of no use to anyone, a slot without a certificate neither.
 
-use super::{Error, Repository, slots};
-use crate::event::{Event, Level};
-use crate::repo::entry::Timestamp;
-use crate::repo::frame;
-use crate::repo::id::{PrincipalId, SlotId, SnapshotId, WriterId};
-use crate::repo::keys::bundle::Bundle;
+use super::{Error, Repository};
+use crate::repo::id::{PrincipalId, SlotId};
 use crate::repo::keys::credential::Credential;
-use crate::repo::keys::epoch::{EpochKeys, wrap_epoch};
 use crate::repo::keys::role::Role;
-use crate::repo::keys::slot::{self, Slot, SlotHeader};
-use crate::repo::log::{self, Appended, Author, Cert, Decision};
-use crate::repo::names::Name;
-use crate::store::Put;
-use std::collections::BTreeMap;
+use crate::repo::keys::slot::SlotHeader;
+use crate::repo::log::{self, Cert, Decision};
 
 /// A principal with what anyone can see of its slots.
 #[derive(Debug, Clone)]
@@ -58,26 +50,16 @@ impl Repository {
         Ok(members.into_iter().map(member).collect())
     }
 
-    /// Every readable slot.
+    /// Makes a new principal with a slot that `credential` opens. One that an attempt before made so far is finished, or, if
+    /// its keys died with that attempt, gives up its label.
     ///
     /// # Errors
-    /// When the slots cannot be listed.
-    pub fn slot_headers(&self) -> Result<Vec<(SlotId, SlotHeader)>, Error> {
-        let header = |(id, bytes): (SlotId, Vec<u8>)| Some((id, Slot::decode(&bytes).ok()?.header));
-        Ok(slots::all(&*self.store)?.into_iter().filter_map(header).collect())
-    }
-
-    /// Makes a new principal with a slot that `credential` opens.
-    ///
-    /// # Errors
-    /// When this is not an admin's bundle, the label is taken, or the store fails.
+    /// When this is not an admin's bundle, the label is taken, or the store fails. Then it can be tried again.
     pub fn add_member(&mut self, role: Role, label: &str, credential: &Credential) -> Result<NewMember, Error> {
-        if self.log.state.trust().principals().values().any(|known| known.cert.label == label) {
-            return Err(Error::Label(format!(
-                "a principal with the label {label:?} exists already; choose another --label"
-            )));
+        let mut bundle = self.bundle.grant(role)?;
+        if let Some(made) = self.made_before(role, label, credential)? {
+            return Ok(made);
         }
-        let bundle = self.bundle.grant(role)?;
         let principal = bundle.principal();
         let cert = Cert {
             signing: principal.signing_key().public(),
@@ -87,39 +69,56 @@ impl Repository {
             trusts: Vec::new(),
             may_attest: role.may_attest(),
         };
-        self.enter(&Decision::Cert(cert))?;
-        Ok(NewMember { id: bundle.principal_id(), slot: self.put_slot(&bundle, credential)? })
-    }
-
-    /// Gives the principal in use another slot.
-    ///
-    /// # Errors
-    /// When the store fails, or the credential is no good.
-    pub fn add_slot(&self, credential: &Credential) -> Result<SlotId, Error> {
-        self.put_slot(&self.bundle, credential)
-    }
-
-    fn put_slot(&self, bundle: &Bundle, credential: &Credential) -> Result<SlotId, Error> {
-        let sealed = slot::seal(bundle, credential, Timestamp::now().seconds)?;
-        Ok(slots::put(&*self.store, sealed)?)
-    }
-
-    /// Removes a slot: one's own, or as an admin anybody's. The last slot of the last admin stays.
-    ///
-    /// # Errors
-    /// When the role does not allow it, the slot does not exist or must stay, or the store fails.
-    pub fn remove_slot(&self, id: SlotId) -> Result<(), Error> {
-        let headers = self.slot_headers()?;
-        if let Some((_, header)) = headers.iter().find(|(found, _)| *found == id) {
-            if header.principal != self.bundle.principal_id() && !self.bundle.role().may_certify() {
-                return Err(Error::Role { role: self.bundle.role(), action: "removing another principal's slot" });
+        let id = bundle.principal_id();
+        self.enter_all(|now| {
+            let certified = now.log.state.trust().principal(&id).is_some();
+            if certified {
+                Ok(None)
+            } else {
+                now.free_label(label).map(|freed| Some(Decision::Cert(freed.unwrap_or_else(|| cert.clone()))))
             }
-            let admins = headers.iter().filter(|(_, other)| other.role == Role::Admin);
-            if header.role == Role::Admin && admins.count() == 1 {
-                return Err(Error::Slot { id, why: "is the last one of an admin; add another before you remove it" });
+        })?;
+        // Another admin's epoch may have come before the certificate; later ones are handed out.
+        for keys in self.bundle.epochs() {
+            bundle.add_epoch(keys.clone())?;
+        }
+        Ok(NewMember { id, slot: self.put_slot(&bundle, credential)? })
+    }
+
+    /// A principal of this label and role that the credential opens already: an attempt before was done but for its answer.
+    fn made_before(&self, role: Role, label: &str, credential: &Credential) -> Result<Option<NewMember>, Error> {
+        for (id, cert) in self.labelled(label) {
+            if cert.role == role
+                && let Some(slot) = self.slot_opened_by(&id, credential)?
+            {
+                return Ok(Some(NewMember { id, slot }));
             }
         }
-        slots::remove(&*self.store, id)
+        Ok(None)
+    }
+
+    /// What must be entered before `label` is free: another label for a principal without a slot. Its keys were never stored
+    /// anywhere, as they died with the attempt that made them.
+    fn free_label(&self, label: &str) -> Result<Option<Cert>, Error> {
+        let headers = self.slot_headers()?;
+        let taken =
+            Error::Label(format!("a principal with the label {label:?} exists already; choose another --label"));
+        match self.labelled(label).next() {
+            None if self.log.state.trust().principals().values().any(|known| known.cert.label == label) => Err(taken),
+            None => Ok(None),
+            Some((id, _)) if headers.iter().any(|(_, header)| header.principal == id) => Err(taken),
+            Some((id, cert)) => {
+                let label = format!("{label} (never finished, {})", &id.to_string()[..8]);
+                Ok(Some(Cert { label, ..cert }))
+            }
+        }
+    }
+
+    /// The active principals of a label.
+    fn labelled(&self, label: &str) -> impl Iterator<Item = (PrincipalId, Cert)> {
+        let all = self.log.state.trust().principals().iter();
+        let found = all.filter(move |(_, known)| known.revoked.is_none() && known.cert.label == label);
+        found.map(|(id, known)| (*id, known.cert.clone()))
     }
 
     /// The active principal with this label, or whose id starts with it.
@@ -151,120 +150,19 @@ impl Repository {
     /// Lets the principal `who` rely on the chunks of `whom`.
     ///
     /// # Errors
-    /// When this is not an admin's bundle, or the store fails.
+    /// When this is not an admin's bundle, one of the two is unknown or was revoked, or the store fails.
     pub fn trust(&mut self, who: PrincipalId, whom: PrincipalId) -> Result<(), Error> {
-        let known = self.log.state.trust().active(&who);
-        let mut cert =
-            known.map(|known| known.cert.clone()).ok_or(Error::Principal { principal: who, why: "unknown" })?;
-        if let Err(at) = cert.trusts.binary_search(&whom) {
-            cert.trusts.insert(at, whom);
-            self.enter(&Decision::Cert(cert))?;
-        }
-        Ok(())
-    }
-
-    /// Ends a principal: its snapshots so far stay, nothing later counts, and a new epoch's keys, which it does not get,
-    /// seal whatever comes. Its slots are removed.
-    ///
-    /// # Errors
-    /// When this is not an admin's bundle, or the store fails. Then it can be tried again.
-    pub fn revoke(&mut self, id: PrincipalId, reason: &str) -> Result<(), Error> {
-        if !self.bundle.role().may_certify() {
-            return Err(Error::Role { role: self.bundle.role(), action: "revoking a principal" });
-        }
-        if !self.shut_out(&id) {
-            let keys = self.bundle.next_epoch()?;
-            let stay = self.staying(&id);
-            for (other, cert) in &stay {
-                self.hand_out(&keys, other, cert)?;
-            }
-            // An earlier attempt may have come this far.
-            if self.log.state.trust().active(&id).is_some() {
-                let accepted = self.heads_of(&id);
-                self.enter(&Decision::Revoke { principal: id, accepted, reason: reason.to_owned() })?;
-            }
-            let action = "starting an epoch";
-            let read = keys.read_public().ok_or(Error::Role { role: self.bundle.role(), action })?;
-            self.enter(&Decision::Epoch { epoch: keys.epoch, read })?;
-            self.refresh()?;
-            // Whom another admin certified meanwhile has only the keys of the epoch before.
-            for (other, cert) in self.staying(&id).iter().filter(|(other, _)| !stay.contains_key(other)) {
-                self.hand_out(&keys, other, cert)?;
-            }
-        }
-        for (slot, _) in self.slot_headers()?.into_iter().filter(|(_, header)| header.principal == id) {
-            slots::remove(&*self.store, slot)?;
-        }
-        Ok(())
-    }
-
-    /// Everybody who is active, but for one.
-    fn staying(&self, but: &PrincipalId) -> BTreeMap<PrincipalId, Cert> {
-        let all = self.log.state.trust().principals().iter();
-        let active = all.filter(|(id, principal)| *id != but && principal.revoked.is_none());
-        active.map(|(id, principal)| (*id, principal.cert.clone())).collect()
-    }
-
-    /// A principal of this label whose revocation was entered but not carried through, so that it can be done again.
-    ///
-    /// # Errors
-    /// When the slots cannot be listed.
-    pub fn half_revoked(&self, label: &str) -> Result<Option<PrincipalId>, Error> {
-        let headers = self.slot_headers()?;
-        let left = |id: &PrincipalId| !self.shut_out(id) || headers.iter().any(|(_, header)| header.principal == *id);
-        let mut principals = self.log.state.trust().principals().iter();
-        let found =
-            principals.find(|(id, principal)| principal.revoked.is_some() && principal.cert.label == label && left(id));
-        Ok(found.map(|(id, _)| *id))
-    }
-
-    /// Whether a principal is revoked and an epoch began without it.
-    fn shut_out(&self, id: &PrincipalId) -> bool {
-        let trust = self.log.state.trust();
-        let revocation = trust.principal(id).and_then(|principal| principal.revoked.as_ref());
-        revocation.is_some_and(|end| trust.epochs().values().any(|start| start.position > end.position))
-    }
-
-    /// The newest record of each of a principal's writers.
-    fn heads_of(&self, id: &PrincipalId) -> Vec<(WriterId, SnapshotId)> {
-        let heads = self.view.heads().into_iter();
-        heads
-            .filter(|(_, head)| self.view.snapshots.get(head).is_some_and(|snapshot| snapshot.principal == *id))
-            .collect()
-    }
-
-    /// Puts an epoch's keys for one principal. What an attempt left that died is replaced: no log entry ever counted on it.
-    fn hand_out(&self, keys: &EpochKeys, to: &PrincipalId, cert: &Cert) -> Result<(), Error> {
-        let action = "handing out keys";
-        let key = self.bundle.admin_signing_key().ok_or(Error::Role { role: self.bundle.role(), action })?;
-        let body = wrap_epoch(&self.bundle, keys, to, cert.role, &cert.sealing)?;
-        let name = Name::EpochKeys { epoch: keys.epoch, principal: *to };
-        let written = frame::write(&self.id(), &name, &body, None, &key);
-        if self.store.put(&name.object(), &written.stored)? == Put::Exists {
-            self.store.delete(&name.object())?;
-            self.store.put(&name.object(), &written.stored)?;
-        }
-        Ok(())
-    }
-
-    /// Enters a decision in the log, at whatever position turns out to be the next.
-    fn enter(&mut self, decision: &Decision) -> Result<(), Error> {
-        let author_key = self.bundle.principal().signing_key();
-        let author = Author { principal: self.bundle.principal_id(), key: &author_key };
-        loop {
-            let time = Timestamp::now().seconds;
-            match log::append(&*self.store, &self.log, (decision, time), author, self.sealing())? {
-                Appended::Done { state, second_copy } => {
-                    self.log.state = *state;
-                    if let Some(error) = second_copy {
-                        let text = format!("the decision stands, but its second copy is missing so far: {error}");
-                        self.events.emit(Event::Message(Level::Warning, text));
-                    }
-                    return Ok(());
-                }
-                // Somebody was faster: what they decided may change what this may be.
-                Appended::Taken => self.refresh()?,
-            }
-        }
+        self.enter_all(|now| {
+            let active = |id: PrincipalId| {
+                let known = now.log.state.trust().active(&id);
+                known.ok_or(Error::Principal { principal: id, why: "unknown, or was revoked" })
+            };
+            let mut cert = active(who)?.cert.clone();
+            active(whom)?;
+            Ok(cert.trusts.binary_search(&whom).err().map(|at| {
+                cert.trusts.insert(at, whom);
+                Decision::Cert(cert)
+            }))
+        })
     }
 }

@@ -4,14 +4,17 @@
 //! session for writing, and the principals' slots and certificates.
 
 mod complaints;
+mod deciding;
 mod error;
 mod founding;
 mod heart;
 mod indexes;
+mod locks;
 mod members;
 mod objects;
 mod opening;
 mod resuming;
+mod revoking;
 mod session;
 mod settling;
 mod slots;

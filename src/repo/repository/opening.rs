@@ -2,15 +2,17 @@
 
 use super::{Error, Repository, complaints, founding, objects, slots, snapshots};
 use crate::crypto::hash;
+use crate::crypto::hpke::SealingKey;
 use crate::crypto::secret::Secret;
 use crate::event::{Event, Sink};
 use crate::repo::census::{Census, Listed};
 use crate::repo::config::Config;
 use crate::repo::frame::{Cause, Frame};
 use crate::repo::id::{CensusId, RepositoryId, SlotId, SnapshotId};
+use crate::repo::keys;
 use crate::repo::keys::bundle::Bundle;
 use crate::repo::keys::credential::Credential;
-use crate::repo::keys::epoch::unwrap_epoch;
+use crate::repo::keys::epoch::{EpochKeys, key_set, unwrap_epoch};
 use crate::repo::keys::unlock::{Unlocked, unlock};
 use crate::repo::log::{self, Head, Log, State};
 use crate::repo::names::{Copy, Name, SessionName};
@@ -202,10 +204,10 @@ pub(super) fn read_config(store: &dyn Store, events: &dyn Sink) -> Result<Config
 /// Reads the log; an epoch that the bundle does not know yet comes from `keys/`.
 fn read_log(store: &dyn Store, config: &Config, bundle: &mut Bundle, pin: Option<Head>) -> Result<Log, Error> {
     let learning = RefCell::new(bundle);
-    let keys = |epoch: u32| -> Result<Secret, log::Cause> {
+    let keys = |epoch: u32, read: Option<SealingKey>| -> Result<Secret, log::Cause> {
         let mut bundle = learning.borrow_mut();
-        if bundle.epoch(epoch).is_err() {
-            learn_epoch(store, &mut bundle, epoch).map_err(|error| Arc::new(error) as log::Cause)?;
+        if let (true, Some(read)) = (bundle.epoch(epoch).is_err(), read) {
+            learn_epoch(store, &mut bundle, epoch, read).map_err(|error| Arc::new(error) as log::Cause)?;
         }
         let keys = bundle.epoch(epoch).map_err(|error| Arc::new(error) as log::Cause)?;
         Ok(keys.index.clone())
@@ -222,21 +224,38 @@ fn learn_current(store: &dyn Store, bundle: &mut Bundle, state: &State) -> Resul
     if state.trust().active(&bundle.principal_id()).is_none() {
         return Ok(());
     }
-    for epoch in state.trust().epochs().keys() {
+    for (epoch, start) in state.trust().epochs() {
         if bundle.epoch(*epoch).is_err() {
-            learn_epoch(store, bundle, *epoch)?;
+            learn_epoch(store, bundle, *epoch, start.read)?;
         }
     }
     Ok(())
 }
 
-/// Takes an epoch's keys that the admin left for this principal.
-fn learn_epoch(store: &dyn Store, bundle: &mut Bundle, epoch: u32) -> Result<(), Error> {
-    let name = Name::EpochKeys { epoch, principal: bundle.principal_id() };
-    let stored = store.get(&name.object())?;
-    let frame = Frame::read(&name, &stored)?;
+/// Takes the keys of an epoch that an admin left for this principal: those whose public read key the log names. Others may
+/// lie beside them, drawn by an admin who came second.
+fn learn_epoch(store: &dyn Store, bundle: &mut Bundle, epoch: u32, read: SealingKey) -> Result<(), Error> {
+    let principal = bundle.principal_id();
+    let published = Name::EpochKeys { epoch, principal };
+    let mut failure = None;
+    for name in [Name::EpochOffer { epoch, set: key_set(&read), principal }, published] {
+        match objects::get(store, &name)?.map(|stored| open_keys(&name, &stored, bundle, read)) {
+            Some(Ok(keys)) => return Ok(bundle.add_epoch(keys)?),
+            Some(Err(error)) => failure = Some(error),
+            None => {}
+        }
+    }
+    // The store's own words for something that is not there.
+    failure.map_or_else(|| store.get(&published.object()).map(drop).map_err(Error::from), Err)
+}
+
+fn open_keys(name: &Name, stored: &[u8], bundle: &Bundle, read: SealingKey) -> Result<EpochKeys, Error> {
+    let frame = Frame::read(name, stored)?;
     frame.verify(&bundle.repository(), &bundle.admin_key())?;
     let keys = unwrap_epoch(frame.clear(), bundle)?;
-    bundle.add_epoch(keys)?;
-    Ok(())
+    // A maintainer gets no read key; its keys are told apart by the name alone.
+    match keys.read_public() {
+        Some(found) if found != read => Err(keys::Error::EpochConflict(keys.epoch).into()),
+        _ => Ok(keys),
+    }
 }

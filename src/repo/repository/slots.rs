@@ -6,8 +6,8 @@ use crate::repo::armour::{self, ObjectKind, Scale};
 use crate::repo::id::SlotId;
 use crate::repo::keys::slot::Slot;
 use crate::repo::names::{Copy, Name, SLOTS};
-use crate::store::{self, Put, Store};
-use std::collections::BTreeMap;
+use crate::store::{self, ErrorKind, Put, Store};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Stores a sealed slot under a fresh id, both copies.
 ///
@@ -67,6 +67,46 @@ fn content(stored: &[u8]) -> Option<Vec<u8>> {
         Err(_) => armour::unwrap(&armour::heal(stored).ok().filter(|healed| intact(healed).is_some())?).ok()?,
     };
     Slot::decode(&bytes).is_ok().then_some(bytes)
+}
+
+/// Slots that have both copies.
+///
+/// # Errors
+/// When the listing fails.
+pub(super) fn whole(store: &dyn Store) -> Result<BTreeSet<SlotId>, store::Error> {
+    let names: BTreeSet<Name> = store.list(SLOTS)?.iter().filter_map(|listed| Name::parse(&listed.name)).collect();
+    let both = |name: &Name| match name {
+        Name::Slot(id, Copy::First) => names.contains(&Name::Slot(*id, Copy::Second)).then_some(*id),
+        _ => None,
+    };
+    Ok(names.iter().filter_map(both).collect())
+}
+
+/// Puts the copy of a slot that is missing; what is there stays.
+///
+/// # Errors
+/// When the store fails, or neither copy is there.
+pub(super) fn complete(store: &dyn Store, id: SlotId) -> Result<(), store::Error> {
+    let [first, second] = Copy::BOTH.map(|copy| Name::Slot(id, copy).object());
+    match store.length(&first) {
+        Ok(_) => {
+            if store.length(&second).is_err_and(|error| error.kind == ErrorKind::NotFound) {
+                store.put(&second, &store.get(&first)?)?;
+            }
+        }
+        Err(error) if error.kind == ErrorKind::NotFound => drop(store.put(&first, &store.get(&second)?)?),
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// The first half of removing a slot: only the copy that decides is left. It still opens.
+///
+/// # Errors
+/// When the store fails.
+pub(super) fn mark(store: &dyn Store, id: SlotId) -> Result<(), store::Error> {
+    complete(store, id)?;
+    store.delete(&Name::Slot(id, Copy::Second).object())
 }
 
 /// Removes a slot, both copies: the one that decides last, so that a slot half removed can still be seen.

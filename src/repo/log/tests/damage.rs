@@ -107,7 +107,7 @@ fn a_forged_second_copy_is_not_believed() {
 fn gaps_and_rollback_are_errors() {
     let pinned = world();
     let pin = pinned.state().head();
-    let with_pin = |world: &World| read(&world.store, world.fresh(), &world.keys(), pin);
+    let with_pin = |world: &World| read(&world.store, world.fresh(), &world.log_keys(), pin);
     with_pin(&pinned).unwrap();
 
     let gap = pinned.fork();
@@ -122,7 +122,7 @@ fn gaps_and_rollback_are_errors() {
     assert!(matches!(with_pin(&cut), Err(Error::RolledBack(3))), "another entry stands there");
 
     let known = pinned.state();
-    let resumed = |world: &World| read(&world.store, known.clone(), &world.keys(), None);
+    let resumed = |world: &World| read(&world.store, known.clone(), &world.log_keys(), None);
     assert!(matches!(resumed(&cut), Err(Error::RolledBack(3))));
     pinned.append(&pinned.admin, &forget(7)).unwrap();
     assert_eq!(resumed(&pinned).unwrap().state, pinned.state());

@@ -64,7 +64,7 @@ fn the_first_entry_certifies_the_admin_under_the_configs_key() {
 fn a_log_is_bound_to_its_config() {
     let world = World::found();
     let other = State::new(world.config.repository, world.config.admin, [0; 32]);
-    let log = read(&world.store, other, &world.keys(), None).unwrap();
+    let log = read(&world.store, other, &world.log_keys(), None).unwrap();
     assert!(log.state.head().is_none() && log.stopped().is_some());
 }
 
@@ -193,7 +193,7 @@ fn an_epoch_is_sealed_under_the_one_before() {
     assert_eq!(refusal(world.append(&world.admin, &epoch(3))), Violation::Number { found: 3, expected: 2 });
     let state = world.append(&world.admin, &epoch(2)).unwrap();
     assert_eq!((state.trust().epoch(), state.trust().epochs().len()), (2, 1));
-    let old_keys = world.keys();
+    let old_keys = world.log_keys();
     world.admin.add_epoch(keys).unwrap();
     world.add(Role::Writer);
     assert_eq!(world.state().trust().principals().len(), 2);
@@ -236,12 +236,12 @@ fn a_census_tells_the_same_state() {
     let told = census(&world, &state, &[0, 1, 5, 7, 8]);
     let decoded = Census::decode(&told.encode()).unwrap();
     assert_eq!(decoded, told);
-    assert_eq!(world.fresh().from_census(&decoded, &world.keys()).unwrap(), state);
+    assert_eq!(world.fresh().from_census(&decoded, &world.log_keys()).unwrap(), state);
 
     let missing_admin = census(&world, &state, &[1, 5, 7, 8]);
-    assert!(matches!(world.fresh().from_census(&missing_admin, &world.keys()), Err(Error::Census { .. })));
+    assert!(matches!(world.fresh().from_census(&missing_admin, &world.log_keys()), Err(Error::Census { .. })));
     let not_the_admins = census(&world, &state, &[0, 2]);
-    assert!(matches!(world.fresh().from_census(&not_the_admins, &world.keys()), Err(Error::Census { .. })));
+    assert!(matches!(world.fresh().from_census(&not_the_admins, &world.log_keys()), Err(Error::Census { .. })));
 }
 
 fn census(world: &World, state: &State, admin_entries: &[u64]) -> Census {
