@@ -86,6 +86,8 @@ impl From<restore::Error> for Failure {
             restore::Error::NotInSnapshot { .. } => {
                 Self::because(Code::Failed, &error).hint("`boveda ls` shows what is in a snapshot")
             }
+            restore::Error::DeleteRoot => Self::because(Code::Usage, &error)
+                .hint("give --include or --exclude, or restore a folder of the snapshot"),
             _ => Self::because(of_chain(&error), &error),
         }
     }

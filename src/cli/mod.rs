@@ -16,6 +16,7 @@ mod mount;
 mod new_secret;
 mod open;
 mod output;
+mod patterns;
 mod prompt;
 mod restore;
 mod selector;

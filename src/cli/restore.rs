@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,10 +13,15 @@ use super::context::Context;
 use super::error::{Code, Failure};
 use super::open::{find, open, require};
 use super::output::{Output, duration, size};
+use super::patterns;
 use super::selector::{Filter, Selector};
-use crate::ops::restore::{self, Options, Summary};
+use crate::ops::restore::{self, Delete, Options, Summary};
+use crate::ops::select::Patterns;
+use crate::repo::entry::EntryPath;
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
+use crate::repo::repository::Snapshot;
+use crate::store::url::StoreUrl;
 
 /// Write a snapshot, or a part of it, into a folder
 ///
@@ -29,6 +35,19 @@ pub struct Arguments {
     /// The folder to restore into; made if it is not there
     #[arg(short, long, value_name = "FOLDER")]
     target: PathBuf,
+    /// What exists gives way: always (contents are compared), if-changed (equal size and time count as equal), if-newer
+    /// (than what is there), never
+    #[arg(long, value_name = "WHEN", default_value = "always")]
+    overwrite: Overwrite,
+    /// Remove from the target what the snapshot does not have, in the folders that are restored
+    #[arg(long, conflicts_with = "strip_components")]
+    delete: bool,
+    /// Drop so many leading names of every path; what has no more than these is left out
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    strip_components: usize,
+    /// Read everything that was written again and compare it
+    #[arg(long, conflicts_with = "dry_run")]
+    verify: bool,
     /// Owners by number, even where this machine knows the name
     #[arg(long)]
     numeric_ids: bool,
@@ -36,7 +55,17 @@ pub struct Arguments {
     #[arg(short = 'n', long)]
     dry_run: bool,
     #[command(flatten)]
+    patterns: patterns::Arguments,
+    #[command(flatten)]
     filter: Filter,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Overwrite {
+    Always,
+    IfChanged,
+    IfNewer,
+    Never,
 }
 
 /// Restores.
@@ -44,11 +73,26 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
     let start = Instant::now();
     let selector = Selector::parse(arguments.selector.as_bytes(), &context.zone)?;
+    let select = arguments.patterns.select()?;
     let opened = open(context, &output)?;
     require(&opened.repository, Role::reads_content, "restoring")?;
     let snapshot = find(&opened.repository, &selector, &arguments.filter, context)?;
     let tree = opened.tree(snapshot, &IndexClass::BOTH)?;
-    let options = Options { numeric_ids: arguments.numeric_ids, dry_run: arguments.dry_run, threads: 0 };
+    let options = Options {
+        numeric_ids: arguments.numeric_ids,
+        dry_run: arguments.dry_run,
+        threads: 0,
+        select,
+        overwrite: match arguments.overwrite {
+            Overwrite::Always => restore::Overwrite::Always,
+            Overwrite::IfChanged => restore::Overwrite::IfChanged,
+            Overwrite::IfNewer => restore::Overwrite::IfNewer,
+            Overwrite::Never => restore::Overwrite::Never,
+        },
+        delete: arguments.delete.then(|| delete(snapshot, context)).transpose()?,
+        strip: arguments.strip_components,
+        verify: arguments.verify,
+    };
     let selection = selector.path.unwrap_or_default();
     let source = Arc::clone(tree.source());
     let restored = restore::restore(&tree, source, &selection, &arguments.target, &options, &*output);
@@ -62,15 +106,36 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     })
 }
 
+/// What may be deleted: nothing but what the snapshot would have if it were there.
+fn delete(snapshot: &Snapshot, context: &Context) -> Result<Delete, Failure> {
+    let Some(private) = &snapshot.private else {
+        return Err(Failure::new(Code::Refused, "the snapshot's paths cannot be read with these keys"));
+    };
+    let excludes = private.excludes.iter().map(|pattern| pattern.as_bytes().to_vec()).collect();
+    let StoreUrl::Local(repository) = context.location()?;
+    let own = [repository, context.state_folder()?, context.cache_folder()?];
+    Ok(Delete {
+        roots: private.paths.iter().filter_map(|path| EntryPath::parse(path)).collect(),
+        left_out: patterns::compile(&Patterns { exclude: excludes, ..Patterns::default() })?,
+        // Those that do not exist need no keeping.
+        keep: own.iter().filter_map(|folder| folder.metadata().ok()).map(|found| (found.dev(), found.ino())).collect(),
+    })
+}
+
 fn print(summary: &Summary, time: Duration, arguments: &Arguments, output: &Output) -> Result<(), Failure> {
+    let restored = summary.files + summary.directories + summary.others;
     if output.json() {
         output.json_line(&json!({
             "message_type": "summary",
             "dry_run": arguments.dry_run,
-            "total_files": summary.files + summary.directories + summary.others + summary.skipped,
-            "files_restored": summary.files + summary.directories + summary.others,
+            "total_files": restored + summary.kept + summary.skipped,
+            "files_restored": restored,
             "dirs_restored": summary.directories,
+            "files_updated": summary.updated,
             "files_unchanged": summary.unchanged,
+            "files_kept": summary.kept,
+            "files_deleted": summary.deleted,
+            "files_verified": summary.verified,
             "files_skipped": summary.skipped,
             "total_bytes": summary.bytes,
             "bytes_restored": summary.bytes,
@@ -87,6 +152,19 @@ fn print(summary: &Summary, time: Duration, arguments: &Arguments, output: &Outp
         size(summary.bytes),
         duration(time)
     ))?;
+    let verb = if arguments.dry_run { "would delete" } else { "deleted" };
+    for (count, what) in [
+        (summary.kept, format!("left {} as they were", summary.kept)),
+        (summary.deleted, format!("{verb} {} that the snapshot does not have", summary.deleted)),
+        (u64::from(arguments.verify), format!("read {} files back: as in the snapshot", summary.verified)),
+    ] {
+        if count > 0 {
+            output.remark(&what)?;
+        }
+    }
+    if restored + summary.kept + summary.skipped == 0 {
+        output.warn("nothing in the snapshot fits: nothing was restored");
+    }
     if summary.problems + summary.skipped > 0 {
         output.warn(format!("{} problems, {} entries left out: see above", summary.problems, summary.skipped));
     }

@@ -52,6 +52,21 @@ pub enum EntryStatus {
     Unchanged,
 }
 
+/// What a restore did with one entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestoreAction {
+    /// It was not there, and is now.
+    Restored,
+    /// Something was there, and is as in the snapshot now.
+    Updated,
+    /// It was there with the same content.
+    Unchanged,
+    /// What was there stays, as asked.
+    Kept,
+    /// The snapshot does not have it: it is gone.
+    Deleted,
+}
+
 /// Something that happened.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -61,7 +76,7 @@ pub enum Event {
     /// One source entry was handled.
     Entry { path: Vec<u8>, status: EntryStatus, size: u64 },
     /// One entry was restored (or would be).
-    Restored { path: Vec<u8>, size: u64 },
+    Restored { path: Vec<u8>, action: RestoreAction, size: u64 },
     /// One entry could not be read, restored in full, or has attributes that could not be applied.
     Problem { path: Vec<u8>, during: &'static str, error: String },
     /// Damage was found in the repository. `healed` when parity mended it.

@@ -3,5 +3,6 @@
 pub mod follow;
 pub mod host;
 pub mod restore;
+pub mod select;
 pub mod snapshot;
 pub mod verify;

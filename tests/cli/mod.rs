@@ -7,6 +7,7 @@ mod keys;
 mod mount;
 mod open;
 mod restore;
+mod restore_options;
 mod snapshot;
 
 use std::ffi::OsStr;

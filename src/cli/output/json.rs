@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Manner;
 use super::rate::Pace;
-use crate::event::{EntryStatus, Event, Level, Progress, Stage};
+use crate::event::{EntryStatus, Event, Level, Progress, RestoreAction, Stage};
 
 /// A status line this often at most.
 const STATUS: Duration = Duration::from_secs(1);
@@ -40,7 +40,16 @@ impl Json {
                 };
                 self.verbose(from, action, &path, size);
             }
-            Event::Restored { path, size } => self.verbose(1, "restored", &path, size),
+            Event::Restored { path, action, size } => {
+                let (from, action) = match action {
+                    RestoreAction::Restored => (1, "restored"),
+                    RestoreAction::Updated => (1, "updated"),
+                    RestoreAction::Deleted => (1, "deleted"),
+                    RestoreAction::Kept => (2, "kept"),
+                    RestoreAction::Unchanged => (2, "unchanged"),
+                };
+                self.verbose(from, action, &path, size);
+            }
             Event::Problem { path, during, error } => to_stderr(&problem(&path, during, &error)),
             Event::Damage { object, what, healed } => to_stderr(&json!({
                 "message_type": "damage", "object": object, "what": what, "healed": healed,

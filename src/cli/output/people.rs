@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::super::escape;
 use super::Manner;
 use super::rate::{self, Pace};
-use crate::event::{EntryStatus, Event, Level, Progress, Stage};
+use crate::event::{EntryStatus, Event, Level, Progress, RestoreAction, Stage};
 
 /// The bar moves this often at most.
 const DRAW: Duration = Duration::from_millis(200);
@@ -43,8 +43,7 @@ impl People {
         match event {
             Event::Progress(stage, progress) => self.progress(stage, progress),
             Event::Entry { path, status, .. } => self.entry(&path, status),
-            Event::Restored { path, .. } if self.manner.verbose > 0 => self.say(&escape::name(&path)),
-            Event::Restored { .. } => {}
+            Event::Restored { path, action, .. } => self.restored(&path, action),
             Event::Problem { path, during, error } => {
                 self.say(&format!("error: {}: {during}: {}", escape::name(&path), escape::line(&error)));
             }
@@ -77,6 +76,19 @@ impl People {
             EntryStatus::New => (1, "new       "),
             EntryStatus::Changed => (1, "changed   "),
             EntryStatus::Unchanged => (2, "unchanged "),
+        };
+        if self.manner.verbose >= from {
+            self.say(&format!("{word}{}", escape::name(path)));
+        }
+    }
+
+    fn restored(&self, path: &[u8], action: RestoreAction) {
+        let (from, word) = match action {
+            RestoreAction::Restored => (1, "restored  "),
+            RestoreAction::Updated => (1, "updated   "),
+            RestoreAction::Deleted => (1, "deleted   "),
+            RestoreAction::Kept => (2, "kept      "),
+            RestoreAction::Unchanged => (2, "unchanged "),
         };
         if self.manner.verbose >= from {
             self.say(&format!("{word}{}", escape::name(path)));

@@ -70,6 +70,12 @@ impl Filling {
         }
     }
 
+    /// A file whose content is taken to be what it should be: there is nothing to do.
+    pub(super) fn trusted(context: &Context<'_>, output: Output) -> Self {
+        let size = output.old;
+        Self { size, ..Self::new(context, output, Content::EMPTY, 0) }
+    }
+
     /// Works on slices until none is left, something failed, or somebody asked to stop.
     pub(super) fn work(&self, context: &Context<'_>) {
         let mut scratch = Vec::new();
@@ -189,6 +195,58 @@ pub(super) fn equals(context: &Context<'_>, file: &File, length: u64, content: &
         Piece::Lost { .. } => false,
     };
     std::iter::from_fn(|| slices.next()).flatten().all(same)
+}
+
+/// Where `file` first differs from `content` of `size` bytes, holes counting as zeros; what the repository cannot give is
+/// passed over.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn first_difference(
+    source: &std::sync::Arc<dyn crate::repo::chunks::ChunkSource>,
+    file: &File,
+    content: Content,
+    size: u64,
+) -> io::Result<Option<u64>> {
+    let length = file.metadata()?.len();
+    if length != size {
+        return Ok(Some(length.min(size)));
+    }
+    let slices = Slices::new(source, content, size);
+    let mut there = Vec::new();
+    for (offset, piece) in std::iter::from_fn(|| slices.next()).flatten() {
+        let found = match piece {
+            Piece::Extent(Extent::Chunk { id, length }) => {
+                there.resize(length as usize, 0);
+                file.read_exact_at(&mut there, offset)?;
+                let Ok(bytes) = source.get(ChunkKind::Data, &id) else { continue };
+                there.iter().zip(bytes.iter()).position(|(a, b)| a != b).map(|at| at as u64)
+            }
+            Piece::Extent(Extent::Hole { length }) => first_data(file, offset, length, &mut there)?,
+            Piece::Lost { .. } => None,
+        };
+        if let Some(at) = found {
+            return Ok(Some(offset + at));
+        }
+    }
+    Ok(None)
+}
+
+/// Where in what should be a hole the first byte lies that is not zero.
+fn first_data(file: &File, offset: u64, length: u64, there: &mut Vec<u8>) -> io::Result<Option<u64>> {
+    if !has_data(file, offset, length) {
+        return Ok(None);
+    }
+    let mut at = 0;
+    while at < length {
+        there.resize((length - at).min(1 << 20) as usize, 0);
+        file.read_exact_at(there, offset + at)?;
+        if let Some(found) = there.iter().position(|&byte| byte != 0) {
+            return Ok(Some(at + found as u64));
+        }
+        at += there.len() as u64;
+    }
+    Ok(None)
 }
 
 fn has_data(file: &File, offset: u64, length: u64) -> bool {

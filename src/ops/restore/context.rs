@@ -2,10 +2,14 @@
 
 use super::folder::Handles;
 use super::links::Links;
+use super::overwrite::Overwrite;
 use super::owners::Owners;
 use super::report::Report;
+use super::sweep::Sweep;
 use crate::repo::chunks::ChunkSource;
-use std::sync::Arc;
+use crate::repo::entry::EntryPath;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 
 /// The surroundings of one restore.
 pub(super) struct Context<'a> {
@@ -21,4 +25,10 @@ pub(super) struct Context<'a> {
     pub(super) report: Report<'a>,
     /// Whether this process may give files away.
     pub(super) root: bool,
+    /// What gives way to the snapshot.
+    pub(super) overwrite: Overwrite,
+    /// Takes away what the snapshot does not have, if that was asked for.
+    pub(super) sweep: Option<Sweep<'a>>,
+    /// What was left as it stood, if somebody will ask.
+    pub(super) kept: Option<Mutex<HashSet<EntryPath>>>,
 }

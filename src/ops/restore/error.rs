@@ -12,6 +12,9 @@ pub enum Error {
     /// The selected path is not in the snapshot.
     #[error("the snapshot has no {}", path.escape_ascii())]
     NotInSnapshot { path: Vec<u8> },
+    /// Deleting would go far beyond what the snapshot holds.
+    #[error("the target is the root of the file system: what of it should be deleted must be said with patterns")]
+    DeleteRoot,
     /// The root of the snapshot's catalog cannot be read, and so nothing can be found.
     #[error("the snapshot's catalog cannot be read")]
     Catalog(#[source] catalog::Error),

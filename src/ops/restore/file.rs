@@ -10,7 +10,9 @@ use super::context::Context;
 use super::folder::Folder;
 use super::links::{self, Group, Leader};
 use super::output;
+use super::overwrite::{self, Decision};
 use super::report::Done;
+use crate::event::RestoreAction;
 use crate::repo::entry::{Entry, EntryKind, EntryName};
 use rustix::fs::FileType;
 use std::io;
@@ -37,17 +39,23 @@ impl Job {
         name: &EntryName,
         mut entry: Entry,
     ) -> Option<Self> {
+        let path = || folder.location.path.join(name.clone());
         let group = context.links.group(&entry);
+        let decision = overwrite::decide(context, folder, dir, name, &entry);
+        if decision == Decision::Keep {
+            context.report.advance(entry.size);
+            context.report.done(&path(), Done::File(RestoreAction::Kept), entry.size);
+            return None;
+        }
         let attributes = Attributes::take(context, &mut entry);
         let claim = Claim::new(context, group.as_deref(), folder, dir, name);
-        let path = || folder.location.path.join(name.clone());
         let Claim::Lead(leader) = claim else {
             context.report.advance(entry.size);
-            context.report.done(&path(), Done::File { unchanged: false }, entry.size);
+            context.report.done(&path(), Done::File(RestoreAction::Restored), entry.size);
             return None;
         };
         let size = entry.size;
-        Self::make(context, folder, dir, name, entry, attributes, leader)
+        Self::make(context, folder, dir, name, entry, attributes, leader, decision == Decision::Trust)
             .map_err(|error| {
                 context.report.problem(&path(), "create", error);
                 context.report.skipped(size);
@@ -56,6 +64,7 @@ impl Job {
     }
 
     /// Makes or opens the file, and enters it as the leader of its group, whose lock this holds so long.
+    #[allow(clippy::too_many_arguments)]
     fn make(
         context: &Context<'_>,
         folder: &Folder,
@@ -64,9 +73,11 @@ impl Job {
         entry: Entry,
         attributes: Attributes,
         mut slot: Option<MutexGuard<'_, Option<Leader>>>,
+        trusted: bool,
     ) -> io::Result<Self> {
         let EntryKind::File(content) = entry.kind else { unreachable!("only regular files come here") };
-        let output = output::open(context, dir, name, &attributes, &content, slot.is_some())?;
+        let wanted = output::Wanted { attributes: &attributes, content: &content, linked: slot.is_some(), trusted };
+        let output = output::open(context, dir, name, &wanted)?;
         let mut leader = None;
         if let Some(slot) = slot.as_deref_mut() {
             let identity = Identity::from(&rustix::fs::fstat(&output.file)?);
@@ -74,7 +85,12 @@ impl Job {
             slot.clone_from(&leader);
         }
         let (fresh, size) = (output.fresh, entry.size);
-        let filling = Filling::new(context, output, content, size);
+        let filling = if trusted && !fresh {
+            context.report.advance(size);
+            Filling::trusted(context, output)
+        } else {
+            Filling::new(context, output, content, size)
+        };
         Ok(Self { filling, attributes, fresh, size, leader })
     }
 
@@ -100,7 +116,12 @@ impl Job {
         if let (Some(leader), true) = (self.leader, freezing != 0) {
             context.links.freeze_later(leader, freezing);
         }
-        context.report.done(&path, Done::File { unchanged: filled.unchanged }, self.size);
+        let action = match (self.fresh, filled.unchanged) {
+            (true, _) => RestoreAction::Restored,
+            (false, true) => RestoreAction::Unchanged,
+            (false, false) => RestoreAction::Updated,
+        };
+        context.report.done(&path, Done::File(action), self.size);
     }
 }
 

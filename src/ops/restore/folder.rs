@@ -41,15 +41,17 @@ pub(super) struct Folder {
 
 /// Open handles of the target's directories.
 pub(super) struct Handles {
-    target: Arc<OwnedFd>,
-    base: EntryPath,
+    /// `None` when there is none, and nothing will be made.
+    target: Option<Arc<OwnedFd>>,
+    /// Names of a snapshot's path that stand for the target.
+    depth: usize,
     open: Mutex<LruCache<Identity, Arc<OwnedFd>>>,
 }
 
 impl Handles {
-    /// Handles below `target`, which stands for the directory `base` of the snapshot.
-    pub(super) fn new(target: OwnedFd, base: EntryPath) -> Self {
-        Self { target: Arc::new(target), base, open: Mutex::new(LruCache::new(KEPT)) }
+    /// Handles below `target`, which stands for a directory of the snapshot whose path has `depth` names.
+    pub(super) fn new(target: Option<OwnedFd>, depth: usize) -> Self {
+        Self { target: target.map(Arc::new), depth, open: Mutex::new(LruCache::new(KEPT)) }
     }
 
     /// An open handle of the directory at `location`.
@@ -60,8 +62,8 @@ impl Handles {
         if let Some(handle) = self.kept().get(&location.identity) {
             return Ok(handle.clone());
         }
-        let mut handle = self.target.clone();
-        for name in &location.path.0[self.base.0.len()..] {
+        let mut handle = self.target()?.clone();
+        for name in location.path.0.get(self.depth..).unwrap_or_default() {
             handle = Arc::new(beneath::open_directory(handle.as_fd(), name)?);
         }
         if Identity::from(&rustix::fs::fstat(&handle)?) != location.identity {
@@ -69,6 +71,16 @@ impl Handles {
         }
         self.keep(location.identity, handle.clone());
         Ok(handle)
+    }
+
+    /// Whether the target is for everybody to put things into, as `/tmp` is.
+    pub(super) fn target_is_sticky(&self) -> bool {
+        let stat = self.target().and_then(|target| Ok(rustix::fs::fstat(target)?));
+        stat.is_ok_and(|stat| Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX))
+    }
+
+    fn target(&self) -> io::Result<&Arc<OwnedFd>> {
+        self.target.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn keep(&self, identity: Identity, handle: Arc<OwnedFd>) {
@@ -82,13 +94,13 @@ impl Handles {
 }
 
 impl Folder {
-    /// The target directory itself; `attributes` are those to give it, if any.
+    /// The target directory itself, standing for `path`; `attributes` are those to give it, if any.
     ///
     /// # Errors
     /// When its handle is unusable.
-    pub(super) fn target(handles: &Handles, attributes: Option<Attributes>) -> io::Result<Arc<Self>> {
-        let (location, inherits) = locate(handles.target.as_fd(), handles.base.clone(), attributes.as_ref())?;
-        handles.keep(location.identity, handles.target.clone());
+    pub(super) fn target(handles: &Handles, path: EntryPath, attributes: Option<Attributes>) -> io::Result<Arc<Self>> {
+        let (location, inherits) = locate(handles.target()?.as_fd(), path, attributes.as_ref())?;
+        handles.keep(location.identity, handles.target()?.clone());
         Ok(Arc::new(Self { parent: None, location, inherits, attributes }))
     }
 
@@ -134,7 +146,7 @@ impl Folder {
 }
 
 /// Opens a directory; where only its mode keeps its owner out, the mode gives way (the snapshot's is applied later).
-fn open_own(parent: BorrowedFd<'_>, name: &EntryName) -> io::Result<OwnedFd> {
+pub(super) fn open_own(parent: BorrowedFd<'_>, name: &EntryName) -> io::Result<OwnedFd> {
     match beneath::open_directory(parent, name) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
         Ok(handle) if writable(&handle)? => return Ok(handle),

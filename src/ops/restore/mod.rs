@@ -7,8 +7,7 @@
 //! - a directory of it: what is in that directory, into the target itself;
 //! - anything else: that one entry, into the target.
 //!
-//! Entries are taken in catalog order, which is about the order in which their bytes are stored. It does not delete what the
-//! snapshot does not have.
+//! Entries are taken in catalog order, which is about the order in which their bytes are stored.
 
 mod attributes;
 mod beneath;
@@ -19,12 +18,16 @@ mod file;
 mod flags;
 mod folder;
 mod links;
+mod look;
+mod options;
 mod output;
+mod overwrite;
 mod owners;
 mod plan;
 mod report;
 mod slices;
 mod special;
+mod sweep;
 mod worker;
 mod xattrs;
 
@@ -32,8 +35,12 @@ mod xattrs;
 mod tests;
 
 pub use error::Error;
+pub use options::{Options, Summary};
+pub use overwrite::Overwrite;
+pub use sweep::Delete;
 
 use crate::event::Sink;
+use crate::ops::select::Judge;
 use crate::repo::catalog::{self, Fault, Hidden, Tree};
 use crate::repo::chunks::ChunkSource;
 use crate::repo::entry::{Entry, EntryKind, EntryPath};
@@ -41,48 +48,16 @@ use attributes::Attributes;
 use context::Context;
 use folder::{Folder, Handles};
 use links::Links;
+use look::Looker;
 use owners::Owners;
 use plan::Plan;
-use report::{Done, Report};
+use report::Report;
 use rustix::fs::{Mode, OFlags};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
-
-/// How to restore.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Owners and groups by stored number, even where this machine knows the stored name.
-    pub numeric_ids: bool,
-    /// Write nothing, make nothing; tell what would be restored.
-    pub dry_run: bool,
-    /// Threads that write files; 0 for as many as there are cores, two at least.
-    pub threads: usize,
-}
-
-/// What a restore did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Summary {
-    /// Regular files in their place, further names of one inode included.
-    pub files: u64,
-    /// Directories, without the target itself.
-    pub directories: u64,
-    /// Symbolic links, pipes, sockets and devices.
-    pub others: u64,
-    /// Bytes of the regular files handled.
-    pub bytes: u64,
-    /// Regular files among them that had every byte already.
-    pub unchanged: u64,
-    /// Entries that are not in their place.
-    pub skipped: u64,
-    /// Things that could not be done or applied here: the restore is incomplete.
-    pub problems: u64,
-    /// Parts of the snapshot that cannot be read from the repository.
-    pub damaged: u64,
-    /// Entries that keep the running user as their owner, because only root may give files away.
-    pub foreign_owners: u64,
-}
+use std::sync::{Arc, Mutex};
+use sweep::Sweep;
 
 /// Restores `selection` of the snapshot whose catalog is `tree` into the directory `target`, which is made if need be.
 ///
@@ -107,11 +82,31 @@ pub fn restore(
         // What lies below may be readable still: the walk will tell.
         Ok(None) | Err(_) => None,
     };
-    // Totals serve the progress bar alone: damage that hides them is met, and reported, on the walk.
-    let sums = tree.sums(selection).unwrap_or_default();
+    if options.delete.is_some() && options.select.is_everything() && is_root(target) {
+        return Err(Error::DeleteRoot);
+    }
+    // Totals serve the progress bar alone: damage that hides them is met, and reported, on the walk. What patterns leave of
+    // them is not known before.
+    let all = options.select.is_everything();
+    let sums = if all { tree.sums(selection).unwrap_or_default() } else { catalog::Sums::default() };
     let report = Report::new(sink, sums.entries, sums.bytes);
-    let entries = tree.walk(selection).map(|item| item.map_err(|error| Gap::new(selection, &error)));
-    run(Top { path: selection.clone(), entry: top }, entries, source, target, options, report)
+    let top = Top { path: selection.clone(), entry: top };
+    let mut judge = Judge::new(&options.select);
+    let selected =
+        move |item: &Result<(EntryPath, Entry), Gap>| item.as_ref().map_or(true, |(path, _)| judge.selects(path));
+    let walk = || tree.walk(selection).map(|item| item.map_err(|error| Gap::new(selection, &error)));
+    let (first, second) = (walk().filter(selected.clone()), walk().filter(selected));
+    let entry_at = |path: &EntryPath| tree.get(path).ok().flatten().map(|found| found.entry);
+    // One file is restored beside others of its folder: nothing is deleted there.
+    let delete = options.delete.as_ref().filter(|_| top.is_directory());
+    let sweep = delete.map(|delete| Sweep { tree, select: &options.select, delete, dry_run: options.dry_run });
+    run(top, first, second, &entry_at, sweep, source, target, options, report)
+}
+
+/// Whether `path` is the root of the file system, by whatever name.
+fn is_root(path: &Path) -> bool {
+    let identity = |path: &Path| rustix::fs::stat(path).map(|stat| (stat.st_dev, stat.st_ino)).ok();
+    identity(path).is_some_and(|target| Some(target) == identity(Path::new("/")))
 }
 
 /// Entries that cannot be read.
@@ -162,45 +157,68 @@ impl Top {
     }
 }
 
+/// Restores `first`, and reads `second`, which gives the same once more, back if that is asked for.
+#[allow(clippy::too_many_arguments)]
 fn run(
     top: Top,
-    entries: impl Iterator<Item = Result<(EntryPath, Entry), Gap>>,
+    first: impl Iterator<Item = Result<(EntryPath, Entry), Gap>>,
+    second: impl Iterator<Item = Result<(EntryPath, Entry), Gap>>,
+    entry_at: &dyn Fn(&EntryPath) -> Option<Entry>,
+    sweep: Option<Sweep<'_>>,
     source: Arc<dyn ChunkSource>,
     target: &Path,
     options: &Options,
     report: Report<'_>,
 ) -> Result<Summary, Error> {
     let base = top.base();
-    if options.dry_run {
-        return pretend(entries, base.0.len(), &report);
-    }
+    let depth = base.0.len() + options.strip;
     let unusable = |source| Error::Target { path: target.to_owned(), source };
-    let (handle, unused) = open_target(target).map_err(unusable)?;
-    let shared = rustix::fs::fstat(&handle).is_ok_and(|stat| Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX));
+    let opened = if options.dry_run { look_at(target) } else { open_target(target).map(Some) };
+    let opened = opened.map_err(unusable)?;
+    let unused = opened.as_ref().is_none_or(|(_, unused)| *unused);
+    let handle = opened.map(|(handle, _)| handle);
+    let looker = Looker::new(handle.as_ref().and_then(|handle| handle.try_clone().ok()));
     let context = Context {
         source,
-        handles: Handles::new(handle, base.clone()),
+        handles: Handles::new(handle, depth),
         links: Links::default(),
         owners: Owners::new(options.numeric_ids),
         report,
         root: rustix::process::geteuid().is_root(),
+        overwrite: options.overwrite,
+        sweep,
+        kept: (options.verify && options.overwrite != Overwrite::Always).then(Mutex::default),
     };
-    let whole = top.path.0.is_empty();
-    let own = top.is_directory() && (unused || !whole) && !shared;
-    let attributes = top.entry.filter(|_| own).map(|mut entry| Attributes::take(&context, &mut entry));
-    let folder = Folder::target(&context.handles, attributes).map_err(unusable)?;
-    write(&context, entries, base.0.len(), folder, threads(options));
-    Links::freeze(&context);
-    context.owners.failures().into_iter().for_each(|failure| context.report.lookup_failed(failure));
-    context.report.tell_foreign_owners();
+    if options.dry_run {
+        look::pretend(&context, first, depth, looker);
+    } else {
+        let selected = options.strip == 0 && options.select.judge(&base).selected();
+        let attributes = own_attributes(&context, top, selected, unused);
+        let folder = Folder::target(&context.handles, base, attributes).map_err(unusable)?;
+        write(&context, first, depth, entry_at, folder, threads(options));
+        Links::freeze(&context);
+        context.owners.failures().into_iter().for_each(|failure| context.report.lookup_failed(failure));
+        context.report.tell_foreign_owners();
+        if options.verify {
+            look::read_back(&context, second, depth, looker, threads(options));
+        }
+    }
     if context.report.stopping() { Err(Error::Stopped) } else { Ok(context.report.summary()) }
+}
+
+/// What to give the target itself: what the directory has that it stands for, unless the target serves others too.
+fn own_attributes(context: &Context<'_>, top: Top, selected: bool, unused: bool) -> Option<Attributes> {
+    let shared = context.handles.target_is_sticky();
+    let own = selected && top.is_directory() && (unused || !top.path.0.is_empty()) && !shared;
+    top.entry.filter(|_| own).map(|mut entry| Attributes::take(context, &mut entry))
 }
 
 /// Plans on this thread, writes on others.
 fn write(
     context: &Context<'_>,
     entries: impl Iterator<Item = Result<(EntryPath, Entry), Gap>>,
-    base: usize,
+    depth: usize,
+    entry_at: &dyn Fn(&EntryPath) -> Option<Entry>,
     target: Arc<Folder>,
     threads: usize,
 ) {
@@ -210,7 +228,7 @@ fn write(
         for _ in 0..threads {
             scope.spawn(|| worker::run(context, &receiver));
         }
-        let mut plan = Plan::new(context, sender, threads, base, target);
+        let mut plan = Plan::new(context, sender, threads, depth, entry_at, target);
         for entry in entries {
             if context.report.stopping() {
                 break;
@@ -224,37 +242,18 @@ fn write(
     });
 }
 
-/// Goes through the entries without touching anything.
-fn pretend(
-    entries: impl Iterator<Item = Result<(EntryPath, Entry), Gap>>,
-    base: usize,
-    report: &Report<'_>,
-) -> Result<Summary, Error> {
-    for entry in entries {
-        if report.stopping() {
-            return Err(Error::Stopped);
-        }
-        match entry {
-            Ok((path, _)) if path.0.len() <= base => {}
-            Ok((path, entry)) => {
-                let what = match entry.kind {
-                    EntryKind::File(_) => Done::File { unchanged: false },
-                    EntryKind::Directory => Done::Directory,
-                    _ => Done::Other,
-                };
-                report.advance(entry.size);
-                report.done(&path, what, entry.size);
-            }
-            Err(gap) => report.unreadable(&gap.path, "catalog", gap.reason, gap.damage),
-        }
-    }
-    Ok(report.summary())
-}
-
 fn threads(options: &Options) -> usize {
     match options.threads {
         0 => std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),
         threads => threads,
+    }
+}
+
+/// As [`open_target`], but nothing is made: `None` when there is none.
+fn look_at(path: &Path) -> io::Result<Option<(OwnedFd, bool)>> {
+    match path.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        _ => open_target(path).map(Some),
     }
 }
 

@@ -36,7 +36,19 @@ impl Output {
     }
 }
 
-/// Opens or makes the file `name` in `dir`; `linked` if it has more names in the snapshot.
+/// What the file should become.
+pub(super) struct Wanted<'a> {
+    /// Its attributes.
+    pub(super) attributes: &'a Attributes,
+    /// Its content.
+    pub(super) content: &'a Content,
+    /// It has more names in the snapshot.
+    pub(super) linked: bool,
+    /// What is there is taken to have that content.
+    pub(super) trusted: bool,
+}
+
+/// Opens or makes the file `name` in `dir`.
 ///
 /// # Errors
 /// When no file can be made there.
@@ -44,31 +56,22 @@ pub(super) fn open(
     context: &Context<'_>,
     dir: BorrowedFd<'_>,
     name: &EntryName,
-    wanted: &Attributes,
-    content: &Content,
-    linked: bool,
+    wanted: &Wanted<'_>,
 ) -> io::Result<Output> {
     match beneath::create_new_file(dir, name) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied && flags::release(dir) => {}
-        other => return other.map(|file| Output::new(file, wanted)),
+        other => return other.map(|file| Output::new(file, wanted.attributes)),
     }
-    if let Some((file, old)) = existing(context, dir, name, wanted, content, linked) {
+    if let Some((file, old)) = existing(context, dir, name, wanted) {
         return Ok(Output { file, old, fresh: false });
     }
-    beneath::create_file(dir, name).map(|file| Output::new(file, wanted))
+    beneath::create_file(dir, name).map(|file| Output::new(file, wanted.attributes))
 }
 
 /// The file at `name`, and its size, if it may be worked on in place. Whatever keeps it from being opened (it is being
 /// executed, say) is no error: it will be replaced.
-fn existing(
-    context: &Context<'_>,
-    dir: BorrowedFd<'_>,
-    name: &EntryName,
-    wanted: &Attributes,
-    content: &Content,
-    linked: bool,
-) -> Option<(File, u64)> {
+fn existing(context: &Context<'_>, dir: BorrowedFd<'_>, name: &EntryName, wanted: &Wanted<'_>) -> Option<(File, u64)> {
     let before = beneath::stat(dir, name).ok()?;
     if beneath::file_type(&before) != FileType::RegularFile {
         return None;
@@ -79,12 +82,13 @@ fn existing(
     );
     let stat = rustix::fs::fstat(&file).ok()?;
     let size = stat.st_size as u64;
-    if Identity::from(&stat) != Identity::from(&before) || !discreet(context, &file, &stat, wanted) {
+    if Identity::from(&stat) != Identity::from(&before) || !discreet(context, &file, &stat, wanted.attributes) {
         return None;
     }
     // Other names of this inode would change with it. They may be those of the snapshot's own group, from an earlier
     // restore; but that is only sure if there is nothing to change.
-    let alone = stat.st_nlink == 1 || (linked && wanted.equal(&stat) && content::equals(context, &file, size, content));
+    let same = || wanted.trusted || content::equals(context, &file, size, wanted.content);
+    let alone = stat.st_nlink == 1 || (wanted.linked && wanted.attributes.equal(&stat) && same());
     alone.then_some((file, size))
 }
 

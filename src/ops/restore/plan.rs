@@ -1,16 +1,21 @@
 //! From the catalog's order to tasks: makes directories, batches what is in them, and knows when one is complete.
 //!
 //! The catalog lists a directory's children together and their subtrees after that, so the way from the target to the
-//! directory at hand is a stack. Directories whose entry is lost to damage are made all the same for what is in them.
+//! directory at hand is a stack. Directories that were not selected themselves are made when something in them is, with the
+//! attributes that the snapshot has for them; if their entry is lost to damage, without.
 
 use super::attributes::Attributes;
 use super::beneath;
 use super::context::Context;
 use super::folder::Folder;
+use super::overwrite::Overwrite;
 use super::report::Done;
+use super::sweep;
 use super::worker::{Large, Task};
+use crate::event::RestoreAction;
 use crate::repo::entry::{Entry, EntryKind, EntryName, EntryPath};
 use crossbeam_channel::Sender;
+use rustix::fs::FileType;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
@@ -30,7 +35,11 @@ pub(super) struct Plan<'c, 'a> {
     context: &'c Context<'a>,
     queue: Sender<Task>,
     threads: usize,
-    base: usize,
+    /// The names of a path that are not made in the target, and how many they are.
+    base: EntryPath,
+    depth: usize,
+    /// What the snapshot has at a path that was not selected.
+    entry_at: &'c dyn Fn(&EntryPath) -> Option<Entry>,
     stack: Vec<Level>,
     batch: Vec<(EntryName, Entry)>,
     batch_bytes: u64,
@@ -46,21 +55,26 @@ struct Level {
 }
 
 impl<'c, 'a> Plan<'c, 'a> {
-    /// Plans below `target`, which stands for the directory of the snapshot whose path has `base` names.
+    /// Plans below `target`, which stands for directories of the snapshot whose paths have `depth` names.
     pub(super) fn new(
         context: &'c Context<'a>,
         queue: Sender<Task>,
         threads: usize,
-        base: usize,
+        depth: usize,
+        entry_at: &'c dyn Fn(&EntryPath) -> Option<Entry>,
         target: Arc<Folder>,
     ) -> Self {
+        let base = target.location.path.clone();
         let root = Level { name: None, folder: Some(target), waiting: VecDeque::new() };
-        Self { context, queue, threads, base, stack: vec![root], batch: Vec::new(), batch_bytes: 0 }
+        Self { context, queue, threads, base, depth, entry_at, stack: vec![root], batch: Vec::new(), batch_bytes: 0 }
     }
 
-    /// Takes the next entry; `path` lies below the base.
+    /// Takes the next entry, if it lies below what the target stands for.
     pub(super) fn entry(&mut self, path: &EntryPath, entry: Entry) {
-        let Some((name, parents)) = path.0[self.base..].split_last() else { return };
+        let Some((name, parents)) = path.0.get(self.depth..).and_then(<[EntryName]>::split_last) else { return };
+        if path.0[..self.depth] != self.base.0 {
+            self.stand_for(EntryPath(path.0[..self.depth].to_vec()));
+        }
         if !self.is_at(parents) {
             self.go_to(parents);
         }
@@ -81,6 +95,18 @@ impl<'c, 'a> Plan<'c, 'a> {
                 }
             }
         }
+    }
+
+    /// From here on the target stands for `path`: leading names are stripped, and those of another directory follow.
+    fn stand_for(&mut self, path: EntryPath) {
+        self.flush();
+        while !self.stack.is_empty() {
+            self.close();
+        }
+        self.base = path;
+        let folder = Folder::target(&self.context.handles, self.base.clone(), None);
+        let folder = folder.map_err(|error| self.context.report.problem(&self.base, "open", error)).ok();
+        self.stack.push(Level { name: None, folder, waiting: VecDeque::new() });
     }
 
     /// Ends the plan: everything is on its way.
@@ -120,8 +146,9 @@ impl<'c, 'a> Plan<'c, 'a> {
     fn directory(&mut self, folder: &Arc<Folder>, path: &EntryPath, name: &EntryName, mut entry: Entry) {
         let made = self.make(folder, name);
         let attributes = match made {
-            Ok(()) => {
-                self.context.report.done(path, Done::Directory, 0);
+            Ok(fresh) => {
+                let action = if fresh { RestoreAction::Restored } else { RestoreAction::Unchanged };
+                self.context.report.done(path, Done::Directory(action), 0);
                 Some(Attributes::take(self.context, &mut entry))
             }
             Err(error) => {
@@ -133,9 +160,27 @@ impl<'c, 'a> Plan<'c, 'a> {
         self.level().waiting.push_back((name.clone(), attributes));
     }
 
-    fn make(&self, folder: &Folder, name: &EntryName) -> io::Result<()> {
+    /// Makes the directory `name`, and returns whether it is new.
+    fn make(&self, folder: &Folder, name: &EntryName) -> io::Result<bool> {
         let dir = self.context.handles.get(&folder.location)?;
-        beneath::make_directory(dir.as_fd(), name).map(drop)
+        if self.context.overwrite == Overwrite::Never
+            && beneath::stat(dir.as_fd(), name).is_ok_and(|stat| beneath::file_type(&stat) != FileType::Directory)
+        {
+            let reason = "something that is no directory stands there, and nothing is to be overwritten";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, reason));
+        }
+        beneath::make_directory(dir.as_fd(), name)
+    }
+
+    /// Makes a directory that leads to something selected, and takes the attributes that the snapshot has for it.
+    fn make_way(&self, parent: &Folder, name: &EntryName) -> io::Result<Option<Attributes>> {
+        let fresh = self.make(parent, name)?;
+        let path = parent.location.path.join(name.clone());
+        Ok((self.entry_at)(&path).map(|mut entry| {
+            let action = if fresh { RestoreAction::Restored } else { RestoreAction::Unchanged };
+            self.context.report.done(&path, Done::Directory(action), 0);
+            Attributes::take(self.context, &mut entry)
+        }))
     }
 
     /// Goes into `name`. Directories before it will not be visited any more: they are empty.
@@ -151,8 +196,10 @@ impl<'c, 'a> Plan<'c, 'a> {
             let entered = match known {
                 Some((_, None)) => None,
                 Some((_, attributes)) => Some(parent.enter(self.context, name, attributes)),
-                // Its entry is lost, and was reported.
-                None => Some(self.make(&parent, name).and_then(|()| parent.enter(self.context, name, None))),
+                // It was not selected; or its entry is lost, and was reported.
+                None => Some(
+                    self.make_way(&parent, name).and_then(|attributes| parent.enter(self.context, name, attributes)),
+                ),
             };
             let report = |error| {
                 self.context.report.problem(&parent.location.path.join(name.clone()), "open", error);
@@ -177,6 +224,12 @@ impl<'c, 'a> Plan<'c, 'a> {
             self.close_empty();
         }
         if let Some(Level { folder: Some(folder), .. }) = self.stack.pop() {
+            if self.context.sweep.is_some() {
+                match self.context.handles.get(&folder.location) {
+                    Ok(dir) => sweep::sweep(self.context, dir.as_fd(), &folder.location.path),
+                    Err(error) => self.context.report.problem(&folder.location.path, "delete", error),
+                }
+            }
             Folder::leave(self.context, folder);
         }
     }

@@ -1,7 +1,7 @@
 //! What a restore counts and tells while it runs. Shared by all threads; never fails.
 
 use super::Summary;
-use crate::event::{Event, Level, Progress, Sink, Stage};
+use crate::event::{Event, Level, Progress, RestoreAction, Sink, Stage};
 use crate::repo::chunks;
 use crate::repo::entry::EntryPath;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,7 +16,11 @@ pub(super) struct Report<'a> {
     directories: AtomicU64,
     others: AtomicU64,
     bytes: AtomicU64,
+    updated: AtomicU64,
     unchanged: AtomicU64,
+    kept: AtomicU64,
+    deleted: AtomicU64,
+    verified: AtomicU64,
     skipped: AtomicU64,
     problems: AtomicU64,
     damaged: AtomicU64,
@@ -31,12 +35,12 @@ pub(super) const fn is_damage(error: &chunks::Error) -> bool {
 /// Which counter an entry belongs to.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Done {
-    /// A regular file; `unchanged` when its content was already there.
-    File { unchanged: bool },
+    /// A regular file.
+    File(RestoreAction),
     /// A directory.
-    Directory,
+    Directory(RestoreAction),
     /// A symbolic link, pipe, socket or device.
-    Other,
+    Other(RestoreAction),
 }
 
 impl<'a> Report<'a> {
@@ -52,7 +56,11 @@ impl<'a> Report<'a> {
             directories: zero(),
             others: zero(),
             bytes: zero(),
+            updated: zero(),
             unchanged: zero(),
+            kept: zero(),
+            deleted: zero(),
+            verified: zero(),
             skipped: zero(),
             problems: zero(),
             damaged: zero(),
@@ -107,17 +115,32 @@ impl<'a> Report<'a> {
 
     /// An entry is in its place (or would be).
     pub(super) fn done(&self, path: &EntryPath, what: Done, size: u64) {
-        match what {
-            Done::File { unchanged } => {
-                self.files.fetch_add(1, Relaxed);
-                self.unchanged.fetch_add(u64::from(unchanged), Relaxed);
-            }
-            Done::Directory => drop(self.directories.fetch_add(1, Relaxed)),
-            Done::Other => drop(self.others.fetch_add(1, Relaxed)),
+        let action = match what {
+            Done::File(action) | Done::Directory(action) | Done::Other(action) => action,
+        };
+        let file = matches!(what, Done::File(_));
+        match (action, what) {
+            (RestoreAction::Kept, _) => drop(self.kept.fetch_add(1, Relaxed)),
+            (_, Done::File(_)) => drop(self.files.fetch_add(1, Relaxed)),
+            (_, Done::Directory(_)) => drop(self.directories.fetch_add(1, Relaxed)),
+            (_, Done::Other(_)) => drop(self.others.fetch_add(1, Relaxed)),
         }
+        self.unchanged.fetch_add(u64::from(file && action == RestoreAction::Unchanged), Relaxed);
+        self.updated.fetch_add(u64::from(action == RestoreAction::Updated), Relaxed);
         self.entries.fetch_add(1, Relaxed);
-        self.sink.emit(Event::Restored { path: path.to_bytes(), size });
+        self.sink.emit(Event::Restored { path: path.to_bytes(), action, size });
         self.advance(0);
+    }
+
+    /// Something that the snapshot does not have is gone from the target (or would be).
+    pub(super) fn deleted(&self, path: &EntryPath, size: u64) {
+        self.deleted.fetch_add(1, Relaxed);
+        self.sink.emit(Event::Restored { path: path.to_bytes(), action: RestoreAction::Deleted, size });
+    }
+
+    /// A file was read back and is as in the snapshot.
+    pub(super) fn verified(&self) {
+        self.verified.fetch_add(1, Relaxed);
     }
 
     /// `bytes` of content are behind us.
@@ -142,7 +165,11 @@ impl<'a> Report<'a> {
             directories: self.directories.load(Relaxed),
             others: self.others.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
+            updated: self.updated.load(Relaxed),
             unchanged: self.unchanged.load(Relaxed),
+            kept: self.kept.load(Relaxed),
+            deleted: self.deleted.load(Relaxed),
+            verified: self.verified.load(Relaxed),
             skipped: self.skipped.load(Relaxed),
             problems: self.problems.load(Relaxed),
             damaged: self.damaged.load(Relaxed),

@@ -6,7 +6,9 @@ use super::context::Context;
 use super::file::Claim;
 use super::folder::Folder;
 use super::links::Leader;
+use super::overwrite::{self, Decision};
 use super::report::Done;
+use crate::event::RestoreAction;
 use crate::repo::entry::{Entry, EntryKind, EntryName};
 use rustix::fs::{FileType, makedev};
 use std::io;
@@ -15,8 +17,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 /// Restores `name` in `folder` (whose handle is `dir`): anything but a file or directory.
 pub(super) fn restore(context: &Context<'_>, folder: &Folder, dir: BorrowedFd<'_>, name: &EntryName, mut entry: Entry) {
     let group = context.links.group(&entry);
-    let attributes = Attributes::take(context, &mut entry);
     let path = folder.location.path.join(name.clone());
+    if overwrite::decide(context, folder, dir, name, &entry) == Decision::Keep {
+        return context.report.done(&path, Done::Other(RestoreAction::Kept), 0);
+    }
+    let attributes = Attributes::take(context, &mut entry);
+    let mut action = RestoreAction::Restored;
     if let Claim::Lead(mut leader) = Claim::new(context, group.as_deref(), folder, dir, name) {
         let made = make(dir, name, &entry.kind).and_then(|fresh| {
             let node = beneath::open_node(dir, name)?;
@@ -32,6 +38,9 @@ pub(super) fn restore(context: &Context<'_>, folder: &Folder, dir: BorrowedFd<'_
         drop(leader);
         match made {
             Ok((node, fresh)) => {
+                if !fresh {
+                    action = RestoreAction::Unchanged;
+                }
                 let inode = Inode::node(node.as_fd(), file_type(&entry.kind)).made(fresh, folder.inherits);
                 attributes.apply(context, &inode, &path);
             }
@@ -41,7 +50,7 @@ pub(super) fn restore(context: &Context<'_>, folder: &Folder, dir: BorrowedFd<'_
             }
         }
     }
-    context.report.done(&path, Done::Other, 0);
+    context.report.done(&path, Done::Other(action), 0);
 }
 
 /// Makes it, and returns whether it is new.
@@ -59,7 +68,7 @@ fn make(dir: BorrowedFd<'_>, name: &EntryName, kind: &EntryKind) -> io::Result<b
 }
 
 /// Whether the same thing stands at `name`, and no other name leads to it.
-fn is_there(dir: BorrowedFd<'_>, name: &EntryName, kind: &EntryKind) -> bool {
+pub(super) fn is_there(dir: BorrowedFd<'_>, name: &EntryName, kind: &EntryKind) -> bool {
     let Ok(stat) = beneath::stat(dir, name) else { return false };
     if beneath::file_type(&stat) != file_type(kind) || stat.st_nlink != 1 {
         return false;
@@ -81,7 +90,7 @@ fn device(kind: &EntryKind) -> u64 {
     }
 }
 
-const fn file_type(kind: &EntryKind) -> FileType {
+pub(super) const fn file_type(kind: &EntryKind) -> FileType {
     match kind {
         EntryKind::File(_) => FileType::RegularFile,
         EntryKind::Directory => FileType::Directory,

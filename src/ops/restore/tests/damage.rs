@@ -75,7 +75,7 @@ fn entries_whose_directories_are_lost_still_come_back() {
     let listener = Listener::default();
     let top = Top { path: path("/"), entry: None };
     let report = Report::new(&listener, 0, 0);
-    let summary = run(top, entries, snapshot.memory.clone(), temp.path(), &Options::default(), report).unwrap();
+    let summary = run_once(top, entries, snapshot.memory.clone(), temp.path(), &Options::default(), report);
     assert_eq!((summary.damaged, summary.problems, summary.files), (1, 0, 3));
     assert_eq!(listener.problems(), ["/a: catalog: page 123 is damaged"]);
     assert_eq!(std::fs::read(temp.path().join("a/b/c/file")).unwrap(), b"orphan");

@@ -4,6 +4,7 @@ mod attributes;
 mod damage;
 mod existing;
 mod hostile;
+mod options;
 mod selection;
 mod trees;
 
@@ -130,7 +131,7 @@ impl Snapshot {
     pub(super) fn restore_unchecked(&self, target: &Path, sink: &dyn Sink) -> Summary {
         let top = Top { path: EntryPath::default(), entry: None };
         let entries = self.below(&top.path).into_iter().map(Ok::<_, Gap>);
-        run(top, entries, self.memory.clone(), target, &Options::default(), Report::new(sink, 0, 0)).unwrap()
+        run_once(top, entries, self.memory.clone(), target, &Options::default(), Report::new(sink, 0, 0))
     }
 
     /// Writes the catalog.
@@ -241,6 +242,18 @@ struct Plain {
     holes: Vec<(u64, u64)>,
     xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     group: Option<usize>,
+}
+
+/// Restores entries that no catalog holds.
+fn run_once(
+    top: Top,
+    entries: impl Iterator<Item = Result<(EntryPath, Entry), Gap>>,
+    source: Arc<MemoryChunks>,
+    target: &Path,
+    options: &Options,
+    report: Report<'_>,
+) -> Summary {
+    run(top, entries, std::iter::empty(), &|_| None, None, source, target, options, report).unwrap()
 }
 
 /// What is in a real directory, itself as the root.
