@@ -4,4 +4,5 @@ pub mod follow;
 pub mod host;
 pub mod restore;
 pub mod snapshot;
+pub mod tag;
 pub mod verify;

@@ -248,7 +248,7 @@ impl Repository {
     }
 
     /// Enters a decision in the log, at whatever position turns out to be the next.
-    fn enter(&mut self, decision: &Decision) -> Result<(), Error> {
+    pub(super) fn enter(&mut self, decision: &Decision) -> Result<(), Error> {
         let author_key = self.bundle.principal().signing_key();
         let author = Author { principal: self.bundle.principal_id(), key: &author_key };
         loop {
