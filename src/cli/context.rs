@@ -48,6 +48,11 @@ impl Context {
         Ok(Output::new(self.global.talk.manner(), stop))
     }
 
+    /// Whether only results, warnings and errors are wanted.
+    pub const fn quiet(&self) -> bool {
+        self.global.talk.quiet
+    }
+
     /// A variable that is set and not empty.
     pub fn variable(&self, name: &str) -> Option<OsString> {
         (self.environment)(name).filter(|value| !value.is_empty())

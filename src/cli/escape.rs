@@ -32,6 +32,23 @@ pub fn line(text: &str) -> String {
     shown
 }
 
+/// JSON as it may go to a terminal: what moves the terminal stands only in strings there, and becomes `\\uXXXX`, so that the
+/// text stays the same JSON. Line ends between values stay.
+pub fn json(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c != '\n' && moves_the_terminal(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 fn push(shown: &mut String, c: char) {
     match c {
         '\n' => shown.push_str("\\n"),
@@ -67,6 +84,14 @@ mod tests {
     #[test]
     fn messages_stay_on_one_line() {
         assert_eq!(line("C:\\x\n\u{1b}"), "C:\\x\\n\\u{1b}");
+    }
+
+    #[test]
+    fn json_stays_json() {
+        let value = serde_json::json!({ "name": "a\u{9b}2J\u{202e}\u{1b}\n\"b", "x": 1 });
+        let shown = json(&format!("{value:#}"));
+        assert!(shown.contains("\\u009b2J\\u202e\\u001b") && !shown.replace('\n', "").chars().any(moves_the_terminal));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
     }
 
     proptest::proptest! {

@@ -5,11 +5,13 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::error::Failure;
 
 /// Headings and their commands.
-const GROUPS: [(&str, &[&str]); 5] = [
+const GROUPS: [(&str, &[&str]); 7] = [
     ("Begin", &["init", "key"]),
     ("Keep", &["snapshot"]),
     ("Look", &["mount", "umount", "snapshots", "ls"]),
     ("Bring back", &["restore"]),
+    ("Tidy", &["tag"]),
+    ("Look inside", &["list", "cat"]),
     ("Trust", &["verify", "version", "help"]),
 ];
 
@@ -35,7 +37,7 @@ fn contents(command: &clap::Command) -> String {
         text += &format!("{heading}:\n");
         for verb in known {
             let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-            text += &format!("  {:<11}{about}\n", verb.get_name());
+            text += &format!("  {:<13}{about}\n", verb.get_name());
         }
         text.push('\n');
     }

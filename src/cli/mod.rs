@@ -9,6 +9,7 @@ mod failures;
 mod global;
 mod help;
 mod init;
+mod inside;
 mod key;
 mod listing;
 mod ls;
@@ -20,10 +21,12 @@ mod patterns;
 mod prompt;
 mod restore;
 mod selector;
+mod several;
 mod signals;
 mod snapshot;
 mod snapshot_list;
 mod snapshots;
+mod tag;
 mod time;
 mod umount;
 mod verify;
@@ -58,7 +61,10 @@ enum Verb {
     Mount(mount::Arguments),
     Umount(umount::Arguments),
     Restore(restore::Arguments),
+    Tag(tag::Arguments),
     Verify(verify::Arguments),
+    List(inside::list::Arguments),
+    Cat(inside::cat::Arguments),
     Version(version::Arguments),
 }
 
@@ -102,7 +108,10 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Mount(arguments) => mount::run(&arguments, &context),
         Verb::Umount(arguments) => umount::run(&arguments, &context),
         Verb::Restore(arguments) => restore::run(&arguments, &context),
+        Verb::Tag(arguments) => tag::run(&arguments, &context),
         Verb::Verify(arguments) => verify::run(&arguments, &context),
+        Verb::List(arguments) => inside::list::run(&arguments, &context),
+        Verb::Cat(arguments) => inside::cat::run(&arguments, &context),
         Verb::Version(arguments) => version::run(&arguments, &context),
     }
 }

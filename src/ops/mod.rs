@@ -5,4 +5,5 @@ pub mod host;
 pub mod restore;
 pub mod select;
 pub mod snapshot;
+pub mod tag;
 pub mod verify;

@@ -3,12 +3,14 @@
 //! Every test runs the built program in a place of its own, with an environment of its own, without standard input.
 
 mod face;
+mod inside;
 mod keys;
 mod mount;
 mod open;
 mod restore;
 mod restore_options;
 mod snapshot;
+mod tag;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -48,14 +48,17 @@ pub struct Indexes {
     lost: BTreeSet<PackId>,
 }
 
-/// What signed an index, as its clear part says.
-enum IndexSigner {
+/// Whose index it is, by its own word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexSigner {
+    /// A writer's installation.
     Installation(WriterId),
+    /// A maintainer or an admin.
     Principal(PrincipalId),
 }
 
 impl IndexSigner {
-    fn decode(decoder: &mut Decoder<'_>) -> Result<Self, wire::Error> {
+    pub(super) fn decode(decoder: &mut Decoder<'_>) -> Result<Self, wire::Error> {
         match decoder.u8()? {
             1 => Ok(Self::Installation(WriterId(decoder.array()?))),
             2 => Ok(Self::Principal(PrincipalId(decoder.array()?))),

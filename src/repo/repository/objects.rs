@@ -47,6 +47,6 @@ pub(super) fn either(
     failure.map_or(Ok(None), |error| Err(error.into()))
 }
 
-fn report(name: &Name, what: &str, events: &dyn Sink) {
+pub(super) fn report(name: &Name, what: &str, events: &dyn Sink) {
     events.emit(Event::Damage { object: name.to_string(), what: what.to_owned(), healed: true });
 }

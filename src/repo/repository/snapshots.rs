@@ -21,7 +21,8 @@ pub struct Snapshot {
     pub structure: Structure,
     /// What readers see; `None` with keys that do not read.
     pub private: Option<Private>,
-    /// The tags now: those of the record, with what the log changed since. Empty without [`Self::private`].
+    /// The tags now: those of the record, with what the log changed since. Without [`Self::private`] only
+    /// those that the log added.
     pub tags: Vec<String>,
 }
 
