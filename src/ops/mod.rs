@@ -3,5 +3,6 @@
 pub mod follow;
 pub mod host;
 pub mod restore;
+pub mod retention;
 pub mod snapshot;
 pub mod verify;
