@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! cli       a file per verb: its arguments, one call into ops, printing; exit codes and hints
+//! config    one TOML file: repositories, sources, retention; its sections are the options of the rooms below
 //! ops       the verbs as free functions: snapshot, restore, verify …
 //! mount     the FUSE face of a repository
 //! source    what can be snapshotted: files
@@ -16,6 +17,7 @@
 //! ```
 
 pub mod cli;
+pub mod config;
 pub mod crypto;
 pub mod event;
 pub mod mount;

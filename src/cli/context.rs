@@ -1,8 +1,8 @@
 //! What a verb works with: the global options together with the environment, and the face.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use jiff::tz::TimeZone;
 
@@ -11,18 +11,19 @@ use super::global::Global;
 use super::output::Output;
 use super::prompt;
 use super::signals::Stop;
-use crate::crypto::secret::SecretBytes;
+use crate::config::Config;
 use crate::repo::keys::credential::Credential;
 use crate::secrets::{self, Found};
-use crate::store::url::StoreUrl;
 
 /// Asks for an environment variable; tests answer themselves.
 type Lookup = fn(&str) -> Option<OsString>;
 
 /// The setting of one run of a verb.
 pub struct Context {
-    global: Global,
-    environment: Lookup,
+    pub(super) global: Global,
+    pub(super) environment: Lookup,
+    /// Read when it is first needed.
+    pub(super) config: OnceLock<Option<Config>>,
     /// The time zone of dates without one.
     pub zone: TimeZone,
 }
@@ -30,7 +31,7 @@ pub struct Context {
 impl Context {
     /// With this process's environment.
     pub fn new(global: Global) -> Self {
-        Self { global, environment: |name| std::env::var_os(name), zone: TimeZone::system() }
+        Self { global, environment: |name| std::env::var_os(name), config: OnceLock::new(), zone: TimeZone::system() }
     }
 
     /// A face for a verb that ends by itself soon: signals end the process.
@@ -58,33 +59,7 @@ impl Context {
         (self.environment)(name).filter(|value| !value.is_empty())
     }
 
-    /// The repository's location: from the flags, else from the environment.
-    ///
-    /// # Errors
-    /// When there is none, or two, or it is none that boveda can use.
-    pub fn location(&self) -> Result<StoreUrl, Failure> {
-        let flags = &self.global.repository;
-        let text = match (&flags.repo, &flags.repository_file) {
-            (Some(repo), _) => repo.clone(),
-            (None, Some(file)) => first_line(file)?,
-            (None, None) => self.location_from_environment()?,
-        };
-        StoreUrl::parse(&text).map_err(|error| Failure::because(Code::Usage, &error))
-    }
-
-    fn location_from_environment(&self) -> Result<OsString, Failure> {
-        match (self.variable("BOVEDA_REPOSITORY"), self.variable("BOVEDA_REPOSITORY_FILE")) {
-            (Some(_), Some(_)) => {
-                Err(Failure::usage("both BOVEDA_REPOSITORY and BOVEDA_REPOSITORY_FILE are set: which one is meant?"))
-            }
-            (Some(repository), None) => Ok(repository),
-            (None, Some(file)) => first_line(Path::new(&file)),
-            (None, None) => Err(Failure::usage("no repository is named")
-                .hint("give its location with -r, or set BOVEDA_REPOSITORY or BOVEDA_REPOSITORY_FILE")),
-        }
-    }
-
-    /// What opens the repository: by flag, by environment, or asked for on the terminal.
+    /// What opens the repository: by flag, by environment, by configuration, or asked for on the terminal.
     ///
     /// # Errors
     /// When there is none, or it cannot be read, or is malformed.
@@ -117,6 +92,10 @@ impl Context {
     fn given_secret(&self, output: &Output) -> Result<Option<Found>, Failure> {
         let answer = secrets::find(&self.global.secret.sources(), &self.environment)
             .map_err(|error| Failure::because(Code::Usage, &error))?;
+        let answer = match answer {
+            Some(answer) => Some(answer),
+            None => self.configured_secret()?,
+        };
         Ok(answer.map(|answer| {
             if let Some(warning) = answer.warning {
                 output.warn(warning);
@@ -128,10 +107,14 @@ impl Context {
     /// The folder of caches, which can be rebuilt.
     ///
     /// # Errors
-    /// When neither flag, environment nor home names one.
+    /// When neither flag, environment, configuration nor home names one.
     pub fn cache_folder(&self) -> Result<PathBuf, Failure> {
         let given =
             self.global.repository.cache_dir.clone().or_else(|| self.variable("BOVEDA_CACHE_DIR").map(Into::into));
+        let given = match given {
+            Some(folder) => Some(folder),
+            None => self.configured_cache_folder()?,
+        };
         match given {
             Some(folder) => {
                 std::path::absolute(&folder).map_err(|error| Failure::usage(format!("{}: {error}", folder.display())))
@@ -148,12 +131,24 @@ impl Context {
         self.home_folder("XDG_STATE_HOME", ".local/state")
     }
 
-    fn home_folder(&self, variable: &str, below_home: &str) -> Result<PathBuf, Failure> {
-        let absolute = |name: &str| self.variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    /// The user's home, if it is known.
+    pub fn home(&self) -> Option<PathBuf> {
         // A system service may run as root without HOME.
         let root = || rustix::process::geteuid().is_root().then(|| PathBuf::from("/root"));
-        absolute(variable)
-            .or_else(|| absolute("HOME").or_else(root).map(|home| home.join(below_home)))
+        self.absolute("HOME").or_else(root)
+    }
+
+    fn absolute(&self, variable: &str) -> Option<PathBuf> {
+        self.variable(variable).map(PathBuf::from).filter(|path| path.is_absolute())
+    }
+
+    /// boveda's own folder in the folder that a variable names, else in one below the home.
+    ///
+    /// # Errors
+    /// When neither names an absolute folder.
+    pub fn home_folder(&self, variable: &str, below_home: &str) -> Result<PathBuf, Failure> {
+        self.absolute(variable)
+            .or_else(|| self.home().map(|home| home.join(below_home)))
             .map(|folder| folder.join("boveda"))
             .ok_or_else(|| Failure::usage(format!("neither {variable} nor HOME names an absolute folder")))
     }
@@ -171,56 +166,14 @@ pub fn credential(found: Found) -> Result<Credential, Failure> {
     made.map_err(|error| Failure::because(Code::Usage, &error))
 }
 
-/// The location in a file: its first line.
-fn first_line(file: &Path) -> Result<OsString, Failure> {
-    let bytes = std::fs::read(file)
-        .map_err(|error| Failure::usage(format!("cannot read the location in {}: {error}", file.display())))?;
-    let mut line = SecretBytes::new(bytes.split(|&byte| byte == b'\n').next().unwrap_or_default().to_vec());
-    line.trim_line_end();
-    Ok(OsString::from_vec(line.expose().to_vec()))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::ffi::OsStrExt as _;
+    use std::path::Path;
 
     use super::*;
 
     fn context(global: Global, environment: Lookup) -> Context {
-        Context { global, environment, zone: TimeZone::UTC }
-    }
-
-    fn with_repo(repo: &str) -> Global {
-        let mut global = Global::default();
-        global.repository.repo = Some(repo.into());
-        global
-    }
-
-    #[test]
-    fn a_flag_outranks_the_environment() {
-        let both: Lookup = |name| (name == "BOVEDA_REPOSITORY").then(|| "/from/environment".into());
-        assert_eq!(context(with_repo("/from/flag"), both).location().unwrap().to_string(), "/from/flag");
-        assert_eq!(context(Global::default(), both).location().unwrap().to_string(), "/from/environment");
-    }
-
-    #[test]
-    fn a_location_is_never_guessed() {
-        let none: Lookup = |_| None;
-        assert_eq!(context(Global::default(), none).location().unwrap_err().code, Code::Usage);
-        let two: Lookup = |_| Some("/x".into());
-        let failure = context(Global::default(), two).location().unwrap_err();
-        assert!(failure.message.contains("BOVEDA_REPOSITORY_FILE"), "{failure}");
-        assert_eq!(context(with_repo("s3://bucket/x"), none).location().unwrap_err().code, Code::Usage);
-    }
-
-    #[test]
-    fn a_location_may_stand_in_a_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("location");
-        std::fs::write(&file, "/re po\r\nsecond line\n").unwrap();
-        let mut global = Global::default();
-        global.repository.repository_file = Some(file);
-        assert_eq!(context(global, |_| None).location().unwrap().to_string(), "/re po");
+        Context { global, environment, config: OnceLock::new(), zone: TimeZone::UTC }
     }
 
     #[test]
@@ -235,13 +188,5 @@ mod tests {
         };
         assert_eq!(context(Global::default(), set).cache_folder().unwrap(), Path::new("/cache"));
         assert_eq!(context(Global::default(), set).state_folder().unwrap(), Path::new("/state/boveda"));
-    }
-
-    #[test]
-    fn names_in_files_keep_their_bytes() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("location");
-        std::fs::write(&file, b"/a\xff\n").unwrap();
-        assert_eq!(first_line(&file).unwrap().as_bytes(), b"/a\xff");
     }
 }

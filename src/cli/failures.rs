@@ -1,6 +1,7 @@
 //! What the errors of the rooms below mean to whoever called the program: an exit code and a hint.
 
 use super::error::{Code, Failure};
+use crate::config;
 use crate::mount;
 use crate::ops::{restore, snapshot};
 use crate::repo::{catalog, chunks, keys, repository};
@@ -18,6 +19,19 @@ impl From<store::Error> for Failure {
                 failure.hint("make room where the repository is, then run the command again: nothing is lost")
             }
             _ => failure,
+        }
+    }
+}
+
+impl From<config::Error> for Failure {
+    fn from(error: config::Error) -> Self {
+        use config::Error as E;
+        let failure = Self::because(Code::Usage, &error);
+        match &error {
+            E::Readable { path, .. } => failure.hint(format!("run: chmod 600 {}", path.display())),
+            E::Writable { path, .. } => failure.hint(format!("run: chmod o-w {}", path.display())),
+            E::Io { .. } => failure,
+            _ => failure.hint("docs/configuration.md has every key; `boveda config check` checks the file"),
         }
     }
 }

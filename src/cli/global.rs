@@ -21,12 +21,15 @@ pub struct Global {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Repository")]
 pub struct Repository {
-    /// Where the repository is: a folder [env: BOVEDA_REPOSITORY]
+    /// Where the repository is: a folder, or @NAME for one of the configuration [env: BOVEDA_REPOSITORY]
     #[arg(short, long, global = true, value_name = "LOCATION")]
     pub repo: Option<OsString>,
     /// A file whose first line is that location [env: BOVEDA_REPOSITORY_FILE]
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "repo")]
     pub repository_file: Option<PathBuf>,
+    /// The configuration [env: BOVEDA_CONFIG; default: ~/.config/boveda/config.toml, else /etc/boveda/config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Where caches are kept, which can be rebuilt [env: BOVEDA_CACHE_DIR]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,

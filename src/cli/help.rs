@@ -6,7 +6,7 @@ use super::error::Failure;
 
 /// Headings and their commands.
 const GROUPS: [(&str, &[&str]); 7] = [
-    ("Begin", &["init", "key"]),
+    ("Begin", &["init", "config", "key"]),
     ("Keep", &["snapshot"]),
     ("Look", &["mount", "umount", "snapshots", "ls"]),
     ("Bring back", &["restore"]),

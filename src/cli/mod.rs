@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing below this room prints, reads the environment, knows an exit code or asks a person.
 
+mod config;
 mod context;
 mod error;
 mod escape;
@@ -22,8 +23,10 @@ mod prompt;
 mod restore;
 mod selector;
 mod several;
+mod settings;
 mod signals;
 mod snapshot;
+mod snapshot_defaults;
 mod snapshot_list;
 mod snapshots;
 mod tag;
@@ -53,6 +56,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Init(init::Arguments),
+    Config(config::Arguments),
     Key(key::Arguments),
     #[command(visible_alias = "backup")]
     Snapshot(snapshot::Arguments),
@@ -101,6 +105,7 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
     let context = Context::new(global);
     match verb {
         Verb::Init(arguments) => init::run(&arguments, &context),
+        Verb::Config(arguments) => config::run(&arguments, &context),
         Verb::Key(arguments) => key::run(&arguments, &context),
         Verb::Snapshot(arguments) => snapshot::run(&arguments, &context),
         Verb::Snapshots(arguments) => snapshots::run(&arguments, &context),

@@ -12,6 +12,7 @@ use super::context::Context;
 use super::error::{Code, Failure};
 use super::open::{Opened, open, require};
 use super::output::{Output, duration, size};
+use super::snapshot_defaults::Defaults;
 use super::time;
 use crate::ops::host::Host;
 use crate::ops::snapshot::{self, Options, Summary};
@@ -29,8 +30,8 @@ use crate::store::url::StoreUrl;
 /// at the last snapshot of the same paths are not read again.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// What to take a snapshot of
-    #[arg(required = true, value_name = "PATH")]
+    /// What to take a snapshot of [default: `paths` in [snapshot] of the configuration]
+    #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Leave out what fits this pattern: `*.tmp` anywhere, `/home/*/.cache` from the root, `!` brings back
     #[arg(short, long, value_name = "PATTERN", help_heading = "What is in it")]
@@ -95,14 +96,15 @@ fn options(arguments: &Arguments, context: &Context, location: &StoreUrl) -> Res
         time::parse(text, &context.zone)
             .ok_or_else(|| Failure::usage(format!("--time {text:?} is no time; write it like 2026-11-23 02:00")))
     };
+    let defaults = Defaults::of(context)?;
     Ok(Options {
-        roots: arguments.paths.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?,
-        host: host(arguments, context),
+        roots: defaults.paths(&arguments.paths)?.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?,
+        host: host(arguments, context, &defaults),
         user: user(),
-        tags: arguments.tag.clone(),
+        tags: defaults.tags(&arguments.tag),
         time: arguments.time.as_ref().map(moment).transpose()?,
-        excludes: arguments.exclude.clone(),
-        one_file_system: arguments.one_file_system,
+        excludes: defaults.excludes(&arguments.exclude),
+        one_file_system: arguments.one_file_system || defaults.one_file_system,
         full: arguments.full,
         dry_run: arguments.dry_run,
         stamp: StampOptions { ignore_inode: arguments.ignore_inode, ignore_ctime: arguments.ignore_ctime },
@@ -121,10 +123,14 @@ fn absolute(path: &Path) -> Result<EntryPath, Failure> {
         .ok_or_else(|| Failure::usage(format!("{} holds a name that no file can have", shown())))
 }
 
-fn host(arguments: &Arguments, context: &Context) -> String {
+fn host(arguments: &Arguments, context: &Context, defaults: &Defaults) -> String {
     let given = arguments.host.clone();
     let named = || context.variable("BOVEDA_HOST").map(|host| host.to_string_lossy().into_owned());
-    given.or_else(named).unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+    let configured = || defaults.host.clone();
+    given
+        .or_else(named)
+        .or_else(configured)
+        .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
 }
 
 fn user() -> String {

@@ -4,6 +4,7 @@ pub mod follow;
 pub mod host;
 pub mod restore;
 pub mod select;
+pub mod retention;
 pub mod snapshot;
 pub mod tag;
 pub mod verify;

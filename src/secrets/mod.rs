@@ -1,4 +1,4 @@
-//! Where a secret comes from: an environment variable, a file, a command's output; by flag or by environment.
+//! Where a secret comes from: an environment variable, a file, a command's output; by flag, environment or configuration.
 //!
 //! Invariant: a secret never shows in an error, and never comes from the command line itself. The environment is asked
 //! through a function that the caller gives, never directly. What a secret is good for is not known here.
@@ -7,6 +7,7 @@ mod command;
 mod file;
 mod harden;
 mod sources;
+mod stored;
 
 pub use command::run as run_command;
 pub use file::{
@@ -15,6 +16,7 @@ pub use file::{
 };
 pub use harden::harden;
 pub use sources::{Answer, Found, Lookup, Origin, Sources, find};
+pub use stored::{Stored, origin};
 
 use std::path::PathBuf;
 
@@ -52,6 +54,14 @@ pub enum Error {
     /// A file, variable or command that gives nothing.
     #[error("{0} gives no secret: it is empty")]
     Empty(String),
+    /// A variable that a configuration names and that is not set.
+    #[error("{origin} in the configuration names the variable {variable}, which is not set")]
+    Unset {
+        /// The variable.
+        variable: String,
+        /// The key of the configuration that names it.
+        origin: Origin,
+    },
     /// A command line whose quotes do not match, or that names no program.
     #[error("the command that gives the secret cannot be split into words: check its quotes")]
     CommandSyntax,

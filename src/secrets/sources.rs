@@ -67,24 +67,24 @@ pub fn find(flags: &Sources, environment: Lookup<'_>) -> Result<Option<Answer>, 
 
 /// Password or key?
 #[derive(Clone, Copy)]
-enum What {
+pub(super) enum What {
     Password,
     Key,
 }
 
-enum Place {
+pub(super) enum Place {
     Value(SecretBytes),
     File(PathBuf),
     Command(String),
 }
 
-struct Named {
-    origin: Origin,
-    what: What,
-    place: Place,
+pub(super) struct Named {
+    pub(super) origin: Origin,
+    pub(super) what: What,
+    pub(super) place: Place,
 }
 
-fn from_flags(flags: &Sources) -> Vec<Named> {
+pub(super) fn from_flags(flags: &Sources) -> Vec<Named> {
     let file = |origin, what, path: &Option<PathBuf>| {
         path.clone().map(|path| Named { origin: Origin(origin), what, place: Place::File(path) })
     };
@@ -100,7 +100,7 @@ fn from_flags(flags: &Sources) -> Vec<Named> {
     all.into_iter().flatten().collect()
 }
 
-fn from_environment(environment: Lookup<'_>) -> Result<Vec<Named>, Error> {
+pub(super) fn from_environment(environment: Lookup<'_>) -> Result<Vec<Named>, Error> {
     let variables = [
         ("BOVEDA_PASSWORD", "BOVEDA_PASSWORD_FILE", "BOVEDA_PASSWORD_COMMAND", What::Password),
         ("BOVEDA_KEY", "BOVEDA_KEY_FILE", "BOVEDA_KEY_COMMAND", What::Key),
@@ -122,14 +122,14 @@ fn from_environment(environment: Lookup<'_>) -> Result<Vec<Named>, Error> {
     Ok(all)
 }
 
-fn the_one(mut named: Vec<Named>) -> Result<Option<Named>, Error> {
+pub(super) fn the_one(mut named: Vec<Named>) -> Result<Option<Named>, Error> {
     match &named[..] {
         [first, second, ..] => Err(Error::Conflict(first.origin, second.origin)),
         _ => Ok(named.pop()),
     }
 }
 
-fn read(Named { origin, what, place }: Named) -> Result<Answer, Error> {
+pub(super) fn read(Named { origin, what, place }: Named) -> Result<Answer, Error> {
     let (mut secret, warning) = match place {
         Place::Value(secret) => (secret, None),
         Place::Command(line) => (command::run(&line)?, None),

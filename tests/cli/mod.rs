@@ -2,6 +2,7 @@
 //!
 //! Every test runs the built program in a place of its own, with an environment of its own, without standard input.
 
+mod config;
 mod face;
 mod inside;
 mod keys;

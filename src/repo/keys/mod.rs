@@ -76,7 +76,9 @@ pub enum Error {
     #[error("the password is empty")]
     EmptyPassword,
     /// A key that is no raw key.
-    #[error("a raw key is 64 hexadecimal digits (or 32 bytes), and a recovery key is 24 words; this is neither")]
+    #[error(
+        "a raw key is 64 hexadecimal digits (or 32 bytes, also in base64), and a recovery key is 24 words; this is neither"
+    )]
     RawKey,
     /// Too few or too many words.
     #[error("a recovery key has 24 words, not {0}")]
