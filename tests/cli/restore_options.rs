@@ -34,7 +34,7 @@ fn deletion_is_told_first_and_spares_the_repository() {
     assert!(told.err.contains("deleted   ") && told.err.contains("new\\u{1b}[2J"), "{}", told.err);
     assert!(place.path("files/new\u{1b}[2J").exists());
     let run = place.admin(["--json", "restore", &selector, "--target", ".", "--delete"]).ends(3);
-    run.says("boveda");
+    let run = run.says("boveda");
     assert!(!place.path("files/new\u{1b}[2J").exists());
     assert!(place.path("big.iso").exists());
     assert!(run.message("summary")["files_deleted"].as_u64().unwrap() >= 1);

@@ -64,7 +64,7 @@ impl Repository {
                 let bytes = found.map(|(_, bytes)| bytes).ok_or(Error::Slot { id: *id, why: "does not exist" })?;
                 Content::Slot(Slot::decode(&bytes)?.header)
             }
-            Name::EpochKeys { .. } => epoch_keys(self.frame(name)?.clear()).map_err(fail)?,
+            Name::EpochKeys { .. } | Name::EpochOffer { .. } => epoch_keys(self.frame(name)?.clear()).map_err(fail)?,
             Name::Open(_) => Content::Open(Open::decode(&self.plain(name)?).map_err(fail)?),
             Name::Beat(..) => Content::Beat(Beat::decode(&self.plain(name)?).map_err(fail)?),
             Name::End(_) => Content::End(Box::new(End::decode(&self.plain(name)?).map_err(fail)?)),
