@@ -17,6 +17,7 @@ mod new_secret;
 mod open;
 mod output;
 mod prompt;
+mod repair;
 mod restore;
 mod selector;
 mod signals;
@@ -56,6 +57,7 @@ enum Verb {
     Ls(ls::Arguments),
     Mount(mount::Arguments),
     Umount(umount::Arguments),
+    Repair(repair::Arguments),
     Restore(restore::Arguments),
     Verify(verify::Arguments),
     Version(version::Arguments),
@@ -100,6 +102,7 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Ls(arguments) => ls::run(&arguments, &context),
         Verb::Mount(arguments) => mount::run(&arguments, &context),
         Verb::Umount(arguments) => umount::run(&arguments, &context),
+        Verb::Repair(arguments) => repair::run(&arguments, &context),
         Verb::Restore(arguments) => restore::run(&arguments, &context),
         Verb::Verify(arguments) => verify::run(&arguments, &context),
         Verb::Version(arguments) => version::run(&arguments, &context),
