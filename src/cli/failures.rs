@@ -4,7 +4,7 @@ use super::error::{Code, Failure};
 use crate::config;
 use crate::mount;
 use crate::ops::{restore, snapshot};
-use crate::repo::{catalog, chunks, keys, repository};
+use crate::repo::{catalog, chunks, keys, log, repository};
 use crate::store::{self, ErrorKind};
 
 impl From<store::Error> for Failure {
@@ -57,11 +57,16 @@ impl From<repository::Error> for Failure {
             E::NotFound { .. } => Self::because(Code::NoRepository, &error)
                 .hint("check the location (-r), or make a repository there with `boveda init`"),
             E::Exists { .. } => Self::because(Code::Failed, &error).hint("use it as it is, or choose another location"),
+            E::Unfounded => Self::because(Code::Failed, &error)
+                .hint("run `boveda init` again with the same password or key: it goes on where it was cut short"),
             E::NotEmpty { .. } => Self::because(Code::Failed, &error).hint("choose an empty place"),
             E::Role { .. } | E::Principal { .. } => Self::because(Code::Refused, &error).hint(REFUSED),
-            E::RolledBack { .. } => Self::because(Code::Damage, &error).hint(
-                "someone put an older state back, or a copy is out of date; compare with another copy before you go on",
+            E::RolledBack { .. } | E::Log(log::Error::RolledBack(_)) => Self::because(Code::Damage, &error).hint(
+                "someone put an older state back, or a copy is out of date; compare with another copy before you go on. \
+                 `boveda repair rollback` shows what is gone",
             ),
+            E::Log(log::Error::Stopped(_)) => Self::because(Code::Damage, &error)
+                .hint("`boveda repair log`, by an admin, shows what is wrong and lets the log go on"),
             E::Label(_) | E::Slot { .. } => {
                 Self::because(Code::Failed, &error).hint("`boveda key list` shows what there is")
             }

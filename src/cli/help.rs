@@ -12,7 +12,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("Bring back", &["restore"]),
     ("Tidy", &["tag"]),
     ("Look inside", &["list", "cat"]),
-    ("Trust", &["verify", "version", "help"]),
+    ("Trust", &["verify", "repair", "version", "help"]),
 ];
 
 /// The command with grouped help. Commands that are in no group stand under the last one's heading.

@@ -20,6 +20,7 @@ mod open;
 mod output;
 mod patterns;
 mod prompt;
+mod repair;
 mod restore;
 mod selector;
 mod several;
@@ -64,6 +65,7 @@ enum Verb {
     Ls(ls::Arguments),
     Mount(mount::Arguments),
     Umount(umount::Arguments),
+    Repair(repair::Arguments),
     Restore(restore::Arguments),
     Tag(tag::Arguments),
     Verify(verify::Arguments),
@@ -112,6 +114,7 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Ls(arguments) => ls::run(&arguments, &context),
         Verb::Mount(arguments) => mount::run(&arguments, &context),
         Verb::Umount(arguments) => umount::run(&arguments, &context),
+        Verb::Repair(arguments) => repair::run(&arguments, &context),
         Verb::Restore(arguments) => restore::run(&arguments, &context),
         Verb::Tag(arguments) => tag::run(&arguments, &context),
         Verb::Verify(arguments) => verify::run(&arguments, &context),

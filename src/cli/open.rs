@@ -35,7 +35,11 @@ pub fn open(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> 
     Ok(Opened { repository, host })
 }
 
-fn host(context: &Context, output: &Arc<Output>) -> Result<Host, Failure> {
+/// This host, as the options and the environment describe it.
+///
+/// # Errors
+/// When no folder for its state or its caches is named.
+pub fn host(context: &Context, output: &Arc<Output>) -> Result<Host, Failure> {
     let installation = context.variable("BOVEDA_INSTALLATION").map(|text| text.to_string_lossy().into_owned());
     Ok(Host::new(&context.state_folder()?, &context.cache_folder()?, installation, Arc::clone(output) as _))
 }

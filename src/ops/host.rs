@@ -69,33 +69,58 @@ impl Host {
         Ok(repository)
     }
 
-    /// A writer's newest record that was there must still be there, unless the log says why not.
-    fn compare(&self, repository: &Repository) -> Result<(), Error> {
-        let known = self.state.known(&repository.id(), &*self.events);
-        let (view, state) = (repository.view(), &repository.log().state);
-        for (writer, head) in known.writers {
-            let id = SnapshotId(head.hash);
-            let explained = view.snapshots.contains_key(&id)
-                || state.ledger().is_forgotten(&id)
-                || view.issues.contains(&Issue::Revoked(id))
-                // Damage, and reported as that when the repository was opened: no reason to withhold all the rest.
-                || view.issues.iter().any(|issue| matches!(issue, Issue::BadEnd(end, _) if end.writer == writer));
-            if !explained {
-                let what = format!("snapshot {id} of writer {writer} was there and is gone");
-                return Err(Error::RolledBack { what });
-            }
-        }
-        Ok(())
+    /// As [`Self::open`], whatever this host saw before. Nothing is remembered.
+    ///
+    /// # Errors
+    /// As [`Repository::open`].
+    pub fn open_as_it_is(&self, store: Arc<dyn Store>, credential: &Credential) -> Result<Repository, Error> {
+        Repository::open(store, credential, |_| None, Arc::clone(&self.events))
     }
 
-    /// Remembers what the repository shows now.
+    /// A writer's newest record that was there must still be there, unless the log says why not.
+    fn compare(&self, repository: &Repository) -> Result<(), Error> {
+        match self.gone(repository).first() {
+            None => Ok(()),
+            Some((writer, id)) => {
+                let what = format!("snapshot {id} of writer {writer} was there and is gone");
+                Err(Error::RolledBack { what })
+            }
+        }
+    }
+
+    /// The writers' newest records that this host saw and that are gone, without a word of the log.
+    pub fn gone(&self, repository: &Repository) -> Vec<(WriterId, SnapshotId)> {
+        let known = self.state.known(&repository.id(), &*self.events);
+        let (view, state) = (repository.view(), &repository.log().state);
+        let gone = |(writer, id): &(WriterId, SnapshotId)| {
+            !view.snapshots.contains_key(id)
+                && !state.ledger().is_forgotten(id)
+                && !view.issues.contains(&Issue::Revoked(*id))
+                // Damage, and reported as that when the repository was opened: no reason to withhold all the rest.
+                && !view.issues.iter().any(|issue| matches!(issue, Issue::BadEnd(end, _) if end.writer == *writer))
+        };
+        known.writers.into_iter().map(|(writer, head)| (writer, SnapshotId(head.hash))).filter(gone).collect()
+    }
+
+    /// Remembers what the repository shows now. Only what is durable: whoever put it may have died before it was, and a power
+    /// cut that takes it away again is no rollback.
     pub fn remember(&self, repository: &Repository) {
-        let log = repository.log().state.head().map(|head| Head { number: head.position, hash: head.digest });
-        let snapshots = &repository.view().snapshots;
-        let number = |id: &SnapshotId| snapshots.get(id).map_or(0, |snapshot| snapshot.record.link().number);
-        let heads = repository.view().heads().into_iter();
-        let writers = heads.map(|(writer, id)| (writer, Head { number: number(&id), hash: id.0 })).collect();
-        self.state.remember(&repository.id(), &Known { log, writers }, &*self.events);
+        let (known, seen) = (self.state.known(&repository.id(), &*self.events), seen(repository));
+        let new = seen.writers.iter().filter(|(writer, head)| known.writers.get(writer) != Some(head));
+        let new: Vec<SnapshotId> = new.map(|(_, head)| SnapshotId(head.hash)).collect();
+        if (seen.log == known.log && new.is_empty()) || self.settled(repository, seen.log != known.log, &new) {
+            self.state.remember(&repository.id(), &seen, &*self.events);
+        }
+    }
+
+    fn settled(&self, repository: &Repository, log: bool, heads: &[SnapshotId]) -> bool {
+        let settled = repository.settle_heads(log, heads);
+        settled
+            .inspect_err(|error| {
+                let text = format!("what this host sees of the repository is not remembered this time: {error}");
+                self.events.emit(Event::Message(Level::Warning, text));
+            })
+            .is_ok()
     }
 
     /// The first writer of this installation that no other process uses now.
@@ -165,6 +190,15 @@ impl Host {
         let store = Arc::clone(repository.store());
         Reader::new(store, repository.id(), keys, ring, Arc::new(indexes.chunks), cache, events)
     }
+}
+
+/// The newest log entry and records that a repository shows.
+fn seen(repository: &Repository) -> Known {
+    let log = repository.log().state.head().map(|head| Head { number: head.position, hash: head.digest });
+    let snapshots = &repository.view().snapshots;
+    let number = |id: &SnapshotId| snapshots.get(id).map_or(0, |snapshot| snapshot.record.link().number);
+    let heads = repository.view().heads().into_iter();
+    Known { log, writers: heads.map(|(writer, id)| (writer, Head { number: number(&id), hash: id.0 })).collect() }
 }
 
 /// The writers of one installation: itself, and names derived from it for processes beside the first.

@@ -2,6 +2,7 @@
 
 pub mod follow;
 pub mod host;
+pub mod repair;
 pub mod restore;
 pub mod select;
 pub mod retention;

@@ -88,6 +88,20 @@ fn full(act: Act) {
     }
 }
 
+/// A call fails and the process dies; somebody looks; and only then the power goes. What was seen and is gone was never
+/// promised to anybody, so that nobody speaks of a rollback.
+#[test]
+fn what_was_only_seen_and_is_gone_is_no_rollback() {
+    for act in [Act::AddMember, Act::SecondSnapshot] {
+        every_call(act, DiskFault::FailAfter(ErrorKind::TimedOut), 2, |site, disk, case, what| {
+            disk.plan(None);
+            case.host.open(on(disk), &site.admin).unwrap_or_else(|error| panic!("{what}: {error}"));
+            disk.crash(what.len() as u64);
+            case.host.open(on(disk), &site.admin).unwrap_or_else(|error| panic!("{what}: {error}"));
+        });
+    }
+}
+
 mod power {
     acts!(super::cut_off);
 }

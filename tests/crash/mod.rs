@@ -25,6 +25,7 @@ macro_rules! acts {
 }
 
 mod disk;
+mod keys;
 mod races;
 mod site;
 mod store;

@@ -1,5 +1,6 @@
 //! Who may do what: each role over one repository, trust between writers, revocation, and what opens a bundle.
 
+mod races;
 mod slots;
 mod standing;
 

@@ -1,6 +1,6 @@
 //! `boveda key passwd`, `recovery`, `slot add`, `remove`: what opens one's own keys.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Subcommand;
@@ -16,7 +16,7 @@ use crate::repo::id::SlotId;
 use crate::repo::keys::credential::Credential;
 use crate::repo::keys::recovery as words;
 use crate::repo::keys::role::Role;
-use crate::repo::keys::slot::SlotKind;
+use crate::repo::repository::{self, Repository};
 use crate::secrets;
 
 /// What has to be said whenever a slot goes.
@@ -35,6 +35,10 @@ pub struct Recovery {
     /// Where its words are written; never overwritten [default: ./boveda-recovery-ID.txt]
     #[arg(long, value_name = "FILE")]
     recovery_key_file: Option<PathBuf>,
+    /// Make none, change nothing: prove that the words in this file (- for standard input) open the repository. Needs no
+    /// password; ends with exit code 12 when they do not
+    #[arg(long, value_name = "FILE", conflicts_with = "recovery_key_file")]
+    check: Option<PathBuf>,
 }
 
 /// Give your own keys another slot
@@ -69,9 +73,7 @@ fn opened(context: &Context) -> Result<(Opened, Arc<Output>), Failure> {
 pub fn passwd(arguments: &Passwd, context: &Context) -> Result<Code, Failure> {
     let (opened, output) = opened(context)?;
     let credential = arguments.secret.get(&output)?;
-    // The new one first: at no moment is there none.
-    let new = opened.repository.add_slot(&credential)?;
-    opened.repository.remove_slot(opened.repository.slot())?;
+    let new = opened.repository.replace_slot(&credential)?;
     say(&output, "slot_replaced", new, "the new one opens your keys, the old one does not any more")?;
     output.remark_for_people(COPIES)?;
     Ok(output.code())
@@ -79,22 +81,73 @@ pub fn passwd(arguments: &Passwd, context: &Context) -> Result<Code, Failure> {
 
 /// Replaces the recovery key.
 pub fn recovery(arguments: &Recovery, context: &Context) -> Result<Code, Failure> {
+    if let Some(file) = &arguments.check {
+        return check(file, context);
+    }
     let (opened, output) = opened(context)?;
     require(&opened.repository, Role::may_certify, "making a recovery key")?;
     let id = opened.repository.id();
     let default = || PathBuf::from(format!("./boveda-recovery-{}.txt", &id.to_string()[..8]));
     let file = arguments.recovery_key_file.clone().unwrap_or_else(default);
-    let key = Secret::generate();
-    let me = opened.repository.bundle().principal_id();
-    let before = opened.repository.slot_headers()?;
-    // The file first: a recovery key that nobody has is worse than one that opens nothing yet.
-    secrets::create_file(&file, &words::file_text(&id, &key)).map_err(|error| Failure::because(Code::Usage, &error))?;
-    let new = opened.repository.add_slot(&Credential::Recovery(key))?;
-    for (old, _) in before.iter().filter(|(_, header)| header.kind == SlotKind::Recovery && header.principal == me) {
-        opened.repository.remove_slot(*old)?;
-    }
+    let key = match left_over(&file, &opened)? {
+        Some(key) => key,
+        None => {
+            let key = Secret::generate();
+            // The file first: a recovery key that nobody has is worse than one that opens nothing yet.
+            secrets::create_file(&file, &words::file_text(&id, &key))
+                .map_err(|error| Failure::because(Code::Usage, &error))?;
+            key
+        }
+    };
+    let new = opened.repository.replace_recovery(&Credential::Recovery(key))?;
     say(&output, "slot_replaced", new, &format!("the new recovery key, 24 words, is in {}", file.display()))?;
     output.remark_for_people(COPIES)?;
+    Ok(output.code())
+}
+
+/// The key in a file that an attempt left which was cut short: made for this repository, and not the only one in use so far.
+fn left_over(file: &Path, opened: &Opened) -> Result<Option<Secret>, Failure> {
+    if file.symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    let Ok(contents) = secrets::read_file(file) else { return Ok(None) };
+    let key = std::str::from_utf8(contents.secret.expose())
+        .ok()
+        .filter(|text| words::names_repository(text, &opened.repository.id()))
+        .and_then(|text| words::parse(text).ok());
+    match key {
+        Some(key) if !opened.repository.is_only_recovery(&Credential::Recovery(key.clone()))? => Ok(Some(key)),
+        _ => Ok(None),
+    }
+}
+
+/// Proves that a recovery key opens the repository.
+fn check(file: &Path, context: &Context) -> Result<Code, Failure> {
+    let output = Arc::new(context.output());
+    let store = crate::store::open::open(&context.location()?)?;
+    repository::look(&*store)?;
+    let file = if file.as_os_str() == "-" { Path::new("/dev/stdin") } else { file };
+    let contents = secrets::read_file(file).map_err(|error| Failure::because(Code::Usage, &error))?;
+    if let Some(warning) = contents.warning {
+        output.warn(warning);
+    }
+    let key = match Credential::key(&contents.secret) {
+        Ok(key @ Credential::Recovery(_)) => key,
+        Ok(_) => return Err(Failure::usage(format!("{} holds no recovery key but a raw key", file.display()))),
+        Err(error) => return Err(Failure::because(Code::Usage, &error)),
+    };
+    // Without this host's memory of the repository, which is for whoever works with it.
+    let opened = Repository::open(store, &key, |_| None, Arc::clone(&output) as _)?;
+    let slot = opened.slot();
+    if output.json() {
+        output.json_line(&json!({
+            "message_type": "recovery_key_checked", "slot": slot.to_string(), "repository": opened.id().to_string(),
+            "role": opened.bundle().role().name(),
+        }))?;
+    } else {
+        let (slot, id) = (slot.to_string(), opened.id().to_string());
+        output.remark(&format!("this recovery key opens the repository {} (slot {})", &id[..8], &slot[..8]))?;
+    }
     Ok(output.code())
 }
 

@@ -72,6 +72,12 @@ pub fn parse(text: &str) -> Result<Secret, Error> {
     Ok(key)
 }
 
+/// Whether a recovery file was made for this repository.
+pub fn names_repository(text: &str, repository: &RepositoryId) -> bool {
+    text.lines()
+        .any(|line| line.strip_prefix("# repository ").is_some_and(|id| id.trim_end() == repository.to_string()))
+}
+
 /// Whether a text is meant as words: more than one, letters only.
 pub(super) fn looks_like_words(text: &str) -> bool {
     words_in(text).nth(1).is_some() && words_in(text).all(|word| word.bytes().all(|b| b.is_ascii_alphabetic()))

@@ -14,6 +14,9 @@ pub enum Error {
     /// There is one already.
     #[error("there is a repository at {place} already")]
     Exists { place: String },
+    /// A founding died before the log began.
+    #[error("the repository was never quite founded: its log is empty")]
+    Unfounded,
     /// Objects without a config: never founded over, since they may be all that is left of somebody's data.
     #[error("{place} holds {what} but no config: either the config was lost, or this is not an empty place")]
     NotEmpty { place: String, what: String },

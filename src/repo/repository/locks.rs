@@ -60,6 +60,17 @@ impl Repository {
         Ok(new)
     }
 
+    /// Whether `key` opens a recovery slot of the principal in use, and there is no other one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn is_only_recovery(&self, key: &Credential) -> Result<bool, Error> {
+        let me = self.bundle.principal_id();
+        let mine = self.slot_headers()?.into_iter();
+        let all = mine.filter(|(_, header)| header.kind == SlotKind::Recovery && header.principal == me).count();
+        Ok(all == 1 && self.slot_opened_by(&me, key)?.is_some())
+    }
+
     /// The slot of a principal that `credential` opens. Its second copy is put if it is missing.
     pub(super) fn slot_opened_by(
         &self,

@@ -137,6 +137,9 @@ fn check_standing(state: &State, bundle: &Bundle) -> Result<(), Error> {
     if state.trust().active(&principal).is_some() {
         return Ok(());
     }
+    if state.head().is_none() {
+        return Err(Error::Unfounded);
+    }
     let known = state.trust().principal(&principal).is_some();
     let why = if known { "revoked: these keys no longer count" } else { "not certified in the log" };
     Err(Error::Principal { principal, why })

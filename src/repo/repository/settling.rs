@@ -7,7 +7,7 @@
 
 use super::{Error, Repository};
 use crate::event::{Event, Level};
-use crate::repo::id::WriterId;
+use crate::repo::id::{SnapshotId, WriterId};
 use crate::repo::log;
 use crate::repo::names::{Copy, Name, SessionName};
 use crate::repo::session_view::Outcome;
@@ -21,22 +21,49 @@ impl Repository {
     /// # Errors
     /// When the store fails.
     pub(super) fn settle(&self) -> Result<(), Error> {
-        if let Some(head) = self.log.state.head() {
-            self.store.settle(&Name::Log(head.position, Copy::First).object())?;
-        }
+        self.settle_log()?;
         let committed = |(session, outcome): (&SessionName, &Outcome)| {
             matches!(outcome, Outcome::Committed(_)).then_some((session.writer, session.seq))
         };
         // Sessions are in the order of their numbers, so that the newest of each writer stays.
         let newest: BTreeMap<WriterId, u64> = self.view.sessions.iter().filter_map(committed).collect();
         for (writer, seq) in newest {
-            match self.store.settle(&Name::end(writer, seq).object()) {
-                // Collected meanwhile: then a census has its record.
-                Err(error) if error.kind == ErrorKind::NotFound => {}
-                settled => settled?,
-            }
+            self.settle_end(SessionName { writer, seq })?;
         }
         Ok(())
+    }
+
+    /// Settles the log's newest entry, if asked to, and these records: before anything is concluded from their being there.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn settle_heads(&self, log: bool, heads: &[SnapshotId]) -> Result<(), Error> {
+        if log {
+            self.settle_log()?;
+        }
+        for snapshot in heads.iter().filter_map(|id| self.view.snapshots.get(id)) {
+            self.settle_end(snapshot.record.link().session)?;
+        }
+        Ok(())
+    }
+
+    /// The entry that counts may be a second copy whose first is lost.
+    fn settle_log(&self) -> Result<(), Error> {
+        let Some(head) = self.log.state.head() else { return Ok(()) };
+        match self.store.settle(&Name::Log(head.position, Copy::First).object()) {
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                Ok(self.store.settle(&Name::Log(head.position, Copy::Second).object())?)
+            }
+            settled => Ok(settled?),
+        }
+    }
+
+    fn settle_end(&self, session: SessionName) -> Result<(), Error> {
+        match self.store.settle(&Name::End(session).object()) {
+            // Collected meanwhile: then a census has its record.
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+            settled => Ok(settled?),
+        }
     }
 
     /// Puts second copies of the config and of log entries that are missing, if the role may write there. That this fails

@@ -34,7 +34,12 @@ pub(super) fn all(store: &dyn Store) -> Result<Vec<(SlotId, Vec<u8>)>, store::Er
     for listed in store.list(SLOTS)? {
         let Some(Name::Slot(id, _)) = Name::parse(&listed.name) else { continue };
         if slots.get(&id).is_none_or(Vec::is_empty) {
-            slots.insert(id, content(&store.get(&listed.name)?).unwrap_or_default());
+            match store.get(&listed.name) {
+                Ok(stored) => drop(slots.insert(id, content(&stored).unwrap_or_default())),
+                // Removed since it was listed.
+                Err(error) if error.kind == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok(slots.into_iter().collect())
@@ -117,8 +122,13 @@ pub(super) fn remove(store: &dyn Store, id: SlotId) -> Result<(), Error> {
     if !all(store)?.iter().any(|(found, _)| *found == id) {
         return Err(Error::Slot { id, why: "does not exist" });
     }
-    for copy in [Copy::Second, Copy::First] {
-        store.delete(&Name::Slot(id, copy).object())?;
-    }
-    Ok(())
+    Ok(discard(store, id)?)
+}
+
+/// As [`remove`]; that it does not exist is no error.
+///
+/// # Errors
+/// When it may still be there.
+pub(super) fn discard(store: &dyn Store, id: SlotId) -> Result<(), store::Error> {
+    [Copy::Second, Copy::First].into_iter().try_for_each(|copy| store.delete(&Name::Slot(id, copy).object()))
 }
