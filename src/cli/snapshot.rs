@@ -110,6 +110,7 @@ fn options(arguments: &Arguments, context: &Context, location: &StoreUrl) -> Res
         threads: 0,
         cache: Some(context.cache_folder()?),
         skip: own_folder(location),
+        ..Options::default()
     })
 }
 

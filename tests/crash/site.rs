@@ -14,8 +14,6 @@ use boveda::repo::keys::credential::Credential;
 use boveda::repo::keys::role::Role;
 use boveda::repo::names::IndexClass;
 use boveda::repo::repository::{Repository, Snapshot, found};
-use boveda::repo::segment::Compression;
-use boveda::source::files::stat::StampOptions;
 use boveda::store::Store;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
@@ -191,17 +189,9 @@ impl Site {
             roots: vec![entry_path(&self.source())],
             host: "host".to_owned(),
             user: "user".to_owned(),
-            tags: vec![],
-            time: None,
-            excludes: vec![],
-            one_file_system: false,
-            full: false,
-            dry_run: false,
-            stamp: StampOptions::default(),
-            compression: Compression::default(),
             threads: 2,
             cache: Some(folder.join("cache")),
-            skip: vec![],
+            ..Options::default()
         }
     }
 
