@@ -22,6 +22,7 @@ mod selector;
 mod signals;
 mod snapshot;
 mod snapshot_list;
+mod snapshot_options;
 mod snapshots;
 mod time;
 mod umount;

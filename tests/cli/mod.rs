@@ -6,6 +6,7 @@ mod face;
 mod keys;
 mod mount;
 mod open;
+mod partial;
 mod restore;
 mod snapshot;
 
