@@ -29,6 +29,7 @@ mod signals;
 mod snapshot;
 mod snapshot_defaults;
 mod snapshot_list;
+mod snapshot_options;
 mod snapshots;
 mod tag;
 mod time;

@@ -35,6 +35,9 @@ pub struct Arguments {
     /// Let other users look, as far as the stored modes allow (as an ordinary user: if /etc/fuse.conf says user_allow_other)
     #[arg(long)]
     allow_other: bool,
+    /// Show partial snapshots too, in by-time and by-id: what a run had read when it took long, or was stopped
+    #[arg(long)]
+    partial: bool,
 }
 
 /// Mounts; returns when the mount is ready, or has ended.
@@ -53,7 +56,7 @@ fn serve(arguments: &Arguments, context: &Context, serving: Option<Serving>) -> 
     let Opened { repository, host } = open(context, &output)?;
     require(&repository, Role::reads_content, "mounting")?;
     let cache = cache();
-    let followed = Followed::new(host, repository, cache)?;
+    let followed = Followed::with_partial(host, repository, cache, arguments.partial)?;
     let StoreUrl::Local(location) = context.location()?;
     let options = Options {
         allow_other: arguments.allow_other,

@@ -1,7 +1,7 @@
 //! Which snapshot, and which path in it: `(ID|latest|latest~N|@TIME)[:/abs/path]`.
 //!
 //! Pure: a selector is parsed from text and resolved against a list. Partial snapshots are never `latest` and never the
-//! answer to a time; by their id they can be named.
+//! answer to a time; by their id they can be named where the filter lets them pass.
 
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -45,6 +45,9 @@ pub struct Filter {
     /// Only snapshots with this tag; `A,B` means both (more than once: any of them)
     #[arg(long = "tag", value_name = "TAG[,TAG…]", help_heading = "Filters")]
     pub tags: Vec<String>,
+    /// Also partial snapshots: what a run had read when it took long, or was stopped. By their id; they are never `latest`
+    #[arg(long, help_heading = "Filters")]
+    pub partial: bool,
 }
 
 /// One snapshot, and a path in it.
@@ -80,6 +83,8 @@ pub struct Unresolved {
     selector: String,
     matches: usize,
     filtered: bool,
+    /// The one match is a partial snapshot, and those were not asked for.
+    partial: bool,
     candidates: Vec<String>,
 }
 
@@ -131,9 +136,16 @@ impl Selector {
         let mut passing: Vec<usize> = (0..list.len()).filter(|&at| filter.passes(&list[at])).collect();
         passing.sort_by_key(|&at| std::cmp::Reverse((list[at].time, at)));
         let complete = |at: &&usize| !list[**at].partial;
+        let mut partial = false;
         let found: Vec<usize> = match &self.which {
             Which::Id(prefix) => {
-                passing.iter().filter(|&&at| list[at].id.to_string().starts_with(prefix)).copied().collect()
+                let fits = |at: &&usize| list[**at].id.to_string().starts_with(prefix);
+                let mut found: Vec<usize> = passing.iter().filter(fits).copied().collect();
+                if !filter.partial {
+                    partial = matches!(found[..], [one] if list[one].partial);
+                    found.retain(|at| complete(&at));
+                }
+                found
             }
             Which::Latest(back) => passing.iter().filter(complete).nth(*back).into_iter().copied().collect(),
             Which::Until(end) => {
@@ -143,11 +155,15 @@ impl Selector {
         if let [one] = found[..] {
             return Ok(one);
         }
+        if !filter.partial {
+            passing.retain(|at| complete(&at));
+        }
         let candidates = if found.is_empty() { &passing } else { &found };
         Err(Unresolved {
             selector: self.text.clone(),
             matches: found.len(),
             filtered: !filter.is_empty(),
+            partial,
             candidates: candidates.iter().take(CANDIDATES).map(|&at| describe(&list[at], zone)).collect(),
         })
     }
@@ -179,6 +195,10 @@ impl fmt::Display for Selector {
 
 impl fmt::Display for Unresolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.partial {
+            let what = "is a partial snapshot: it holds only what a long or interrupted run had read by then";
+            return write!(f, "`{}` {what}; with --partial it can be used all the same", self.selector);
+        }
         let filtered = if self.filtered { " among those that the filters let through" } else { "" };
         match self.matches {
             0 => write!(f, "no snapshot is named `{}`{filtered}", self.selector)?,
@@ -242,7 +262,6 @@ mod tests {
             ("latest~2", 0xaa),
             ("0", 0x0c),
             ("AB1", 0xab),
-            ("af", 0xaf),
             ("@1970-01-01", 0xab),
             ("@1970-01-01T00:33:20Z", 0x0c),
             ("@1970-01-01T00:33:19Z", 0xaa),
@@ -250,6 +269,16 @@ mod tests {
         ] {
             assert_eq!(resolve(text, &all), Ok(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn partial_snapshots_are_found_by_id_when_they_are_asked_for() {
+        let (without, with) = (Filter::default(), Filter { partial: true, ..Filter::default() });
+        let refused = resolve("af", &without).unwrap_err();
+        assert!(refused.starts_with("`af` is a partial snapshot") && refused.contains("--partial"), "{refused}");
+        assert_eq!(resolve("af", &with), Ok(0xaf));
+        assert_eq!((resolve("latest", &with), resolve("@1970-01-02", &with)), (Ok(0xab), Ok(0xab)));
+        assert!(!resolve("latest~3", &without).unwrap_err().contains("partial"));
     }
 
     #[test]
@@ -268,6 +297,8 @@ mod tests {
     fn what_fits_none_or_several_lists_candidates() {
         let all = Filter::default();
         let ambiguous = resolve("a", &all).unwrap_err();
+        assert!(ambiguous.starts_with("`a` fits 2 snapshots"), "{ambiguous}");
+        let ambiguous = resolve("a", &Filter { partial: true, ..Filter::default() }).unwrap_err();
         assert!(ambiguous.starts_with("`a` fits 3 snapshots"), "{ambiguous}");
         assert!(ambiguous.contains("af111111  1970-01-01 01:06:40  one  /etc /home  (partial)"), "{ambiguous}");
         assert!(!ambiguous.contains("0c111111"), "{ambiguous}");

@@ -13,6 +13,7 @@ use super::error::{Code, Failure};
 use super::open::{Opened, open, require};
 use super::output::{Output, duration, size};
 use super::snapshot_defaults::Defaults;
+use super::snapshot_options::How;
 use super::time;
 use crate::ops::host::Host;
 use crate::ops::snapshot::{self, Options, Summary};
@@ -60,6 +61,8 @@ pub struct Arguments {
     /// The time it is recorded for, such as `2026-11-23 02:00` [default: now]
     #[arg(long, help_heading = "How it is recorded")]
     time: Option<String>,
+    #[command(flatten)]
+    how: How,
 }
 
 /// Takes the snapshot.
@@ -67,8 +70,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
     let location = context.location()?;
     let options = options(arguments, context, &location)?;
-    let Opened { mut repository, host } = open(context, &output)?;
-    require(&repository, Role::writes, "taking snapshots")?;
+    let opened = open(context, &output)?;
+    require(&opened.repository, Role::writes, "taking snapshots")?;
+    let options = Options { parent: arguments.how.parent(&opened, context)?, ..arguments.how.apply(options)? };
+    let Opened { mut repository, host } = opened;
     let lock = host.writer(&repository)?;
     let taken = snapshot::snapshot(&mut repository, lock.writer, &options, &*output);
     if let Err(snapshot::Error::Repository(repository::Error::Cloned { .. })) = taken {
@@ -112,6 +117,7 @@ fn options(arguments: &Arguments, context: &Context, location: &StoreUrl) -> Res
         threads: 0,
         cache: Some(context.cache_folder()?),
         skip: own_folder(location),
+        ..Options::default()
     })
 }
 
@@ -163,6 +169,7 @@ fn print(summary: &Summary, options: &Options, output: &Output) -> Result<(), Fa
     output.remark(&format!("read:    {} files, {} in {time}", counts.files(), size(counts.bytes)))?;
     match &summary.snapshot {
         Some(id) => output.remark(&format!("snapshot {} saved ({kind})", id.short()))?,
+        None if summary.unchanged => output.remark("nothing changed: no snapshot was taken")?,
         None => output.remark("nothing was stored: this was a dry run")?,
     }
     if summary.problems > 0 {
@@ -193,6 +200,8 @@ fn json_summary(summary: &Summary, options: &Options, kind: &str) -> serde_json:
         "backup_start": time::rfc3339(summary.started),
         "backup_end": time::rfc3339(time::now()),
         "error_count": summary.problems,
+        "partial_snapshots": summary.partials,
+        "skipped": summary.unchanged,
     });
     if let Some(id) = &summary.snapshot {
         value["snapshot_id"] = id.to_string().into();

@@ -15,9 +15,6 @@ use crate::repo::record::Completeness;
 pub struct Arguments {
     #[command(flatten)]
     filter: Filter,
-    /// Also those that only hold a part of what was asked for, because the run took long or died
-    #[arg(long)]
-    partial: bool,
 }
 
 /// Lists them.
@@ -26,7 +23,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let opened = open(context, &output)?;
     require(&opened.repository, Role::reads_structure, "listing snapshots")?;
     let mut all: Vec<_> = opened.repository.snapshots().iter().map(shown).collect();
-    all.retain(|snapshot| arguments.partial || snapshot.structure.completeness == Completeness::Complete);
+    all.retain(|snapshot| arguments.filter.partial || snapshot.structure.completeness == Completeness::Complete);
     all.retain(|snapshot| arguments.filter.is_empty() || arguments.filter.passes(&snapshot.listed()));
     all.sort_by_key(|snapshot| snapshot.structure.time);
     if output.json() {

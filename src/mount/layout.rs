@@ -114,6 +114,9 @@ impl Layout {
         self.put(Self::by_time(), &name, Node::Root(snapshot.number));
         self.touch(Self::by_time(), snapshot.time);
         self.roots.insert(snapshot.number, name.clone());
+        if snapshot.partial {
+            return;
+        }
         self.link(Node::TOP, "latest", "", &format!("{BY_TIME}/{name}"), snapshot.time);
         self.add_to_group("by-host", &snapshot.host, &name, snapshot.time);
         for tag in snapshot.tags.iter().collect::<BTreeSet<_>>() {
@@ -222,7 +225,7 @@ mod tests {
         let tags = tags.iter().map(|&tag| tag.to_owned()).collect();
         let time = Timestamp { seconds, nanoseconds: number };
         let id = SnapshotId([number as u8; 32]);
-        MountedSnapshot { id, number, time, host: host.to_owned(), tags, root: ChunkId([0; 32]) }
+        MountedSnapshot { id, number, time, host: host.to_owned(), tags, root: ChunkId([0; 32]), partial: false }
     }
 
     /// Every path with the target of a link, `=N` for the root of snapshot N, or nothing for a folder.
@@ -249,6 +252,17 @@ mod tests {
     fn an_empty_repository_has_its_folders() {
         let layout = Layout::new(&[], &Layout::default());
         assert_eq!(all(&layout), ["", "/by-host", "/by-id", "/by-tag", "/by-time"]);
+    }
+
+    #[test]
+    fn partial_snapshots_are_found_by_time_and_id_and_are_the_latest_of_nothing() {
+        let partial = MountedSnapshot { partial: true, ..snapshot(2, 100, "web", &["daily"]) };
+        let layout = Layout::new(&[snapshot(1, 50, "web", &[]), partial], &Layout::default());
+        let all = all(&layout);
+        assert!(all.contains(&"/by-time/1970-01-01T00-01-40Z=2".to_owned()), "{all:?}");
+        assert!(all.contains(&"/by-id/02020202>../by-time/1970-01-01T00-01-40Z".to_owned()), "{all:?}");
+        assert!(all.contains(&"/latest>by-time/1970-01-01T00-00-50Z".to_owned()), "{all:?}");
+        assert_eq!(all.iter().filter(|path| path.contains("01-40Z")).count(), 2, "{all:?}");
     }
 
     #[test]

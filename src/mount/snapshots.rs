@@ -20,6 +20,8 @@ pub struct MountedSnapshot {
     pub tags: Vec<String>,
     /// The skeleton of its catalog's root page.
     pub root: ChunkId,
+    /// Whether it holds a part only of what was asked for: found by time and by id, and never the latest of anything.
+    pub partial: bool,
 }
 
 /// What a repository shows at one moment.

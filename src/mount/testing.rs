@@ -98,7 +98,7 @@ impl Repository {
         let number = snapshots.len() as u32 + 1;
         let (time, id) = (Timestamp { seconds, nanoseconds: 0 }, SnapshotId([number as u8; 32]));
         let (host, tags) = (host.to_owned(), vec!["all".to_owned()]);
-        snapshots.push(MountedSnapshot { id, number, time, host, tags, root });
+        snapshots.push(MountedSnapshot { id, number, time, host, tags, root, partial: false });
         number
     }
 }

@@ -1,8 +1,8 @@
-//! A repository that is followed: its complete snapshots now, and again whenever there are new ones. What a mount shows.
+//! A repository that is followed: its snapshots now, and again whenever there are new ones. What a mount shows. Partial
+//! snapshots, which show less than was asked for, only if they are wanted.
 //!
 //! Looking is cheap while nothing happens: two listings of names. Only when a session has ended or the log has grown is the
-//! repository read again. Every snapshot keeps the number that this host gave it. Not here: partial snapshots, which show less
-//! than was asked for; `snapshots --partial` names them.
+//! repository read again. Every snapshot keeps the number that this host gave it.
 
 use super::host::Host;
 use crate::crypto::hash;
@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Followed {
     host: Host,
     cache: usize,
+    partial: bool,
     now: Mutex<Now>,
 }
 
@@ -32,10 +33,18 @@ impl Followed {
     /// # Errors
     /// When the indexes cannot be read.
     pub fn new(host: Host, repository: Repository, cache: usize) -> Result<Self, Error> {
+        Self::with_partial(host, repository, cache, false)
+    }
+
+    /// The same; partial snapshots too if they are wanted.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_partial(host: Host, repository: Repository, cache: usize, partial: bool) -> Result<Self, Error> {
         // The mark comes first: what ends meanwhile is then seen by the next look.
         let mark = mark(&**repository.store())?;
-        let listing = listing(&host, &repository, cache)?;
-        Ok(Self { host, cache, now: Mutex::new(Now { repository, mark, listing }) })
+        let listing = listing(&host, &repository, cache, partial)?;
+        Ok(Self { host, cache, partial, now: Mutex::new(Now { repository, mark, listing }) })
     }
 
     fn look(&self, now: &mut Now) -> Result<(), Error> {
@@ -45,10 +54,10 @@ impl Followed {
         }
         now.repository.refresh()?;
         self.host.remember(&now.repository);
-        let shown = snapshots(&self.host, &now.repository);
+        let shown = snapshots(&self.host, &now.repository, self.partial);
         // Sessions also end without a new snapshot, and then what is in memory stays good.
         if shown != now.listing.snapshots {
-            now.listing = listing(&self.host, &now.repository, self.cache)?;
+            now.listing = listing(&self.host, &now.repository, self.cache, self.partial)?;
         }
         now.mark = mark;
         Ok(())
@@ -75,14 +84,15 @@ fn mark(store: &dyn Store) -> Result<[u8; 32], Error> {
     Ok(hash::blake3(&names))
 }
 
-fn listing(host: &Host, repository: &Repository, cache: usize) -> Result<Listing, Error> {
+fn listing(host: &Host, repository: &Repository, cache: usize, partial: bool) -> Result<Listing, Error> {
     let source = Arc::new(host.reader(repository, &IndexClass::BOTH, cache)?);
-    Ok(Listing { snapshots: snapshots(host, repository), source })
+    Ok(Listing { snapshots: snapshots(host, repository, partial), source })
 }
 
-fn snapshots(host: &Host, repository: &Repository) -> Vec<MountedSnapshot> {
-    let complete: Vec<&Snapshot> = repository.snapshots().iter().filter(|snapshot| snapshot.is_complete()).collect();
-    let ids: Vec<SnapshotId> = complete.iter().map(|snapshot| snapshot.id).collect();
+fn snapshots(host: &Host, repository: &Repository, partial: bool) -> Vec<MountedSnapshot> {
+    let wanted = |snapshot: &&Snapshot| partial || snapshot.is_complete();
+    let shown: Vec<&Snapshot> = repository.snapshots().iter().filter(wanted).collect();
+    let ids: Vec<SnapshotId> = shown.iter().map(|snapshot| snapshot.id).collect();
     let numbers = host.state().snapshot_numbers(&repository.id(), &ids, &**repository.events());
     let mounted = |(snapshot, number): (&Snapshot, u32)| MountedSnapshot {
         id: snapshot.id,
@@ -91,6 +101,7 @@ fn snapshots(host: &Host, repository: &Repository) -> Vec<MountedSnapshot> {
         host: snapshot.host().to_owned(),
         tags: snapshot.tags.clone(),
         root: snapshot.structure.root,
+        partial: !snapshot.is_complete(),
     };
-    complete.into_iter().zip(numbers).map(mounted).collect()
+    shown.into_iter().zip(numbers).map(mounted).collect()
 }

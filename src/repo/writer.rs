@@ -11,12 +11,12 @@ use super::chunk_keys::ChunkKeys;
 use super::chunks::{ChunkSink, Error};
 use super::id::{ChunkId, ChunkKind};
 use super::names::Name;
-use super::pack::{PackBuilder, PackSealing, PackSummary};
+use super::pack::{PackBuilder, PackSealing, PackSize, PackSummary};
 use super::segment::{Compression, SealedSegment, Sealing, SegmentBuilder};
 use crate::store::{self, Store};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -30,6 +30,8 @@ const SHARDS: usize = 64;
 pub struct WriterOptions {
     /// How segments are compressed.
     pub compression: Compression,
+    /// How large packs are.
+    pub pack_size: PackSize,
     /// Seals data and payload segments.
     pub data_sealing: Sealing,
     /// Seals skeleton segments.
@@ -75,6 +77,7 @@ struct Shared {
     fresh: [Mutex<HashSet<(ChunkKind, ChunkId)>>; SHARDS],
     options: WriterOptions,
     added: Added,
+    given_up: AtomicBool,
 }
 
 impl Shared {
@@ -105,7 +108,7 @@ impl PackWriter {
         let fresh = std::array::from_fn(|_| Mutex::default());
         let (segments, queue) = bounded(QUEUE);
         let added = Added::default();
-        let shared = Arc::new(Shared { keys, index, fresh, options, added });
+        let shared = Arc::new(Shared { keys, index, fresh, options, added, given_up: AtomicBool::new(false) });
         let packing = Packing { store, shared: Arc::clone(&shared), written: Vec::new() };
         let thread = std::thread::Builder::new()
             .name("packs".to_owned())
@@ -123,6 +126,11 @@ impl PackWriter {
     /// What was added so far.
     pub fn added(&self) -> &Added {
         &self.shared.added
+    }
+
+    /// What was put so far will not be needed: a pack that is not full is not stored any more.
+    pub fn give_up(&self) {
+        self.shared.given_up.store(true, Ordering::Relaxed);
     }
 
     /// Waits until every segment is in a pack and every pack is durable.
@@ -150,6 +158,15 @@ pub struct Figures {
     pub bytes: u64,
     /// Bytes of packs put into the store.
     pub stored: u64,
+}
+
+impl std::ops::AddAssign for Figures {
+    fn add_assign(&mut self, other: Self) {
+        self.data_chunks += other.data_chunks;
+        self.catalog_chunks += other.catalog_chunks;
+        self.bytes += other.bytes;
+        self.stored += other.stored;
+    }
 }
 
 /// One worker's way in. Dropping it without [`Lane::flush`] loses its last segment: the session must not be committed then.
@@ -251,14 +268,15 @@ struct Packing {
 
 impl Packing {
     fn run(mut self, queue: &Receiver<SealedSegment>) -> Result<Vec<PackSummary>, store::Error> {
-        let mut builder = PackBuilder::new();
+        let size = self.shared.options.pack_size;
+        let mut builder = PackBuilder::of_size(size);
         for sealed in queue {
             builder.push(sealed, &self.shared.options.wrap);
             if builder.is_full() {
-                builder = PackBuilder::with_buffer(self.write(builder)?);
+                builder = PackBuilder::with_buffer(self.write(builder)?).resized(size);
             }
         }
-        if !builder.is_empty() {
+        if !builder.is_empty() && !self.shared.given_up.load(Ordering::Relaxed) {
             self.write(builder)?;
         }
         Ok(self.written)

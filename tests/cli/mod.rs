@@ -8,6 +8,7 @@ mod inside;
 mod keys;
 mod mount;
 mod open;
+mod partial;
 mod restore;
 mod restore_options;
 mod snapshot;

@@ -11,6 +11,7 @@ macro_rules! acts {
         acts! { $proof, founding Found }
         acts! { $proof, the_first_snapshot FirstSnapshot }
         acts! { $proof, a_later_snapshot SecondSnapshot }
+        acts! { $proof, a_long_snapshot LongSnapshot }
         acts! { $proof, a_new_principal AddMember }
         acts! { $proof, the_end_of_a_principal Revoke }
         acts! { $proof, a_new_slot AddSlot }

@@ -5,6 +5,7 @@
 
 mod beside;
 mod killed;
+mod partials;
 mod stopped;
 
 use crate::cli::{Place, Run};

@@ -15,8 +15,6 @@ use boveda::repo::keys::credential::Credential;
 use boveda::repo::keys::role::Role;
 use boveda::repo::names::IndexClass;
 use boveda::repo::repository::{Error, Founded, Repository, found};
-use boveda::repo::segment::Compression;
-use boveda::source::files::stat::StampOptions;
 use boveda::store::Store;
 use boveda::store::memory::MemoryStore;
 use std::os::unix::ffi::OsStrExt as _;
@@ -132,17 +130,9 @@ impl Machine {
             roots: vec![entry_path(source)],
             host: self.name.clone(),
             user: "somebody".to_owned(),
-            tags: vec![],
-            time: None,
-            excludes: vec![],
-            one_file_system: false,
-            full: false,
-            dry_run: false,
-            stamp: StampOptions::default(),
-            compression: Compression::default(),
             threads: 2,
             cache: Some(self.folder.join("cache")),
-            skip: vec![],
+            ..Options::default()
         }
     }
 

@@ -17,57 +17,98 @@ pub(super) struct Assembler<'a> {
     tree: TreeWriter<'a>,
     cache: Option<CacheWriter>,
     events: &'a dyn Sink,
+    /// The paths that were asked for.
+    roots: &'a [EntryPath],
     /// Stamps from here on may hide a later change within the clock's grain.
     distrust: i64,
-    counts: Counts,
-    bytes_read: u64,
-    reused: u64,
+    next: u64,
+    figures: Assembled,
     key: Vec<u8>,
 }
 
+/// What an [`Assembler`] has put together so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Assembled {
+    /// Entries by what they are.
+    pub counts: Counts,
+    /// Bytes of files that were read.
+    pub bytes_read: u64,
+    /// Files whose content was taken from an earlier snapshot.
+    pub reused: u64,
+    /// Whether any entry at or below a path that was asked for is not as the parent has it.
+    pub changed: bool,
+}
+
 /// How long before the scan a stamp must lie to be trusted, in seconds: the coarsest file systems count in twos.
-const DISTRUST_SECONDS: i64 = 2;
+pub(super) const DISTRUST_SECONDS: i64 = 2;
 
 impl<'a> Assembler<'a> {
     /// An assembler over a tree writer that already has the root's own entry.
-    pub fn new(tree: TreeWriter<'a>, cache: Option<CacheWriter>, events: &'a dyn Sink, scan: Timestamp) -> Self {
-        let (distrust, counts) = (scan.seconds - DISTRUST_SECONDS, Counts::default());
-        Self { tree, cache, events, distrust, counts, bytes_read: 0, reused: 0, key: Vec::new() }
+    pub fn new(
+        tree: TreeWriter<'a>,
+        cache: Option<CacheWriter>,
+        roots: &'a [EntryPath],
+        events: &'a dyn Sink,
+        scan: Timestamp,
+    ) -> Self {
+        let (distrust, figures) = (scan.seconds - DISTRUST_SECONDS, Assembled::default());
+        Self { tree, cache, events, roots, distrust, next: 0, figures, key: Vec::new() }
     }
 
     /// Takes batches until all senders are gone. Batches arrive in any order; early ones wait here, as many as the gate let in.
+    /// What still waits at the end, because somebody asked to stop, is dropped.
     ///
     /// # Errors
     /// When the catalog cannot be written.
-    pub fn run(mut self, batches: &Receiver<FilledBatch>, gate: &Gate) -> Result<Assembled, catalog::Error> {
+    pub fn run(&mut self, batches: &Receiver<FilledBatch>, gate: &Gate) -> Result<(), catalog::Error> {
         let mut waiting = BTreeMap::new();
-        let mut next = 0;
         for batch in batches {
             waiting.insert(batch.number, batch);
-            while let Some(batch) = waiting.remove(&next) {
-                next += 1;
+            while let Some(batch) = waiting.remove(&self.next) {
+                self.next += 1;
                 let units = batch.units;
                 self.take(batch)?;
                 gate.leave(units);
             }
         }
-        let Self { counts, bytes_read, reused, cache, .. } = self;
-        Ok(Assembled { root: self.tree.finish()?, cache, counts, bytes_read, reused })
+        Ok(())
+    }
+
+    /// The catalog of what was taken so far.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn catalog(&self) -> Result<TreeRoot, catalog::Error> {
+        self.tree.so_far()
+    }
+
+    /// What was taken so far.
+    pub const fn figures(&self) -> Assembled {
+        self.figures
+    }
+
+    /// The cache of what was taken so far; `None` if there is none to keep.
+    pub const fn cache(&mut self) -> &mut Option<CacheWriter> {
+        &mut self.cache
     }
 
     fn take(&mut self, batch: FilledBatch) -> Result<(), catalog::Error> {
+        let wanted = self.roots.iter().any(|root| batch.directory.0.starts_with(&root.0));
         for finished in &batch.entries {
             self.tree.push(&batch.directory, &finished.name, &finished.entry)?;
             self.remember(&batch.directory, finished);
-            self.counts.add(finished);
+            let figures = &mut self.figures;
+            figures.counts.add(finished);
             match finished.reused {
-                true if matches!(finished.entry.kind, EntryKind::File(_)) => self.reused += 1,
+                true if matches!(finished.entry.kind, EntryKind::File(_)) => figures.reused += 1,
                 true => {}
-                false => self.bytes_read += finished.entry.size,
+                false => figures.bytes_read += finished.entry.size,
             }
             if finished.status != EntryStatus::Unchanged {
-                let path = batch.directory.join(finished.name.clone()).to_bytes();
-                self.events.emit(Event::Entry { path, status: finished.status, size: finished.entry.size });
+                let path = batch.directory.join(finished.name.clone());
+                self.figures.changed |= wanted || self.roots.contains(&path);
+                let event = Event::Entry { path: path.to_bytes(), status: finished.status, size: finished.entry.size };
+                self.events.emit(event);
             }
         }
         Ok(())
@@ -87,18 +128,4 @@ impl<'a> Assembler<'a> {
             self.events.emit(Event::Message(Level::Warning, text));
         }
     }
-}
-
-/// What an [`Assembler`] made.
-pub(super) struct Assembled {
-    /// The catalog.
-    pub root: TreeRoot,
-    /// The cache, to be finished once the snapshot is committed.
-    pub cache: Option<CacheWriter>,
-    /// What was counted.
-    pub counts: Counts,
-    /// Bytes of files that were read.
-    pub bytes_read: u64,
-    /// Files whose content was taken from the parent.
-    pub reused: u64,
 }

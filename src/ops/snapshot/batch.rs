@@ -3,6 +3,7 @@
 use crate::event::EntryStatus;
 use crate::repo::entry::{Content, Entry, EntryName, EntryPath};
 use crate::source::files::dir::DirHandle;
+use crate::source::files::stat::Kind;
 use crate::source::files::walk::Child;
 use std::sync::Arc;
 
@@ -59,6 +60,15 @@ pub(super) struct FilledBatch {
 }
 
 impl Batch {
+    /// Bytes of files that have to be read for it.
+    pub fn bytes_to_read(&self) -> u64 {
+        let bytes = |item: &Item| match item {
+            Item::Read { child, content: None, .. } if child.stat.kind == Kind::File => child.stat.size,
+            _ => 0,
+        };
+        self.items.iter().map(bytes).sum()
+    }
+
     /// The batch as it is, if nothing of it has to be read.
     ///
     /// # Errors

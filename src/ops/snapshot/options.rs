@@ -1,12 +1,16 @@
 //! What to take a snapshot of, and how.
 
+use crate::repo::catalog::Tree;
 use crate::repo::entry::{EntryPath, Timestamp};
+use crate::repo::id::SnapshotId;
+use crate::repo::pack::PackSize;
 use crate::repo::segment::Compression;
 use crate::source::files::stat::StampOptions;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What to take a snapshot of, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Absolute paths.
     pub roots: Vec<EntryPath>,
@@ -22,20 +26,62 @@ pub struct Options {
     pub excludes: Vec<String>,
     /// Stay on the roots' file systems.
     pub one_file_system: bool,
+    /// The snapshot to compare with and to take unchanged files from; `None`: the newest of the same host and paths.
+    pub parent: Option<Parent>,
     /// Read every byte again.
     pub full: bool,
     /// Write nothing, say what would be written.
     pub dry_run: bool,
+    /// Commit no snapshot when nothing at or below the paths changed since the last complete one.
+    pub skip_if_unchanged: bool,
+    /// Keep the times of last access.
+    pub with_atime: bool,
     /// Parts of a file's stamp that do not count.
     pub stamp: StampOptions,
     /// How segments are compressed.
     pub compression: Compression,
+    /// How large packs are.
+    pub pack_size: PackSize,
+    /// When a long run leaves a partial snapshot behind.
+    pub partial: PartialAfter,
     /// Threads that read, hash, compress and seal; 0: as many as there are cores.
     pub threads: usize,
     /// Where the change cache is kept; `None`: nowhere, so that every file is read.
     pub cache: Option<PathBuf>,
     /// Device and inode of directories that are never entered: the repository's own.
     pub skip: Vec<(u64, u64)>,
+}
+
+/// A snapshot that was chosen to be the parent.
+#[derive(Debug, Clone)]
+pub struct Parent {
+    /// Which one.
+    pub id: SnapshotId,
+    /// Its catalog, if the keys at hand read it: for a parent that this host has no change cache of.
+    pub tree: Option<Tree>,
+}
+
+/// How much a run does before it leaves a partial snapshot behind and goes on: whatever comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartialAfter {
+    /// Bytes of files that were read.
+    pub bytes: u64,
+    /// Time that passed.
+    pub time: Duration,
+}
+
+impl Default for PartialAfter {
+    /// What takes an hour or so to do again is worth two small objects.
+    fn default() -> Self {
+        Self { bytes: 64 << 30, time: Duration::from_secs(3600) }
+    }
+}
+
+impl PartialAfter {
+    /// From where on a run that is asked to stop leaves one behind: less is soon done again.
+    pub(super) fn when_stopped(self) -> Self {
+        Self { bytes: self.bytes / 64, time: self.time / 60 }
+    }
 }
 
 impl Options {

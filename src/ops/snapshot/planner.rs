@@ -1,94 +1,137 @@
-//! The walk's side of a snapshot: meets each directory's children with the last snapshot's cache, in step, and decides what
+//! The walk's side of a snapshot: meets each directory's children with what earlier snapshots have, in step, and decides what
 //! has to be read.
 
 use super::Options;
+use super::baseline::Baseline;
 use super::batch::{Batch, Finished, Item};
-use crate::event::{EntryStatus, Event, Level, Sink};
+use crate::event::{EntryStatus, Sink};
 use crate::repo::catalog::key;
 use crate::repo::chunk_index::ChunkIndex;
 use crate::repo::entry::{Content, EntryKind, EntryPath, Extent, XattrValue};
-use crate::repo::id::ChunkKind;
+use crate::repo::id::{ChunkKind, SnapshotId};
+use crate::source::files::dir::DirHandle;
 use crate::source::files::stat::{Kind, Stamp, Stat};
 use crate::source::files::walk::{Child, Directory};
-use crate::state::changes::{CacheReader, CachedEntry};
+use crate::state::changes::CachedEntry;
+use std::iter::Peekable;
 use std::sync::Arc;
+use std::vec::IntoIter;
 
 /// A batch ends after this many children …
 const BATCH_ITEMS: usize = 128;
 /// … or this many bytes to read, so that workers share one folder's large files.
 const BATCH_BYTES: u64 = 8 << 20;
 
-/// Decides, child by child, what the last snapshot already holds.
+/// Decides, child by child, what the repository already holds.
 pub(super) struct Planner<'a> {
     options: &'a Options,
-    cache: Option<CacheReader>,
-    index: &'a ChunkIndex,
+    /// What earlier snapshots have, the newest first.
+    baselines: Vec<Baseline>,
+    index: Arc<ChunkIndex>,
     events: &'a dyn Sink,
+    directory: Option<Current>,
     next_number: u64,
     key: Vec<u8>,
 }
 
+/// The directory whose children are being planned.
+struct Current {
+    path: Arc<EntryPath>,
+    handle: Arc<DirHandle>,
+    children: Peekable<IntoIter<Child>>,
+}
+
+/// What a baseline has of a child.
+struct Known {
+    cached: CachedEntry,
+    own: bool,
+}
+
 impl<'a> Planner<'a> {
-    /// A planner; without a cache everything is read.
-    pub fn new(options: &'a Options, cache: Option<CacheReader>, index: &'a ChunkIndex, events: &'a dyn Sink) -> Self {
-        Self { options, cache, index, events, next_number: 0, key: Vec::new() }
+    /// A planner; without a baseline everything is read.
+    pub fn new(options: &'a Options, baselines: Vec<Baseline>, index: Arc<ChunkIndex>, events: &'a dyn Sink) -> Self {
+        Self { options, baselines, index, events, directory: None, next_number: 0, key: Vec::new() }
     }
 
-    /// Splits a directory into batches.
-    pub fn plan(&mut self, directory: Directory, mut each: impl FnMut(Batch) -> bool) -> bool {
+    /// Goes on in another session, by what that one found: some of the baselines may no longer be relied on.
+    pub fn go_on(&mut self, index: Arc<ChunkIndex>, may_reuse: impl Fn(&SnapshotId) -> bool) {
+        self.index = index;
+        self.baselines.retain(|baseline| may_reuse(&baseline.snapshot));
+    }
+
+    /// Turns to the next directory.
+    pub fn enter(&mut self, directory: Directory) {
         let path = Arc::new(directory.path().clone());
+        let children = directory.children.into_iter().peekable();
+        self.directory = Some(Current { path, handle: directory.handle, children });
+    }
+
+    /// The next of the directory's children, `None` after the last.
+    pub fn next_batch(&mut self) -> Option<Batch> {
+        let mut current = self.directory.take()?;
         let mut items = Vec::new();
         let mut bytes = 0;
-        let mut children = directory.children.into_iter().peekable();
-        while let Some(child) = children.next() {
-            let item = self.plan_child(&path, child);
+        while items.len() < BATCH_ITEMS && bytes < BATCH_BYTES {
+            let Some(child) = current.children.next() else { break };
+            let item = self.plan_child(&current.path, child);
             bytes += match &item {
                 Item::Read { child, content: None, .. } => child.stat.size,
                 _ => 0,
             };
             items.push(item);
-            if items.len() >= BATCH_ITEMS || bytes >= BATCH_BYTES || children.peek().is_none() {
-                let number = self.next_number;
-                self.next_number += 1;
-                bytes = 0;
-                let items = std::mem::take(&mut items);
-                if !each(Batch { number, directory: Arc::clone(&path), handle: Arc::clone(&directory.handle), items }) {
-                    return false;
-                }
-            }
         }
-        true
+        if items.is_empty() {
+            return None;
+        }
+        let number = self.next_number;
+        self.next_number += 1;
+        let batch = Batch { number, directory: Arc::clone(&current.path), handle: Arc::clone(&current.handle), items };
+        // Not kept without need: it holds a file descriptor.
+        if current.children.peek().is_some() {
+            self.directory = Some(current);
+        }
+        Some(batch)
     }
 
     fn plan_child(&mut self, directory: &EntryPath, child: Child) -> Item {
-        let Some(cached) = self.cached(directory, &child) else {
+        let Some(known) = self.known(directory, &child) else {
             return Item::Read { child, content: None, status: EntryStatus::New };
         };
-        let same = self.same_content(&cached, &child.stat);
-        if self.options.full || !same || !self.all_there(&cached) {
+        let cached = &known.cached;
+        let same = self.same_content(cached, &child.stat);
+        if self.options.full || !same || !self.all_there(&known) {
             let status = if same { EntryStatus::Unchanged } else { EntryStatus::Changed };
             return Item::Read { child, content: None, status };
         }
-        if same_attributes(&cached, &child.stat) {
-            return Item::Known(known(cached, child));
+        if same_attributes(cached, &child.stat) {
+            return Item::Known(self.finished(known.cached, child));
         }
-        let content = match cached.entry.kind {
+        let content = match known.cached.entry.kind {
             EntryKind::File(content) => Some(content),
             _ => None,
         };
         Item::Read { child, content, status: EntryStatus::Changed }
     }
 
-    /// The cache's entry of the child, if it has one.
-    fn cached(&mut self, directory: &EntryPath, child: &Child) -> Option<CachedEntry> {
-        let cache = self.cache.as_mut()?;
+    /// What the newest baseline that has the child says of it.
+    fn known(&mut self, directory: &EntryPath, child: &Child) -> Option<Known> {
         key::encode_child(directory, &child.name, &mut self.key);
-        let found = cache.advance_to(&self.key);
-        if let Some(damage) = cache.take_damage() {
-            let text = format!("the change cache is of no use from here on, files are read again: {damage}");
-            self.events.emit(Event::Message(Level::Warning, text));
+        let mut newest = None;
+        // All of them keep in step with the walk.
+        for baseline in &mut self.baselines {
+            let found = baseline.advance_to(&self.key, &child.stat, self.events);
+            newest = newest.or(found.map(|cached| Known { cached, own: baseline.own }));
         }
-        found
+        newest
+    }
+
+    /// The entry as it stands now: device numbers and the last access may have moved while the entry did not change.
+    fn finished(&self, cached: CachedEntry, child: Child) -> Finished {
+        let mut entry = cached.entry;
+        entry.links = child.stat.links();
+        entry.accessed = self.options.with_atime.then_some(child.stat.accessed);
+        let (device, inode) = (child.stat.dev, child.stat.ino);
+        Finished { name: child.name, entry, device, inode, status: EntryStatus::Unchanged, reused: true }
     }
 
     /// Whether the child's content is what the cache describes, by its stamp.
@@ -100,16 +143,16 @@ impl<'a> Planner<'a> {
     }
 
     /// Whether the repository still holds everything that the entry needs, at places that may be relied on.
-    fn all_there(&self, cached: &CachedEntry) -> bool {
+    fn all_there(&self, Known { cached, own }: &Known) -> bool {
         let has = |id| self.index.has_good(ChunkKind::Data, id);
         let content = match &cached.entry.kind {
             EntryKind::File(Content::Extents(extents)) => extents.iter().all(|extent| match extent {
                 Extent::Chunk { id, .. } => has(id),
                 Extent::Hole { .. } => true,
             }),
-            // The tree's pages are not walked here: they stand and fall with the snapshot that the cache describes.
+            // The tree's pages are not walked here: they stand and fall with the snapshot that has them.
             EntryKind::File(Content::Tree { root, .. }) => {
-                self.index.is_whole() && self.index.has_good(ChunkKind::Skeleton, root)
+                *own && self.index.is_whole() && self.index.has_good(ChunkKind::Skeleton, root)
             }
             _ => true,
         };
@@ -142,14 +185,6 @@ fn same_attributes(cached: &CachedEntry, stat: &Stat) -> bool {
     entry.changed == stat.changed
         && cached.inode == stat.ino
         && (entry.mode, entry.uid, entry.gid) == (stat.mode, stat.uid, stat.gid)
-}
-
-/// The cache's entry as it stands now: device numbers may have moved while the entry did not change.
-fn known(cached: CachedEntry, child: Child) -> Finished {
-    let mut entry = cached.entry;
-    entry.links = child.stat.links();
-    let (device, inode) = (child.stat.dev, child.stat.ino);
-    Finished { name: child.name, entry, device, inode, status: EntryStatus::Unchanged, reused: true }
 }
 
 /// The inode number of cache entries whose stamp could hide a change: no file system uses it.

@@ -1,204 +1,207 @@
-//! One run: all stages side by side, from the walk to the packs.
+//! One run: what it carries through all of its sessions.
+//!
+//! A short run has one session. A long one ends it with a partial snapshot whenever it has read enough, and goes on in the
+//! next, where it stood: the walk, the catalog and the change cache stay as they are. The catalog then refers to pages and
+//! chunks of earlier sessions; all of them belong to the partial snapshot, so that it may go on exactly as long as it could
+//! reuse that (I3), or if every place that it relied on is still good.
 
-use super::assembler::{Assembled, Assembler};
-use super::batch::{Batch, FilledBatch};
-use super::gate::Gate;
+use super::Error;
+use super::assembler::Assembler;
+use super::options::Options;
+use super::parents::{self, Parents};
 use super::planner::Planner;
-use super::stage::Stage;
-use super::worker::Worker;
-use super::{Error, Options};
-use crate::crypto::hash;
+use super::tally::Tally;
 use crate::event::{Event, Level, Sink};
-use crate::repo::catalog::{CatalogKeys, TreeWriter};
-use crate::repo::chunks;
+use crate::repo::catalog::{CatalogKeys, TreeRoot, TreeWriter, store_value};
+use crate::repo::chunker::Chunker;
 use crate::repo::entry::Timestamp;
+use crate::repo::id::{PackId, SnapshotId};
+use crate::repo::pack::PackSummary;
 use crate::repo::record::Tokens;
 use crate::repo::repository::{Snapshot, WriteSession};
-use crate::repo::writer::{Figures, PackWriter, SharedLane};
+use crate::repo::writer::{Figures, SharedLane};
 use crate::source::files::attributes::read_directory;
 use crate::source::files::exclude::ExcludeSet;
 use crate::source::files::owners::Owners;
 use crate::source::files::walk::{self, Directory, Walk};
-use crate::state::changes::{Binding, CacheReader, CacheWriter, ChangeCache};
+use crate::state::changes::CacheWriter;
+use std::collections::HashSet;
 
-/// Entries that may be between the walk and the catalog.
-const IN_FLIGHT: usize = 32 * 1024;
-/// Batches that may wait for a worker.
-const WAITING: usize = 64;
-
-/// What a change cache calls its source: one host's set of paths.
-fn source_id(tokens: &Tokens) -> [u8; 32] {
-    hash::blake3(&[&tokens.host.0[..], &tokens.paths.0].concat())
-}
-
-/// One run.
+/// One run, between or in its sessions.
 pub(super) struct Run<'a> {
     pub options: &'a Options,
     pub events: &'a dyn Sink,
-    pub session: &'a WriteSession<'a>,
-    pub excludes: ExcludeSet,
+    /// Where catalog pages go.
+    pub pages: &'a SharedLane,
+    /// When it began.
     pub clock: Timestamp,
     pub tokens: Tokens,
-    pub parent: Option<&'a Snapshot>,
-}
-
-/// Where the walk's batches go.
-struct Outlets<'a> {
-    /// Holds the walk back when too much is under way.
-    gate: &'a Gate,
-    /// To the workers.
-    batches: crossbeam_channel::Sender<Batch>,
-    /// To the assembler, when there is nothing to read.
-    filled: crossbeam_channel::Sender<FilledBatch>,
-    /// Where problems are reported.
-    stage: &'a Stage<'a>,
-}
-
-/// What reading the source gave.
-pub(super) struct ReadSource {
-    pub assembled: Assembled,
-    pub packs: Vec<crate::repo::pack::PackSummary>,
+    /// What the record names as the parent.
+    pub parent: Option<Snapshot>,
+    /// The complete snapshot that it is compared with.
+    pub complete: Option<Snapshot>,
+    pub chunker: Chunker,
+    pub catalog_keys: CatalogKeys,
+    pub owners: Owners,
+    pub walk: Walk,
+    pub planner: Planner<'a>,
+    pub assembler: Assembler<'a>,
+    pub tally: Tally<'a>,
+    /// What its sessions stored.
     pub figures: Figures,
-    pub problems: u64,
+    pub packs: u64,
+    pub partials: u64,
+    carried: Option<Carried>,
 }
 
-impl Run<'_> {
-    /// Reads the source; every chunk of it is durable when this returns without an error.
-    pub fn read(&self) -> Result<ReadSource, Error> {
-        let bundle = self.session.repository().bundle();
+/// What a run relies on when it comes from one session into the next.
+struct Carried {
+    partial: SnapshotId,
+    /// Packs that were good in the session before, its own included.
+    good: HashSet<PackId>,
+}
+
+/// How far a session brought the run.
+pub(super) struct Reached {
+    pub how: Ended,
+    /// The catalog of all that was walked so far.
+    pub root: TreeRoot,
+    /// The session's packs.
+    pub packs: Vec<PackSummary>,
+}
+
+/// Why a run's stay in a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Everything was walked.
+    Arrived,
+    /// It is time for a partial snapshot.
+    Paused,
+    /// Everything was walked, nothing had changed, and no snapshot is wanted then.
+    Unchanged,
+    /// Somebody asked to stop.
+    Stopped,
+}
+
+impl<'a> Run<'a> {
+    /// A run that begins in this session; `pages` lead into it.
+    ///
+    /// # Errors
+    /// When none of the paths is there, or the root's attributes cannot be stored.
+    pub fn begin(
+        session: &WriteSession<'_>,
+        pages: &'a SharedLane,
+        options: &'a Options,
+        events: &'a dyn Sink,
+    ) -> Result<Self, Error> {
+        let clock = Timestamp::now();
+        let bundle = session.repository().bundle();
+        let tokens = Tokens::of(bundle.structure_key(), &options.host, &options.root_bytes(), &options.tags);
+        let Parents { parent, complete, baselines } = parents::choose(session, &tokens, options, events);
+        let expected = complete.as_ref().or(parent.as_ref());
+        let expected = expected.map_or((0, 0), |snapshot| (snapshot.structure.entries, snapshot.structure.bytes));
+        let tally = Tally::new(events, expected);
         let id_key = bundle.id_key().expect("a session is begun with a writer's keys only");
         let catalog_keys = CatalogKeys::derive(id_key);
-        let writer = self.session.pack_writer(self.options.compression);
-        let pages = SharedLane::default();
-        pages.open(writer.lane());
-        let outcome = self.stages(&writer, &pages, &catalog_keys);
-        pages.close();
-        // The pack thread's own error says more than "stopped" does.
-        let (packs, figures) = writer.finish()?;
-        let (assembled, problems) =
-            outcome.map_err(|error| if self.events.stopping() { Error::Stopped } else { error })?;
-        Ok(ReadSource { assembled, packs, figures, problems })
-    }
-
-    /// Runs all stages to their end; everything is flushed when it returns without an error.
-    fn stages(
-        &self,
-        writer: &PackWriter,
-        pages: &SharedLane,
-        catalog_keys: &CatalogKeys,
-    ) -> Result<(Assembled, u64), Error> {
-        let threads = self.options.threads();
-        let expected = self.parent.map_or((0, 0), |parent| (parent.structure.entries, parent.structure.bytes));
-        let chunker = self.session.chunker();
-        let stage = Stage::new(threads, &chunker, catalog_keys, pages, self.events, expected);
         let owners = Owners::new();
-        let mut walk = Walk::new(self.walk_options()).map_err(Error::Source)?;
+        let mut walk = Walk::new(walk_options(options)?).map_err(Error::Source)?;
         let top = walk.next_directory().expect("a walk begins with the root").map_err(Error::Source)?;
         let mut tree = TreeWriter::new(pages, catalog_keys.clone());
-        tree.push_root(&stage.described(read_directory(&top, &owners))?)?;
-        let cache = self.cache();
-        let assembler = Assembler::new(tree, self.cache_writer(cache.as_ref()), self.events, self.clock);
-        let reader = cache.and_then(|cache| self.cache_reader(&cache));
-        let mut planner = Planner::new(self.options, reader, self.session.index(), self.events);
-
-        let gate = Gate::new(IN_FLIGHT);
-        let (to_batches, batches) = crossbeam_channel::bounded(WAITING);
-        let (to_filled, filled) = crossbeam_channel::unbounded();
-        let (to_slabs, slabs) = crossbeam_channel::bounded(threads);
-        let assembled = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads)
-                .map(|_| {
-                    let worker = Worker::new(&stage, writer.lane(), &owners, &slabs, &to_slabs);
-                    let (batches, to_filled, gate) = (batches.clone(), to_filled.clone(), &gate);
-                    scope.spawn(move || worker.run(&batches, &to_filled).inspect_err(|_| gate.close()))
-                })
-                .collect();
-            drop((batches, to_filled.clone()));
-            let assembling = scope.spawn(|| assembler.run(&filled, &gate).inspect_err(|_| gate.close()));
-            let outlets = Outlets { gate: &gate, batches: to_batches, filled: to_filled, stage: &stage };
-            let walked = self.walk(top, &mut walk, &mut planner, &outlets);
-            drop(outlets);
-            for worker in workers {
-                worker.join().expect("a worker does not panic")?;
-            }
-            let assembled = assembling.join().expect("the assembler does not panic")?;
-            walked.map(|()| assembled)
-        })?;
-        pages.flush()?;
-        Ok((assembled, stage.problems()))
+        push_root(&mut tree, pages, &top, options, &owners, &tally)?;
+        let cache = cache_writer(session, &tokens, options, events);
+        let assembler = Assembler::new(tree, cache, &options.roots, events, clock);
+        let mut planner = Planner::new(options, baselines, session.index().clone(), events);
+        top.problems.iter().for_each(|problem| tally.problem(problem));
+        planner.enter(top);
+        Ok(Self {
+            options,
+            events,
+            pages,
+            clock,
+            tokens,
+            parent,
+            complete,
+            chunker: session.chunker(),
+            catalog_keys,
+            owners,
+            walk,
+            planner,
+            assembler,
+            tally,
+            figures: Figures::default(),
+            packs: 0,
+            partials: 0,
+            carried: None,
+        })
     }
 
-    fn walk_options(&self) -> walk::Options {
-        walk::Options {
-            roots: self.options.roots.clone(),
-            excludes: self.excludes.clone(),
-            one_file_system: self.options.one_file_system,
-            skip: self.options.skip.clone(),
+    /// The run in its next session; `None` when a prune took, meanwhile, what it relied on: then it has to begin anew.
+    pub fn go_on(mut self, session: &WriteSession<'_>) -> Option<Self> {
+        let Carried { partial, good } = self.carried.take()?;
+        let now = || session.index().packs().iter().filter(|pack| pack.good).map(|pack| pack.id).collect();
+        if !session.may_reuse(&partial) && !good.is_subset(&now()) {
+            return None;
         }
+        self.planner.go_on(session.index().clone(), |snapshot| session.may_reuse(snapshot));
+        Some(self)
     }
 
-    /// Walks to the end, or until somebody stops.
-    fn walk(
-        &self,
-        top: Directory,
-        walk: &mut Walk,
-        planner: &mut Planner<'_>,
-        outlets: &Outlets<'_>,
-    ) -> Result<(), Error> {
-        let Outlets { gate, batches, filled, stage } = outlets;
-        let mut next = Some(Ok(top));
-        while let Some(directory) = next.take().or_else(|| walk.next_directory()) {
-            if self.events.stopping() {
-                return Err(Error::Stopped);
-            }
-            let directory = match directory {
-                Ok(directory) => directory,
-                Err(problem) => {
-                    stage.problem(&problem);
-                    continue;
-                }
-            };
-            directory.problems.iter().for_each(|problem| stage.problem(problem));
-            let went_on = planner.plan(directory, |batch| {
-                gate.enter(batch.items.len())
-                    && match batch.into_filled() {
-                        Ok(complete) => {
-                            stage.count_all(&complete);
-                            filled.send(complete).is_ok()
-                        }
-                        Err(batch) => batches.send(batch).is_ok(),
-                    }
-            });
-            if !went_on {
-                // Whoever closed the gate has the reason.
-                return Err(Error::Chunk(chunks::Error::Stopped));
-            }
-        }
-        Ok(())
+    /// Takes note that a session ended with a partial snapshot.
+    pub fn left(&mut self, partial: SnapshotId, session: &WriteSession<'_>, packs: &[PackSummary]) {
+        let good = session.index().packs().iter().filter(|pack| pack.good).map(|pack| pack.id);
+        let good = good.chain(packs.iter().map(|pack| pack.id)).collect();
+        self.carried = Some(Carried { partial, good });
+        self.partials += 1;
     }
 
-    fn cache(&self) -> Option<ChangeCache> {
-        let repository = self.session.repository();
-        let source = source_id(&self.tokens);
-        let binding = Binding { repository: repository.id(), writer: self.session.writer(), source };
-        let key = repository.bundle().principal().change_cache_key();
-        Some(ChangeCache::new(self.options.cache.as_ref()?, key, binding))
+    /// Whether nothing at or below the paths that were asked for is other than in the last complete snapshot.
+    pub fn is_unchanged(&self, root: &TreeRoot) -> bool {
+        let Some(before) = self.complete.as_ref().map(|snapshot| &snapshot.structure) else { return false };
+        // Folders above the paths may have changed. A full run compares every byte, which only the catalog's root tells of.
+        let same = !self.options.full && !self.assembler.figures().changed;
+        root.skeleton == before.root || (same && (root.entries, root.bytes) == (before.entries, before.bytes))
     }
+}
 
-    fn cache_writer(&self, cache: Option<&ChangeCache>) -> Option<CacheWriter> {
-        let cache = cache.filter(|_| !self.options.dry_run)?;
-        cache.write().map_err(|error| self.warn("the change cache cannot be written", &error)).ok()
+/// The entry of `/`, which no directory lists.
+fn push_root(
+    tree: &mut TreeWriter<'_>,
+    pages: &SharedLane,
+    top: &Directory,
+    options: &Options,
+    owners: &Owners,
+    tally: &Tally<'_>,
+) -> Result<(), Error> {
+    let described = read_directory(top, owners);
+    described.problems.iter().for_each(|problem| tally.problem(problem));
+    let mut entry = described.entry;
+    entry.accessed = options.with_atime.then_some(top.stat.accessed);
+    for (name, value) in described.xattrs {
+        entry.xattrs.push((name, store_value(pages, &value)?));
     }
+    Ok(tree.push_root(&entry)?)
+}
 
-    /// The cache, if it describes the snapshot that this one follows.
-    fn cache_reader(&self, cache: &ChangeCache) -> Option<CacheReader> {
-        let parent = self.parent?;
-        let reader = cache.read().map_err(|error| self.warn("the change cache cannot be used", &error)).ok()??;
-        (reader.snapshot() == parent.id && self.session.may_reuse(parent)).then_some(reader)
-    }
+fn walk_options(options: &Options) -> Result<walk::Options, Error> {
+    Ok(walk::Options {
+        roots: options.roots.clone(),
+        excludes: ExcludeSet::new(&options.excludes)?,
+        one_file_system: options.one_file_system,
+        skip: options.skip.clone(),
+    })
+}
 
-    fn warn(&self, what: &str, error: &dyn std::error::Error) {
-        let text = format!("{what}, every file is read: {error}");
-        self.events.emit(Event::Message(Level::Warning, text));
-    }
+/// The cache only saves time, so that its failure is no failure of the run.
+fn cache_writer(
+    session: &WriteSession<'_>,
+    tokens: &Tokens,
+    options: &Options,
+    events: &dyn Sink,
+) -> Option<CacheWriter> {
+    let cache = parents::cache_of(session, session.writer(), tokens, options).filter(|_| !options.dry_run)?;
+    let warn = |error| {
+        let text = format!("the change cache cannot be written, the next run reads every file: {error}");
+        events.emit(Event::Message(Level::Warning, text));
+    };
+    cache.write().map_err(warn).ok()
 }

@@ -55,7 +55,7 @@ impl Counts {
 /// What a run of [`super::snapshot`] did.
 #[derive(Debug, Clone)]
 pub struct Summary {
-    /// The new snapshot; `None` after a dry run.
+    /// The new snapshot; `None` after a dry run, and when nothing had changed.
     pub snapshot: Option<SnapshotId>,
     /// The snapshot it was compared with.
     pub parent: Option<SnapshotId>,
@@ -71,6 +71,10 @@ pub struct Summary {
     pub data_chunks_added: u64,
     /// Packs written.
     pub packs: u64,
+    /// Partial snapshots that the run left on its way.
+    pub partials: u64,
+    /// Nothing had changed and nothing was committed, as was asked for.
+    pub unchanged: bool,
     /// Entries that could not be read, or changed while they were read.
     pub problems: u64,
     /// Whether every byte of every file was read.

@@ -1,5 +1,8 @@
 //! Real files in, the same entries and bytes out, over a real folder.
 
+mod parents;
+mod partials;
+
 use super::*;
 use crate::crypto::aead::Suite;
 use crate::crypto::secret::Secret;
@@ -10,14 +13,15 @@ use crate::repo::chunks::ChunkSource;
 use crate::repo::entry::{EntryKind, EntryPath};
 use crate::repo::keys::credential::Credential;
 use crate::repo::names::IndexClass;
-use crate::repo::repository::found;
-use crate::repo::segment::Compression;
-use crate::source::files::stat::StampOptions;
+use crate::repo::repository::{Snapshot, found};
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Files by their paths.
+type Files = BTreeMap<String, Vec<u8>>;
 
 struct World {
     folder: tempfile::TempDir,
@@ -47,17 +51,9 @@ impl World {
             roots: vec![EntryPath::parse(self.source().as_os_str().as_bytes()).unwrap()],
             host: "host".to_owned(),
             user: "user".to_owned(),
-            tags: vec![],
-            time: None,
-            excludes: vec![],
-            one_file_system: false,
-            full: false,
-            dry_run: false,
-            stamp: StampOptions::default(),
-            compression: Compression::default(),
             threads: 2,
             cache: Some(self.host.cache_folder().to_owned()),
-            skip: vec![],
+            ..Options::default()
         }
     }
 
@@ -67,12 +63,21 @@ impl World {
         snapshot(&mut repository, writer.writer, options, &Silent).unwrap()
     }
 
-    /// Every file below the source as the newest snapshot has it.
-    fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        let repository = self.host.open(self.store.clone(), &self.credential).unwrap();
-        let newest = repository.snapshots().last().unwrap();
-        let reader: Arc<dyn ChunkSource> = Arc::new(self.host.reader(&repository, &IndexClass::BOTH, 1 << 24).unwrap());
-        let tree = Tree::open(reader.clone(), newest.structure.root);
+    fn open(&self) -> Repository {
+        self.host.open(self.store.clone(), &self.credential).unwrap()
+    }
+
+    /// Every file below the source as the newest complete snapshot has it.
+    fn files(&self) -> Files {
+        let repository = self.open();
+        let newest = repository.snapshots().iter().rfind(|snapshot| snapshot.is_complete()).unwrap();
+        self.files_of(&repository, newest)
+    }
+
+    /// Every file below the source as a snapshot has it.
+    fn files_of(&self, repository: &Repository, snapshot: &Snapshot) -> Files {
+        let reader: Arc<dyn ChunkSource> = Arc::new(self.host.reader(repository, &IndexClass::BOTH, 1 << 24).unwrap());
+        let tree = Tree::open(reader.clone(), snapshot.structure.root);
         let mut files = BTreeMap::new();
         for item in tree.walk(&self.options().roots[0]) {
             let (path, entry) = item.unwrap();

@@ -27,6 +27,7 @@ pub(super) struct Worker<'a> {
     owners: &'a Owners,
     slabs: &'a Receiver<Slab>,
     to_slabs: &'a Sender<Slab>,
+    with_atime: bool,
     buffer: Vec<u8>,
 }
 
@@ -39,19 +40,31 @@ impl<'a> Worker<'a> {
         slabs: &'a Receiver<Slab>,
         to_slabs: &'a Sender<Slab>,
     ) -> Self {
-        Self { stage, lane, owners, slabs, to_slabs, buffer: Vec::new() }
+        Self { stage, lane, owners, slabs, to_slabs, with_atime: false, buffer: Vec::new() }
     }
 
-    /// Works until the planner is done, or something failed for good.
+    /// Keeps the times of last access, or not.
+    pub fn with_atime(self, with_atime: bool) -> Self {
+        Self { with_atime, ..self }
+    }
+
+    /// Works until the planner is done, somebody asks to stop, or something failed for good. Whatever was finished by then is
+    /// on its way into packs when this returns without an error: true if that is not all, because somebody asked to stop.
     ///
     /// # Errors
     /// When the repository does not take chunks any more.
-    pub fn run(self, batches: &Receiver<Batch>, filled: &Sender<FilledBatch>) -> Result<(), chunks::Error> {
+    pub fn run(mut self, batches: &Receiver<Batch>, filled: &Sender<FilledBatch>) -> Result<bool, chunks::Error> {
         let stage = self.stage;
-        self.work(batches, filled).inspect_err(|_| stage.give_up())
+        match self.work(batches, filled) {
+            Err(chunks::Error::Stopped) if stage.stopping() => {
+                stage.give_up();
+                self.lane.flush().map(|()| true)
+            }
+            outcome => outcome.map(|()| false).inspect_err(|_| stage.give_up()),
+        }
     }
 
-    fn work(mut self, batches: &Receiver<Batch>, filled: &Sender<FilledBatch>) -> Result<(), chunks::Error> {
+    fn work(&mut self, batches: &Receiver<Batch>, filled: &Sender<FilledBatch>) -> Result<(), chunks::Error> {
         loop {
             select_biased! {
                 recv(self.slabs) -> slab => match slab {
@@ -70,7 +83,7 @@ impl<'a> Worker<'a> {
     }
 
     /// After the last batch: takes slabs until no worker is left who could make any.
-    fn help_others(mut self) -> Result<(), chunks::Error> {
+    fn help_others(&mut self) -> Result<(), chunks::Error> {
         let done = self.stage.retire();
         loop {
             select_biased! {
@@ -94,12 +107,12 @@ impl<'a> Worker<'a> {
             };
             match finished {
                 Ok(finished) => {
-                    self.stage.count(&finished.entry);
+                    self.stage.tally.count(&finished.entry);
                     entries.push(finished);
                 }
                 // Gone since it was listed: a snapshot of a moment later.
                 Err(Failure::Source(problem)) if problem.vanished() => {}
-                Err(Failure::Source(problem)) => self.stage.problem(&problem),
+                Err(Failure::Source(problem)) => self.stage.tally.problem(&problem),
                 Err(Failure::Sink(error)) => return Err(error),
             }
         }
@@ -115,7 +128,7 @@ impl<'a> Worker<'a> {
     ) -> Result<Finished, Failure> {
         let file = child.stat.kind == Kind::File;
         let reused = content.is_some();
-        let (entry, stat) = match content {
+        let (mut entry, stat) = match content {
             None if file => self.read_file(dir, child)?,
             content => {
                 let described = read_entry(dir, child, self.owners)?;
@@ -126,6 +139,7 @@ impl<'a> Worker<'a> {
                 (entry, child.stat)
             }
         };
+        entry.accessed = self.with_atime.then_some(stat.accessed);
         Ok(Finished { name: child.name.clone(), entry, device: stat.dev, inode: stat.ino, status, reused })
     }
 
@@ -143,7 +157,7 @@ impl<'a> Worker<'a> {
             entry.kind = EntryKind::File(content);
             entry.size = file.position();
             if change == Change::Changed {
-                self.stage.changed_while_read(dir.path_of(&child.name));
+                self.stage.tally.changed_while_read(dir.path_of(&child.name));
             }
             return Ok((entry, *file.stat()));
         }

@@ -1,7 +1,7 @@
 //! Building a pack in one buffer: room for the head, segments as they come, then table, padding, trailer, parity, tail.
 
 use super::table::{Seal, TRAILER_LEN};
-use super::{PackSummary, TARGET};
+use super::{PackSize, PackSummary};
 use crate::crypto::aead::Suite;
 use crate::crypto::hash;
 use crate::crypto::secret::{Secret, random};
@@ -49,6 +49,7 @@ pub struct PackBuilder {
     wraps: BTreeMap<DataKeyId, Vec<u8>>,
     /// Bytes that table and trailer will take, at most.
     table_len: usize,
+    size: PackSize,
 }
 
 impl Default for PackBuilder {
@@ -60,15 +61,27 @@ impl Default for PackBuilder {
 impl PackBuilder {
     /// An empty one.
     pub fn new() -> Self {
+        Self::of_size(PackSize::default())
+    }
+
+    /// An empty one that is full at this size.
+    pub fn of_size(size: PackSize) -> Self {
         // A full pack with a last segment, table, padding and default parity; untouched memory costs nothing.
-        Self::with_buffer(Vec::with_capacity(ROOM + TARGET + TARGET / 8))
+        let buffer = Vec::with_capacity(ROOM + size.bytes() + size.bytes() / 8);
+        Self { size, ..Self::with_buffer(buffer) }
+    }
+
+    /// This one, empty as it is, full at another size.
+    pub const fn resized(mut self, size: PackSize) -> Self {
+        self.size = size;
+        self
     }
 
     /// An empty one that uses a buffer again: see [`FinishedPack::into_buffer`].
     pub fn with_buffer(mut buffer: Vec<u8>) -> Self {
         buffer.clear();
         buffer.resize(ROOM, 0);
-        Self { buffer, rows: Vec::new(), wraps: BTreeMap::new(), table_len: TABLE_FRAME }
+        Self { buffer, rows: Vec::new(), wraps: BTreeMap::new(), table_len: TABLE_FRAME, size: PackSize::default() }
     }
 
     /// Adds a segment. `wrap` is its data key, wrapped for readers; skeletons need none.
@@ -94,11 +107,11 @@ impl PackBuilder {
         self.rows.is_empty()
     }
 
-    /// Whether it is time to [`Self::finish`]: another segment like the last would lead beyond the target, which is a
-    /// power of two so that little padding is needed just below it.
+    /// Whether it is time to [`Self::finish`]: another segment like the last would lead beyond the size. The default
+    /// is a power of two, so that little padding is needed just below it.
     pub fn is_full(&self) -> bool {
         let next = self.rows.last().map_or(0, |row| row.length as usize + ROW_FRAME + row.ids.len() * ChunkId::LEN);
-        self.len() + self.table_len + next > TARGET
+        self.len() + self.table_len + next > self.size.bytes()
     }
 
     /// The segments collected so far; their offsets are not final.

@@ -17,8 +17,37 @@ use super::segment::SegmentDescriptor;
 use super::{armour, wire};
 use crate::{crypto, store};
 
-/// Bytes that a full pack's segments and table stay just below.
+/// Bytes that a full pack's segments and table stay just below, unless another size is asked for: as few requests as pay,
+/// and little to send again when one fails.
 pub const TARGET: usize = 32 << 20;
+
+/// How large packs are made. One that holds a single segment may be longer, and the last of a session shorter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PackSize(usize);
+
+impl PackSize {
+    /// In bytes: less would be mostly head, table and padding.
+    pub const SMALLEST: u64 = 4 << 20;
+    /// In bytes: two packs are in memory while they are made, and whoever heals one needs room for all of it.
+    pub const LARGEST: u64 = 128 << 20;
+
+    /// This many bytes, if packs may have that size.
+    pub fn new(bytes: u64) -> Option<Self> {
+        let allowed = (Self::SMALLEST..=Self::LARGEST).contains(&bytes);
+        usize::try_from(bytes).ok().filter(|_| allowed).map(Self)
+    }
+
+    /// In bytes.
+    pub const fn bytes(self) -> usize {
+        self.0
+    }
+}
+
+impl Default for PackSize {
+    fn default() -> Self {
+        Self(TARGET)
+    }
+}
 
 /// What indexes say about one pack, or about those of its segments that they cover.
 #[derive(Debug, Clone, PartialEq, Eq)]

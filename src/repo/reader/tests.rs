@@ -56,6 +56,7 @@ impl World {
         let pack_sealing =
             PackSealing { suite, repository, epoch, index_key, signer: self.writer, signing_key, parity, md5: true };
         let options = WriterOptions {
+            pack_size: crate::repo::pack::PackSize::default(),
             compression: Compression::Level(3),
             data_sealing,
             skeleton_sealing,

@@ -20,7 +20,7 @@ use crate::repo::index_object::IndexBody;
 use crate::repo::keys::data_key::{DataKey, Wrap};
 use crate::repo::keys::installation::Installation;
 use crate::repo::names::{IndexClass, Name, SessionName};
-use crate::repo::pack::{PackSealing, PackSummary};
+use crate::repo::pack::{PackSealing, PackSize, PackSummary};
 use crate::repo::record::{Link, Private, Record, Structure, Tokens, heads_digest};
 use crate::repo::segment::{Compression, Origin, Sealing};
 use crate::repo::session::{Beat, Certified, End, IndexRef, Open, Signer, Verdict};
@@ -217,20 +217,20 @@ impl WriteSession<'_> {
         Chunker::new(key, self.repository.config.files)
     }
 
-    /// This writer's newest complete snapshot of the same host and paths.
-    pub fn parent(&self, tokens: &Tokens) -> Option<&Snapshot> {
-        let same = |snapshot: &&Snapshot| {
+    /// This principal's snapshots of the same host and paths, complete and partial ones, by whichever of its writers. They hold
+    /// nothing but what this session may rely on: the writers of one principal trust each other.
+    pub fn relatives(&self, tokens: &Tokens) -> impl Iterator<Item = &Snapshot> {
+        let (me, same) = (self.repository.bundle.principal_id(), (tokens.host, tokens.paths));
+        self.repository.snapshots.iter().filter(move |snapshot| {
             let theirs = &snapshot.structure.tokens;
-            snapshot.session.writer == self.name.writer
-                && snapshot.is_complete()
-                && (theirs.host, theirs.paths) == (tokens.host, tokens.paths)
-        };
-        self.repository.snapshots.iter().filter(same).max_by_key(|snapshot| snapshot.session.seq)
+            snapshot.principal == me && (theirs.host, theirs.paths) == same
+        })
     }
 
     /// Whether what the snapshot holds may be taken over without looking at every page of it (I3).
-    pub fn may_reuse(&self, snapshot: &Snapshot) -> bool {
-        self.repository.log.state.ledger().reusable_parent(&snapshot.id)
+    pub fn may_reuse(&self, snapshot: &SnapshotId) -> bool {
+        let there = self.repository.snapshots.iter().any(|known| known.id == *snapshot);
+        there && self.repository.log.state.ledger().reusable_parent(snapshot)
     }
 
     /// One value for every writer's newest record that this session saw.
@@ -242,7 +242,7 @@ impl WriteSession<'_> {
     ///
     /// # Panics
     /// Never: a session is begun with a writer's keys only.
-    pub fn pack_writer(&self, compression: Compression) -> PackWriter {
+    pub fn pack_writer(&self, compression: Compression, pack_size: PackSize) -> PackWriter {
         let (repository, bundle) = (self.repository, &self.repository.bundle);
         let epoch = bundle.current();
         let suite = repository.config.suite;
@@ -267,8 +267,15 @@ impl WriteSession<'_> {
             md5: false,
         };
         let wrap = encoded(&self.wrap);
-        let options =
-            WriterOptions { compression, data_sealing, skeleton_sealing, wrap, pack_sealing, dry_run: self.dry_run };
+        let options = WriterOptions {
+            compression,
+            pack_size,
+            data_sealing,
+            skeleton_sealing,
+            wrap,
+            pack_sealing,
+            dry_run: self.dry_run,
+        };
         let keys = bundle.chunk_keys().expect("a session is begun with a writer's keys only");
         PackWriter::start(Arc::clone(&repository.store), Arc::clone(&self.index), keys, options)
     }

@@ -48,10 +48,10 @@ impl Snapshot {
     }
 }
 
-/// The view's live records as snapshots, oldest first. One whose parts do not open is left out here and reported by verify.
+/// The view's live records as snapshots, oldest first; those of one run in their order. One whose parts do not open is left out here and reported by verify.
 pub(super) fn of(view: &View, bundle: &Bundle, state: &State) -> Vec<Snapshot> {
     let mut snapshots: Vec<Snapshot> = view.live().filter_map(|live| opened(live, bundle, state)).collect();
-    snapshots.sort_by_key(|snapshot| (snapshot.time(), snapshot.id));
+    snapshots.sort_by_key(|snapshot| (snapshot.time(), snapshot.session, snapshot.id));
     snapshots
 }
 

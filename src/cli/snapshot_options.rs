@@ -1,0 +1,79 @@
+//! What a snapshot is compared with, and how it is kept: options of `snapshot` beside what it takes in.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::time::Duration;
+
+use super::context::Context;
+use super::error::Failure;
+use super::open::{Opened, find};
+use super::output::{parse_size, size};
+use super::selector::{Filter, Selector};
+use crate::ops::snapshot::{Options, Parent, PartialAfter};
+use crate::repo::names::IndexClass;
+use crate::repo::pack::PackSize;
+
+/// The options.
+#[derive(Debug, clap::Args)]
+pub struct How {
+    /// Compare with this snapshot, not with the newest of the same host and paths
+    #[arg(long, value_name = "SNAPSHOT", help_heading = "What is read")]
+    parent: Option<OsString>,
+    /// Keep the times of last access too
+    #[arg(long, help_heading = "How it is recorded")]
+    with_atime: bool,
+    /// Take no snapshot if nothing changed since the last one of the same host and paths
+    #[arg(long, help_heading = "How it is recorded")]
+    skip_if_unchanged: bool,
+    /// How large packs become: 4M to 128M [default: 32M]
+    #[arg(long, value_name = "SIZE", help_heading = "How it is recorded")]
+    pack_size: Option<String>,
+    /// Leave a partial snapshot after so many bytes [default: 64G], and after each hour
+    #[arg(long, value_name = "SIZE", hide = true)]
+    partial_after: Option<String>,
+}
+
+impl How {
+    /// `options` with what can be said before the repository is open.
+    ///
+    /// # Errors
+    /// When a size is none.
+    pub fn apply(&self, options: Options) -> Result<Options, Failure> {
+        let (with_atime, skip_if_unchanged) = (self.with_atime, self.skip_if_unchanged);
+        let pack_size = self.pack_size.as_deref().map_or_else(|| Ok(PackSize::default()), pack_size)?;
+        let partial = self.partial_after.as_deref().map_or_else(|| Ok(PartialAfter::default()), partial_after)?;
+        Ok(Options { with_atime, skip_if_unchanged, pack_size, partial, ..options })
+    }
+
+    /// The parent that was asked for.
+    ///
+    /// # Errors
+    /// When it names no snapshot, or a path in one; or when the indexes cannot be read.
+    pub fn parent(&self, opened: &Opened, context: &Context) -> Result<Option<Parent>, Failure> {
+        let Some(text) = &self.parent else { return Ok(None) };
+        let selector = Selector::parse(text.as_bytes(), &context.zone)?;
+        if selector.path.is_some() {
+            return Err(Failure::usage("--parent takes a whole snapshot, without a path"));
+        }
+        // A partial one is as good a parent as any.
+        let filter = Filter { partial: true, ..Filter::default() };
+        let snapshot = find(&opened.repository, &selector, &filter, context)?;
+        let reads = opened.repository.bundle().role().reads_content();
+        let tree = reads.then(|| opened.tree(snapshot, &[IndexClass::Catalog])).transpose()?;
+        Ok(Some(Parent { id: snapshot.id, tree }))
+    }
+}
+
+fn pack_size(text: &str) -> Result<PackSize, Failure> {
+    let wrong = || {
+        let (least, most) = (size(PackSize::SMALLEST), size(PackSize::LARGEST));
+        Failure::usage(format!("--pack-size {text:?} is no size of a pack; it must lie between {least} and {most}"))
+            .hint("write it like 16M")
+    };
+    parse_size(text).and_then(PackSize::new).ok_or_else(wrong)
+}
+
+fn partial_after(text: &str) -> Result<PartialAfter, Failure> {
+    let bytes = parse_size(text).ok_or_else(|| Failure::usage(format!("--partial-after {text:?} is no size")))?;
+    Ok(PartialAfter { bytes, time: Duration::from_secs(3600) })
+}
