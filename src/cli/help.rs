@@ -8,7 +8,7 @@ use super::error::Failure;
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Begin", &["init", "key"]),
     ("Keep", &["snapshot"]),
-    ("Look", &["mount", "umount", "snapshots", "ls"]),
+    ("Look", &["mount", "umount", "snapshots", "ls", "find", "diff"]),
     ("Bring back", &["restore"]),
     ("Trust", &["verify", "version", "help"]),
 ];

@@ -55,7 +55,7 @@ pub struct Arguments {
     #[arg(short = 'n', long)]
     dry_run: bool,
     #[command(flatten)]
-    patterns: patterns::Arguments,
+    patterns: patterns::Choice,
     #[command(flatten)]
     filter: Filter,
 }

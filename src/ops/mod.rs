@@ -1,8 +1,13 @@
 //! The verbs, as free functions over a repository: `op(inputs, &Options, &dyn Sink) -> Result<Summary, Error>`.
 
+pub mod content;
+pub mod diff;
+pub mod find;
 pub mod follow;
 pub mod host;
+pub mod patch;
 pub mod restore;
 pub mod select;
 pub mod snapshot;
+pub mod unreadable;
 pub mod verify;

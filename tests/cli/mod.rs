@@ -2,7 +2,9 @@
 //!
 //! Every test runs the built program in a place of its own, with an environment of its own, without standard input.
 
+mod diff;
 mod face;
+mod find;
 mod keys;
 mod mount;
 mod open;

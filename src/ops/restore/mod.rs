@@ -131,7 +131,7 @@ impl Gap {
 }
 
 /// Whether a page that cannot be read is damage, and not a store that fails or a key that is missing.
-fn is_damage(error: &catalog::Error) -> bool {
+pub(super) fn is_damage(error: &catalog::Error) -> bool {
     match error {
         catalog::Error::Page(page) => !matches!(&page.cause, Fault::Chunk(error) if !report::is_damage(error)),
         _ => true,

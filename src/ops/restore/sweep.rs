@@ -139,13 +139,27 @@ fn empty(
     stat: &Stat,
     verdict: Both,
 ) -> io::Result<bool> {
-    if rustix::fs::fstat(dir)?.st_dev != stat.st_dev {
-        return Err(io::Error::other("another file system is mounted there: it stays"));
-    }
-    if sweep.delete.keep.contains(&(stat.st_dev, stat.st_ino)) {
-        let reason = "the repository, or what boveda remembers, is in there: it stays";
-        return Err(io::Error::other(reason));
-    }
+    let reason = if rustix::fs::fstat(dir)?.st_dev != stat.st_dev {
+        "another file system is mounted there"
+    } else if sweep.delete.keep.contains(&(stat.st_dev, stat.st_ino)) {
+        "the repository, or what boveda remembers, is there"
+    } else {
+        return clear_out(context, sweep, dir, name, path, stat, verdict);
+    };
+    context.report.stays(path, reason);
+    Ok(false)
+}
+
+/// Empties a directory that may be emptied.
+fn clear_out(
+    context: &Context<'_>,
+    sweep: &Sweep<'_>,
+    dir: BorrowedFd<'_>,
+    name: &EntryName,
+    path: &EntryPath,
+    stat: &Stat,
+    verdict: Both,
+) -> io::Result<bool> {
     let handle = if sweep.dry_run { beneath::open_directory(dir, name)? } else { super::folder::open_own(dir, name)? };
     if Identity::from(&rustix::fs::fstat(&handle)?) != Identity::from(stat) {
         return Err(io::Error::other("it was replaced by something else during the restore"));
