@@ -140,7 +140,7 @@ impl<'a> Report<'a> {
 
     /// Something stays in the target although the snapshot does not have it.
     pub(super) fn stays(&self, path: &EntryPath, reason: &str) {
-        let text = format!("{} stays: {reason}", path.to_bytes().escape_ascii());
+        let text = format!("what {} holds stays: {reason}", path.to_bytes().escape_ascii());
         self.sink.emit(Event::Message(Level::Info, text));
     }
 
