@@ -3,7 +3,7 @@
 use super::error::{Code, Failure};
 use crate::config;
 use crate::mount;
-use crate::ops::{restore, snapshot};
+use crate::ops::{content, restore, snapshot};
 use crate::repo::{catalog, chunks, keys, log, repository};
 use crate::store::{self, ErrorKind};
 
@@ -107,6 +107,15 @@ impl From<restore::Error> for Failure {
             }
             restore::Error::DeleteRoot => Self::because(Code::Usage, &error)
                 .hint("give --include or --exclude, or restore a folder of the snapshot"),
+            _ => Self::because(of_chain(&error), &error),
+        }
+    }
+}
+
+impl From<content::Error> for Failure {
+    fn from(error: content::Error) -> Self {
+        match error {
+            content::Error::Write(error) => error.into(),
             _ => Self::because(of_chain(&error), &error),
         }
     }

@@ -8,7 +8,7 @@ use super::error::Failure;
 const GROUPS: [(&str, &[&str]); 7] = [
     ("Begin", &["init", "config", "key"]),
     ("Keep", &["snapshot"]),
-    ("Look", &["mount", "umount", "snapshots", "ls"]),
+    ("Look", &["mount", "umount", "snapshots", "ls", "find", "diff"]),
     ("Bring back", &["restore"]),
     ("Tidy", &["tag"]),
     ("Look inside", &["list", "cat"]),

@@ -4,9 +4,11 @@
 
 mod config;
 mod context;
+mod diff;
 mod error;
 mod escape;
 mod failures;
+mod find;
 mod global;
 mod help;
 mod init;
@@ -64,6 +66,8 @@ enum Verb {
     Snapshot(snapshot::Arguments),
     Snapshots(snapshots::Arguments),
     Ls(ls::Arguments),
+    Find(find::Arguments),
+    Diff(diff::Arguments),
     Mount(mount::Arguments),
     Umount(umount::Arguments),
     Repair(repair::Arguments),
@@ -113,6 +117,8 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Snapshot(arguments) => snapshot::run(&arguments, &context),
         Verb::Snapshots(arguments) => snapshots::run(&arguments, &context),
         Verb::Ls(arguments) => ls::run(&arguments, &context),
+        Verb::Find(arguments) => find::run(&arguments, &context),
+        Verb::Diff(arguments) => diff::run(&arguments, &context),
         Verb::Mount(arguments) => mount::run(&arguments, &context),
         Verb::Umount(arguments) => umount::run(&arguments, &context),
         Verb::Repair(arguments) => repair::run(&arguments, &context),

@@ -8,11 +8,14 @@ use super::output::Output;
 use super::selector::{Filter, Listed, Selector};
 use super::snapshot_list::Shown;
 use crate::ops::host::Host;
-use crate::repo::catalog::Tree;
+use crate::repo::catalog::{PageCache, Tree};
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
-use crate::repo::reader::DEFAULT_CACHE;
+use crate::repo::reader::{DEFAULT_CACHE, Reader};
 use crate::repo::repository::{self, Repository, Snapshot};
+
+/// Bytes of decoded catalog pages that several catalogs keep together.
+const PAGES: usize = 32 << 20;
 
 /// An open repository and this host.
 pub struct Opened {
@@ -78,7 +81,29 @@ pub fn find<'a>(
     Ok(&snapshots[selector.resolve(&listed, filter, &context.zone)?])
 }
 
+/// Catalogs over one reader and one cache of pages: what snapshots share is read once.
+pub struct Trees {
+    source: Arc<Reader>,
+    pages: Arc<PageCache>,
+}
+
+impl Trees {
+    /// The catalog of a snapshot.
+    pub fn of(&self, snapshot: &Snapshot) -> Tree {
+        Tree::with_cache(Arc::clone(&self.source) as _, snapshot.structure.root, Arc::clone(&self.pages))
+    }
+}
+
 impl Opened {
+    /// The catalogs of several snapshots, with what their chunks are read by: those of these classes only.
+    ///
+    /// # Errors
+    /// When the indexes cannot be read.
+    pub fn trees(&self, classes: &[IndexClass]) -> Result<Trees, Failure> {
+        let source = Arc::new(self.host.reader(&self.repository, classes, DEFAULT_CACHE)?);
+        Ok(Trees { source, pages: Arc::new(PageCache::new(PAGES)) })
+    }
+
     /// The catalog of a snapshot, with what its chunks are read by: those of these classes only.
     ///
     /// # Errors

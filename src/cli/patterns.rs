@@ -11,7 +11,7 @@ use crate::ops::select::{Patterns, Select};
 /// What to take and what to leave out, by paths in the snapshot.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Only a part of it")]
-pub struct Arguments {
+pub struct Choice {
     /// Only what fits this pattern: `*.txt` anywhere, `/home/*/docs` from the snapshot's root
     #[arg(short, long, value_name = "PATTERN")]
     include: Vec<OsString>,
@@ -38,7 +38,7 @@ pub struct Arguments {
     iexclude_file: Vec<PathBuf>,
 }
 
-impl Arguments {
+impl Choice {
     /// Compiles them all.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use super::open::{find, open, require};
 use super::output::{Output, duration, size};
 use super::patterns;
 use super::selector::{Filter, Selector};
+use crate::event::{Event, Level, Sink as _};
 use crate::ops::restore::{self, Delete, Options, Summary};
 use crate::ops::select::Patterns;
 use crate::repo::entry::EntryPath;
@@ -55,7 +56,7 @@ pub struct Arguments {
     #[arg(short = 'n', long)]
     dry_run: bool,
     #[command(flatten)]
-    patterns: patterns::Arguments,
+    patterns: patterns::Choice,
     #[command(flatten)]
     filter: Filter,
 }
@@ -89,7 +90,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
             Overwrite::IfNewer => restore::Overwrite::IfNewer,
             Overwrite::Never => restore::Overwrite::Never,
         },
-        delete: arguments.delete.then(|| delete(snapshot, context)).transpose()?,
+        delete: if arguments.delete { delete(snapshot, context, &output)? } else { None },
         strip: arguments.strip_components,
         verify: arguments.verify,
     };
@@ -107,19 +108,24 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
 }
 
 /// What may be deleted: nothing but what the snapshot would have if it were there.
-fn delete(snapshot: &Snapshot, context: &Context) -> Result<Delete, Failure> {
+fn delete(snapshot: &Snapshot, context: &Context, output: &Output) -> Result<Option<Delete>, Failure> {
     let Some(private) = &snapshot.private else {
         return Err(Failure::new(Code::Refused, "the snapshot's paths cannot be read with these keys"));
     };
+    if private.statistics.errors > 0 || !snapshot.is_complete() {
+        let text = "nothing is deleted: when the snapshot was taken, not everything could be read, and it does not know what it lacks";
+        output.emit(Event::Message(Level::Error, text.to_owned()));
+        return Ok(None);
+    }
     let excludes = private.excludes.iter().map(|pattern| pattern.as_bytes().to_vec()).collect();
     let StoreUrl::Local(repository) = context.location()?;
     let own = [repository, context.state_folder()?, context.cache_folder()?];
-    Ok(Delete {
+    Ok(Some(Delete {
         roots: private.paths.iter().filter_map(|path| EntryPath::parse(path)).collect(),
         left_out: patterns::compile(&Patterns { exclude: excludes, ..Patterns::default() })?,
         // Those that do not exist need no keeping.
         keep: own.iter().filter_map(|folder| folder.metadata().ok()).map(|found| (found.dev(), found.ino())).collect(),
-    })
+    }))
 }
 
 fn print(summary: &Summary, time: Duration, arguments: &Arguments, output: &Output) -> Result<(), Failure> {

@@ -22,8 +22,8 @@ pub struct Patterns {
 /// Compiled patterns.
 #[derive(Debug, Clone, Default)]
 pub struct Select {
-    include: Set,
-    exclude: Set,
+    include: Matcher,
+    exclude: Matcher,
 }
 
 /// What is decided about one path, and so about all below it.
@@ -35,7 +35,7 @@ pub struct Verdict {
 
 /// Patterns of one sense.
 #[derive(Debug, Clone, Default)]
-struct Set {
+pub(super) struct Matcher {
     exact: ExcludeSet,
     folded: ExcludeSet,
     /// A pattern takes back what others match, so that what holds for a folder need not hold below it.
@@ -61,8 +61,8 @@ impl Select {
     /// The first pattern that means nothing.
     pub fn new(patterns: &Patterns) -> Result<Self, PatternError> {
         Ok(Self {
-            include: Set::new(&patterns.include, &patterns.include_any_case)?,
-            exclude: Set::new(&patterns.exclude, &patterns.exclude_any_case)?,
+            include: Matcher::new(&patterns.include, &patterns.include_any_case)?,
+            exclude: Matcher::new(&patterns.exclude, &patterns.exclude_any_case)?,
         })
     }
 
@@ -99,8 +99,9 @@ impl Select {
     }
 }
 
-impl Set {
-    fn new(exact: &[Vec<u8>], folded: &[Vec<u8>]) -> Result<Self, PatternError> {
+impl Matcher {
+    /// Compiles patterns that regard case, and others that do not.
+    pub(super) fn new(exact: &[Vec<u8>], folded: &[Vec<u8>]) -> Result<Self, PatternError> {
         let takes_back = exact.iter().chain(folded).any(|pattern| pattern.starts_with(b"!"));
         let folded = folded.iter().map(|pattern| fold(pattern));
         Ok(Self { exact: ExcludeSet::new(exact)?, folded: ExcludeSet::new(folded)?, takes_back })
@@ -110,7 +111,8 @@ impl Set {
         self.exact.is_empty() && self.folded.is_empty()
     }
 
-    fn matches(&self, dir: &EntryPath, name: &EntryName) -> bool {
+    /// Whether a pattern fits the entry `name` of the folder `dir`; that one fits a folder above is not enough.
+    pub(super) fn matches(&self, dir: &EntryPath, name: &EntryName) -> bool {
         if !self.exact.is_empty() && self.exact.inside(dir).excludes(name.as_bytes()) {
             return true;
         }

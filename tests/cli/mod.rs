@@ -5,6 +5,9 @@
 mod config;
 mod face;
 mod inside;
+mod diff;
+mod face;
+mod find;
 mod keys;
 mod mount;
 mod open;

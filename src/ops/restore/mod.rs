@@ -99,7 +99,8 @@ pub fn restore(
     let entry_at = |path: &EntryPath| tree.get(path).ok().flatten().map(|found| found.entry);
     // One file is restored beside others of its folder: nothing is deleted there.
     let delete = options.delete.as_ref().filter(|_| top.is_directory());
-    let sweep = delete.map(|delete| Sweep { tree, select: &options.select, delete, dry_run: options.dry_run });
+    let sweep =
+        delete.map(|delete| Sweep { tree, select: &options.select, delete, device: None, dry_run: options.dry_run });
     run(top, first, second, &entry_at, sweep, source, target, options, report)
 }
 
@@ -131,7 +132,7 @@ impl Gap {
 }
 
 /// Whether a page that cannot be read is damage, and not a store that fails or a key that is missing.
-fn is_damage(error: &catalog::Error) -> bool {
+pub(super) fn is_damage(error: &catalog::Error) -> bool {
     match error {
         catalog::Error::Page(page) => !matches!(&page.cause, Fault::Chunk(error) if !report::is_damage(error)),
         _ => true,
@@ -177,6 +178,7 @@ fn run(
     let opened = opened.map_err(unusable)?;
     let unused = opened.as_ref().is_none_or(|(_, unused)| *unused);
     let handle = opened.map(|(handle, _)| handle);
+    let device = handle.as_ref().and_then(|handle| rustix::fs::fstat(handle).ok()).map(|stat| stat.st_dev);
     let looker = Looker::new(handle.as_ref().and_then(|handle| handle.try_clone().ok()));
     let context = Context {
         source,
@@ -186,7 +188,7 @@ fn run(
         report,
         root: rustix::process::geteuid().is_root(),
         overwrite: options.overwrite,
-        sweep,
+        sweep: sweep.map(|sweep| Sweep { device, ..sweep }),
         kept: (options.verify && options.overwrite != Overwrite::Always).then(Mutex::default),
     };
     if options.dry_run {

@@ -138,6 +138,12 @@ impl<'a> Report<'a> {
         self.sink.emit(Event::Restored { path: path.to_bytes(), action: RestoreAction::Deleted, size });
     }
 
+    /// Something stays in the target although the snapshot does not have it.
+    pub(super) fn stays(&self, path: &EntryPath, reason: &str) {
+        let text = format!("what {} holds stays: {reason}", path.to_bytes().escape_ascii());
+        self.sink.emit(Event::Message(Level::Info, text));
+    }
+
     /// A file was read back and is as in the snapshot.
     pub(super) fn verified(&self) {
         self.verified.fetch_add(1, Relaxed);

@@ -32,6 +32,8 @@ pub(super) struct Sweep<'a> {
     pub(super) select: &'a Select,
     /// What may go.
     pub(super) delete: &'a Delete,
+    /// The target's own device.
+    pub(super) device: Option<u64>,
     /// Nothing is touched.
     pub(super) dry_run: bool,
 }
@@ -43,6 +45,15 @@ pub(super) fn sweep(context: &Context<'_>, dir: BorrowedFd<'_>, path: &EntryPath
     let covered = sweep.delete.roots.iter().any(|root| root.contains(path));
     if !covered || !verdict.goes() || context.report.stopping() {
         return;
+    }
+    // A snapshot holds what it did not enter as an empty folder: the repository, other file systems.
+    match rustix::fs::fstat(dir) {
+        Ok(stat) => {
+            if let Some(reason) = sweep.spares(&stat) {
+                return context.report.stays(path, reason);
+            }
+        }
+        Err(error) => return context.report.problem(path, "delete", error),
     }
     let names: Result<Vec<EntryName>, _> =
         sweep.tree.children(path, None).map(|child| child.map(|(_, name, _)| name)).collect();
@@ -65,6 +76,19 @@ pub(super) fn clear(context: &Context<'_>, dir: BorrowedFd<'_>, parent: &EntryPa
     let Some(sweep) = &context.sweep else { return };
     if sweep.delete.roots.iter().any(|root| root.contains(&parent.join(name.clone()))) {
         remove(context, sweep, dir, parent, name, Both::judge(sweep, parent));
+    }
+}
+
+impl Sweep<'_> {
+    /// Why nothing in the directory that `stat` describes may go.
+    fn spares(&self, stat: &Stat) -> Option<&'static str> {
+        if self.device.is_none_or(|device| device != stat.st_dev) {
+            Some("it is on another file system than the target")
+        } else if self.delete.keep.contains(&(stat.st_dev, stat.st_ino)) {
+            Some("the repository, or what boveda remembers, is there")
+        } else {
+            None
+        }
     }
 }
 
@@ -139,12 +163,9 @@ fn empty(
     stat: &Stat,
     verdict: Both,
 ) -> io::Result<bool> {
-    if rustix::fs::fstat(dir)?.st_dev != stat.st_dev {
-        return Err(io::Error::other("another file system is mounted there: it stays"));
-    }
-    if sweep.delete.keep.contains(&(stat.st_dev, stat.st_ino)) {
-        let reason = "the repository, or what boveda remembers, is in there: it stays";
-        return Err(io::Error::other(reason));
+    if let Some(reason) = sweep.spares(stat) {
+        context.report.stays(path, reason);
+        return Ok(false);
     }
     let handle = if sweep.dry_run { beneath::open_directory(dir, name)? } else { super::folder::open_own(dir, name)? };
     if Identity::from(&rustix::fs::fstat(&handle)?) != Identity::from(stat) {

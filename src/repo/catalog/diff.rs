@@ -23,7 +23,16 @@ pub enum Change {
 
 /// The differences between two catalogs over the same chunks, in catalog order.
 pub fn diff(before: &Tree, after: &Tree) -> Diff {
-    let start = |tree: &Tree| Cursor::new(tree.clone(), KeyRange::ALL);
+    in_range(before, after, &KeyRange::ALL)
+}
+
+/// As [`diff`], of what lies below the directory `path`, without its own entry; all there is for the root.
+pub fn diff_below(before: &Tree, after: &Tree, path: &EntryPath) -> Diff {
+    if path.0.is_empty() { diff(before, after) } else { in_range(before, after, &super::key::subtree(path)) }
+}
+
+fn in_range(before: &Tree, after: &Tree, range: &KeyRange) -> Diff {
+    let start = |tree: &Tree| Cursor::new(tree.clone(), range.clone());
     Diff { before: start(before), after: start(after), unreadable: Some(Vec::new()) }
 }
 
@@ -177,6 +186,19 @@ mod tests {
         assert_eq!(changes, expected);
         assert!(chunks.gets() / 2 < all * 3 / 4, "{} pages of {all} read", chunks.gets() / 2);
         assert_eq!(diff(&a, &a).count(), 0);
+    }
+
+    #[test]
+    fn a_part_is_compared_alone() {
+        let before = forest(60, 100);
+        let mut after = before.clone();
+        after.iter_mut().for_each(|(_, entry)| entry.uid = 7);
+        let (_, a, b) = trees(&before, &after);
+        let directory = before.iter().find(|(_, entry)| entry.kind == EntryKind::Directory && before.len() > 1);
+        let directory = directory.map(|(path, _)| path.clone()).filter(|path| !path.0.is_empty()).unwrap();
+        let expected = before.iter().filter(|(path, _)| directory.contains(path) && *path != directory).count();
+        assert_eq!(diff_below(&a, &b, &directory).map(Result::unwrap).count(), expected);
+        assert!(expected > 0);
     }
 
     #[test]

@@ -37,7 +37,7 @@ use std::fmt;
 
 pub use cache::PageCache;
 pub use check::{Checked, Expected, check_page};
-pub use diff::{Change, Diff, diff};
+pub use diff::{Change, Diff, diff, diff_below};
 pub use extent_reader::{ExtentReader, Placed};
 pub use extents::ExtentWriter;
 pub use inside::{OpenPage, PageItems, open_page};

@@ -1,0 +1,186 @@
+//! The bytes of one file of a snapshot, from front to back.
+//!
+//! Whoever reads a stream cannot tell what is missing in its middle, so the first byte that cannot be had ends it.
+
+use crate::repo::catalog::{self, Placed, Tree};
+use crate::repo::chunks;
+use crate::repo::entry::{Entry, EntryKind, Extent};
+use crate::repo::id::ChunkKind;
+use std::io::{self, Write};
+
+/// Zeros written at a time for a hole.
+const ZEROS: usize = 64 << 10;
+
+/// Why a file's bytes end early.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A page of its extents cannot be read.
+    #[error("the list of its pieces cannot be read")]
+    Pages(#[source] catalog::Error),
+    /// A chunk cannot be read.
+    #[error("the bytes at {offset} cannot be read")]
+    Chunk {
+        /// Where in the file the chunk begins.
+        offset: u64,
+        /// Why.
+        #[source]
+        source: chunks::Error,
+    },
+    /// Its pieces do not add up to its size.
+    #[error("its pieces contradict its size, first at {0}")]
+    Size(u64),
+    /// Whoever takes the bytes does not.
+    #[error("cannot write")]
+    Write(#[source] io::Error),
+}
+
+/// Writes the content of the regular file `entry` of `tree` to `out`, holes as zeros. Nothing for any other kind.
+///
+/// # Errors
+/// At the first byte that cannot be read or written.
+pub fn copy(tree: &Tree, entry: &Entry, out: &mut dyn Write) -> Result<(), Error> {
+    each(tree, entry, |piece| match piece {
+        Piece::Bytes(bytes) => out.write_all(bytes),
+        Piece::Hole(length) => zeros(length, out),
+    })
+}
+
+/// As [`copy`], without the holes: what lies between them.
+///
+/// # Errors
+/// As [`copy`].
+pub fn copy_data(tree: &Tree, entry: &Entry, out: &mut dyn Write) -> Result<(), Error> {
+    each(tree, entry, |piece| match piece {
+        Piece::Bytes(bytes) => out.write_all(bytes),
+        Piece::Hole(_) => Ok(()),
+    })
+}
+
+/// The stretches of data between holes, as offsets and lengths; `None` when the file has no hole.
+///
+/// # Errors
+/// When the list of its pieces cannot be read.
+pub fn stretches(tree: &Tree, entry: &Entry) -> Result<Option<Vec<(u64, u64)>>, Error> {
+    let (mut stretches, mut holes) = (Vec::<(u64, u64)>::new(), false);
+    for placed in extents(tree, entry) {
+        let Placed { offset, extent } = placed?;
+        match extent {
+            Extent::Hole { .. } => holes = true,
+            Extent::Chunk { length, .. } => match stretches.last_mut() {
+                Some((start, long)) if *start + *long == offset => *long += u64::from(length),
+                _ => stretches.push((offset, length.into())),
+            },
+        }
+    }
+    Ok(holes.then_some(stretches))
+}
+
+/// The content in memory; the caller has looked at its size.
+///
+/// # Errors
+/// As [`copy`].
+pub fn read(tree: &Tree, entry: &Entry) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    copy(tree, entry, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// A piece of a file.
+enum Piece<'a> {
+    Bytes(&'a [u8]),
+    Hole(u64),
+}
+
+fn each(tree: &Tree, entry: &Entry, mut take: impl FnMut(Piece<'_>) -> io::Result<()>) -> Result<(), Error> {
+    for placed in extents(tree, entry) {
+        let Placed { offset, extent } = placed?;
+        match extent {
+            Extent::Hole { length } => take(Piece::Hole(length)),
+            Extent::Chunk { id, length } => {
+                let read = tree.source().get(ChunkKind::Data, &id);
+                let bytes = read.map_err(|source| Error::Chunk { offset, source })?;
+                if bytes.len() != length as usize {
+                    return Err(Error::Size(offset));
+                }
+                take(Piece::Bytes(&bytes))
+            }
+        }
+        .map_err(Error::Write)?;
+    }
+    Ok(())
+}
+
+/// The extents of a file, checked to follow on each other up to its size.
+fn extents(tree: &Tree, entry: &Entry) -> impl Iterator<Item = Result<Placed, Error>> {
+    let mut extents = tree.extents(entry);
+    let size = if matches!(entry.kind, EntryKind::File(_)) { entry.size } else { 0 };
+    let mut next = Some(0);
+    std::iter::from_fn(move || {
+        let at = next?;
+        let placed = match extents.as_mut().and_then(Iterator::next) {
+            Some(Ok(placed)) if placed.offset == at => Ok(placed),
+            Some(Ok(_)) => Err(Error::Size(at)),
+            Some(Err(error)) => Err(Error::Pages(error)),
+            None if at == size => return None,
+            None => Err(Error::Size(at)),
+        };
+        next = placed.as_ref().ok().and_then(|placed| at.checked_add(placed.extent.length()));
+        Some(placed)
+    })
+}
+
+fn zeros(mut length: u64, out: &mut dyn Write) -> io::Result<()> {
+    let zeros = [0; ZEROS];
+    while length > 0 {
+        let now = length.min(ZEROS as u64);
+        out.write_all(&zeros[..now as usize])?;
+        length -= now;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repo::catalog::testing::{MemoryChunks, entry, path, write};
+    use crate::repo::chunks::ChunkSink;
+    use crate::repo::entry::Content;
+    use crate::repo::id::ChunkId;
+    use std::sync::Arc;
+
+    fn tree(extents: Vec<Extent>) -> (Arc<MemoryChunks>, Tree, Entry) {
+        let chunks = Arc::new(MemoryChunks::default());
+        chunks.put(ChunkKind::Data, b"data").unwrap();
+        let size = extents.iter().map(Extent::length).sum();
+        let file = Entry { size, ..entry(EntryKind::File(Content::Extents(extents))) };
+        let root = write(&chunks, &[(path("/f"), file.clone())]);
+        (chunks.clone(), Tree::open(chunks, root.skeleton), file)
+    }
+
+    #[test]
+    fn holes_are_zeros_and_data_can_be_had_without_them() {
+        let id = MemoryChunks::default().put(ChunkKind::Data, b"data").unwrap();
+        let chunk = Extent::Chunk { id, length: 4 };
+        let (_, tree, file) = tree(vec![chunk, chunk, Extent::Hole { length: 100_000 }, chunk]);
+        let bytes = read(&tree, &file).unwrap();
+        assert_eq!((bytes.len(), &bytes[..10], &bytes[100_006..]), (100_012, &b"datadata\0\0"[..], &b"\0\0data"[..]));
+        assert_eq!(stretches(&tree, &file).unwrap(), Some(vec![(0, 8), (100_008, 4)]));
+        let mut data = Vec::new();
+        copy_data(&tree, &file, &mut data).unwrap();
+        assert_eq!(data, b"datadatadata");
+        assert_eq!(read(&tree, &entry(EntryKind::Fifo)).unwrap(), b"");
+    }
+
+    #[test]
+    fn what_is_missing_ends_the_stream() {
+        let id = MemoryChunks::default().put(ChunkKind::Data, b"data").unwrap();
+        let lost = Extent::Chunk { id: ChunkId([9; 32]), length: 4 };
+        let (_, tree, mut file) = tree(vec![Extent::Chunk { id, length: 4 }, lost]);
+        let mut out = Vec::new();
+        assert!(matches!(copy(&tree, &file, &mut out), Err(Error::Chunk { offset: 4, .. })));
+        assert_eq!(out, b"data");
+        file.size = 9;
+        file.kind = EntryKind::File(Content::Extents(vec![Extent::Chunk { id, length: 4 }]));
+        assert!(matches!(copy(&tree, &file, &mut out), Err(Error::Size(4))));
+    }
+}
