@@ -9,9 +9,9 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("Begin", &["init", "key"]),
     ("Keep", &["snapshot"]),
     ("Look", &["mount", "umount", "snapshots", "ls"]),
-    ("Bring back", &["restore"]),
-    ("Tidy", &["tag"]),
-    ("Look inside", &["list", "cat"]),
+    ("Bring back", &["restore", "recover"]),
+    ("Tidy", &["tag", "rewrite"]),
+    ("Look inside", &["stats", "list", "cat"]),
     ("Trust", &["verify", "version", "help"]),
 ];
 

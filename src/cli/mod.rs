@@ -18,13 +18,16 @@ mod new_secret;
 mod open;
 mod output;
 mod prompt;
+mod recover;
 mod restore;
+mod rewrite;
 mod selector;
 mod several;
 mod signals;
 mod snapshot;
 mod snapshot_list;
 mod snapshots;
+mod stats;
 mod tag;
 mod time;
 mod umount;
@@ -61,7 +64,10 @@ enum Verb {
     Umount(umount::Arguments),
     Restore(restore::Arguments),
     Tag(tag::Arguments),
+    Rewrite(rewrite::Arguments),
+    Recover(recover::Arguments),
     Verify(verify::Arguments),
+    Stats(stats::Arguments),
     List(inside::list::Arguments),
     Cat(inside::cat::Arguments),
     Version(version::Arguments),
@@ -108,7 +114,10 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Umount(arguments) => umount::run(&arguments, &context),
         Verb::Restore(arguments) => restore::run(&arguments, &context),
         Verb::Tag(arguments) => tag::run(&arguments, &context),
+        Verb::Rewrite(arguments) => rewrite::run(&arguments, &context),
+        Verb::Recover(arguments) => recover::run(&arguments, &context),
         Verb::Verify(arguments) => verify::run(&arguments, &context),
+        Verb::Stats(arguments) => stats::run(&arguments, &context),
         Verb::List(arguments) => inside::list::run(&arguments, &context),
         Verb::Cat(arguments) => inside::cat::run(&arguments, &context),
         Verb::Version(arguments) => version::run(&arguments, &context),

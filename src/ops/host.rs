@@ -59,31 +59,50 @@ impl Host {
     /// # Errors
     /// As [`Repository::open`]; [`Error::RolledBack`] when something is gone that was there.
     pub fn open(&self, store: Arc<dyn Store>, credential: &Credential) -> Result<Repository, Error> {
+        let (repository, gone) = self.open_despite_losses(store, credential)?;
+        if let Some((writer, id)) = gone.first() {
+            let what = format!("snapshot {id} of writer {writer} was there and is gone");
+            return Err(Error::RolledBack { what });
+        }
+        self.remember(&repository);
+        Ok(repository)
+    }
+
+    /// As [`Self::open`], also where snapshots are gone that this host remembers: returns them. Remembers nothing.
+    ///
+    /// # Errors
+    /// As [`Repository::open`]; a log that was rolled back is still an error.
+    pub fn open_despite_losses(
+        &self,
+        store: Arc<dyn Store>,
+        credential: &Credential,
+    ) -> Result<(Repository, Vec<(WriterId, SnapshotId)>), Error> {
         let pin = |id: &RepositoryId| {
             let head = self.state.known(id, &*self.events).log?;
             Some(log::Head { position: head.number, digest: head.hash })
         };
         let repository = Repository::open(store, credential, pin, Arc::clone(&self.events))?;
-        self.compare(&repository)?;
-        self.remember(&repository);
-        Ok(repository)
+        let gone = self.gone(&repository);
+        Ok((repository, gone))
     }
 
-    /// A writer's newest record that was there must still be there, unless the log says why not.
-    fn compare(&self, repository: &Repository) -> Result<(), Error> {
+    /// Each writer's newest record that was there and is no more, though the log does not say why.
+    fn gone(&self, repository: &Repository) -> Vec<(WriterId, SnapshotId)> {
         let known = self.state.known(&repository.id(), &*self.events);
         let (view, state) = (repository.view(), &repository.log().state);
-        for (writer, head) in known.writers {
-            let id = SnapshotId(head.hash);
-            let explained = view.snapshots.contains_key(&id)
-                || state.ledger().is_forgotten(&id)
-                || view.issues.contains(&Issue::Revoked(id));
-            if !explained {
-                let what = format!("snapshot {id} of writer {writer} was there and is gone");
-                return Err(Error::RolledBack { what });
-            }
-        }
-        Ok(())
+        let explained = |id: &SnapshotId| {
+            view.snapshots.contains_key(id)
+                || state.ledger().is_forgotten(id)
+                || view.issues.contains(&Issue::Revoked(*id))
+        };
+        let heads = known.writers.into_iter().map(|(writer, head)| (writer, SnapshotId(head.hash)));
+        heads.filter(|(_, id)| !explained(id)).collect()
+    }
+
+    /// Remembers what the repository shows now, and nothing of what it showed before: after somebody was told what is gone.
+    pub fn accept(&self, repository: &Repository) {
+        self.state.forget_heads(&repository.id(), &*self.events);
+        self.remember(repository);
     }
 
     /// Remembers what the repository shows now.
@@ -151,12 +170,23 @@ impl Host {
     /// # Errors
     /// When an index cannot be fetched. Damaged ones are reported as events, and made up for by the packs.
     pub fn reader(&self, repository: &Repository, classes: &[IndexClass], cache: usize) -> Result<Reader, Error> {
-        let indexes = Indexes::load(repository, classes)?;
+        Ok(self.reader_over(repository, Indexes::load(repository, classes)?, cache))
+    }
+
+    /// A reader over everything in every pack, also what no index names.
+    ///
+    /// # Errors
+    /// As [`Self::reader`], and when a pack cannot be fetched.
+    pub fn reader_of_all_packs(&self, repository: &Repository, cache: usize) -> Result<Reader, Error> {
+        Ok(self.reader_over(repository, Indexes::load_with_all_packs(repository)?, cache))
+    }
+
+    fn reader_over(&self, repository: &Repository, indexes: Indexes, cache: usize) -> Reader {
         let bundle = repository.bundle();
         let keys = bundle.chunk_keys().unwrap_or_else(|| ChunkKeys::structure_only(bundle.structure_key()));
         let ring = KeyRing::new(Arc::clone(bundle), indexes.wraps);
         let (store, events) = (Arc::clone(repository.store()), Arc::clone(&self.events));
-        Ok(Reader::new(store, repository.id(), keys, ring, Arc::new(indexes.chunks), cache, events))
+        Reader::new(store, repository.id(), keys, ring, Arc::new(indexes.chunks), cache, events)
     }
 }
 

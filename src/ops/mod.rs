@@ -2,7 +2,11 @@
 
 pub mod follow;
 pub mod host;
+pub mod recover;
 pub mod restore;
+pub mod rewrite;
 pub mod snapshot;
+pub mod stats;
 pub mod tag;
+pub mod tree_copy;
 pub mod verify;

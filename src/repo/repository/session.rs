@@ -217,12 +217,14 @@ impl WriteSession<'_> {
         Chunker::new(key, self.repository.config.files)
     }
 
-    /// This writer's newest complete snapshot of the same host and paths.
+    /// This writer's newest complete snapshot of the same host and paths, but for those that were rewritten from another:
+    /// they are not what the source was like.
     pub fn parent(&self, tokens: &Tokens) -> Option<&Snapshot> {
         let same = |snapshot: &&Snapshot| {
             let theirs = &snapshot.structure.tokens;
             snapshot.session.writer == self.name.writer
                 && snapshot.is_complete()
+                && snapshot.original().is_none()
                 && (theirs.host, theirs.paths) == (tokens.host, tokens.paths)
         };
         self.repository.snapshots.iter().filter(same).max_by_key(|snapshot| snapshot.session.seq)
