@@ -9,9 +9,9 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("Begin", &["init", "config", "key"]),
     ("Keep", &["snapshot"]),
     ("Look", &["mount", "umount", "snapshots", "ls", "find", "diff"]),
-    ("Bring back", &["restore"]),
-    ("Tidy", &["tag"]),
-    ("Look inside", &["list", "cat"]),
+    ("Bring back", &["restore", "recover"]),
+    ("Tidy", &["tag", "rewrite"]),
+    ("Look inside", &["stats", "list", "cat"]),
     ("Trust", &["verify", "repair", "version", "help"]),
 ];
 

@@ -23,7 +23,9 @@ mod output;
 mod patterns;
 mod prompt;
 mod repair;
+mod recover;
 mod restore;
+mod rewrite;
 mod selector;
 mod several;
 mod settings;
@@ -33,6 +35,7 @@ mod snapshot_defaults;
 mod snapshot_list;
 mod snapshot_options;
 mod snapshots;
+mod stats;
 mod tag;
 mod time;
 mod umount;
@@ -73,7 +76,10 @@ enum Verb {
     Repair(repair::Arguments),
     Restore(restore::Arguments),
     Tag(tag::Arguments),
+    Rewrite(rewrite::Arguments),
+    Recover(recover::Arguments),
     Verify(verify::Arguments),
+    Stats(stats::Arguments),
     List(inside::list::Arguments),
     Cat(inside::cat::Arguments),
     Version(version::Arguments),
@@ -124,7 +130,10 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Repair(arguments) => repair::run(&arguments, &context),
         Verb::Restore(arguments) => restore::run(&arguments, &context),
         Verb::Tag(arguments) => tag::run(&arguments, &context),
+        Verb::Rewrite(arguments) => rewrite::run(&arguments, &context),
+        Verb::Recover(arguments) => recover::run(&arguments, &context),
         Verb::Verify(arguments) => verify::run(&arguments, &context),
+        Verb::Stats(arguments) => stats::run(&arguments, &context),
         Verb::List(arguments) => inside::list::run(&arguments, &context),
         Verb::Cat(arguments) => inside::cat::run(&arguments, &context),
         Verb::Version(arguments) => version::run(&arguments, &context),

@@ -9,6 +9,7 @@ use super::selector::{Filter, Listed, Selector};
 use super::snapshot_list::Shown;
 use crate::ops::host::Host;
 use crate::repo::catalog::{PageCache, Tree};
+use crate::repo::id::{SnapshotId, WriterId};
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
 use crate::repo::reader::{DEFAULT_CACHE, Reader};
@@ -36,6 +37,21 @@ pub fn open(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> 
     let host = host(context, output)?;
     let repository = host.open(store, &context.credential(output)?)?;
     Ok(Opened { repository, host })
+}
+
+/// As [`open`], also where snapshots are gone that this host remembers; returns them.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_despite_losses(
+    context: &Context,
+    output: &Arc<Output>,
+) -> Result<(Opened, Vec<(WriterId, SnapshotId)>), Failure> {
+    let store = crate::store::open::open(&context.location()?)?;
+    repository::look(&*store)?;
+    let host = host(context, output)?;
+    let (repository, gone) = host.open_despite_losses(store, &context.credential(output)?)?;
+    Ok((Opened { repository, host }, gone))
 }
 
 /// This host, as the options and the environment describe it.

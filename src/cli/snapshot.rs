@@ -139,7 +139,8 @@ fn host(arguments: &Arguments, context: &Context, defaults: &Defaults) -> String
         .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
 }
 
-fn user() -> String {
+/// Who runs this.
+pub(super) fn user() -> String {
     let uid = rustix::process::getuid().as_raw();
     String::from_utf8_lossy(&Owners::new().user(uid).0).into_owned()
 }

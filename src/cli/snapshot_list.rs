@@ -81,6 +81,9 @@ fn put_private(object: &mut Value, private: &Private) {
     let statistics = &private.statistics;
     object["hostname"] = private.host.as_str().into();
     object["username"] = private.user.as_str().into();
+    if let Some(original) = private.original {
+        object["original"] = original.to_string().into();
+    }
     object["uid"] = private.uid.into();
     object["gid"] = private.gid.into();
     object["excludes"] = private.excludes.clone().into();

@@ -59,14 +59,31 @@ impl Host {
     /// # Errors
     /// As [`Repository::open`]; [`Error::RolledBack`] when something is gone that was there.
     pub fn open(&self, store: Arc<dyn Store>, credential: &Credential) -> Result<Repository, Error> {
+        let (repository, gone) = self.open_despite_losses(store, credential)?;
+        if let Some((writer, id)) = gone.first() {
+            let what = format!("snapshot {id} of writer {writer} was there and is gone");
+            return Err(Error::RolledBack { what });
+        }
+        self.remember(&repository);
+        Ok(repository)
+    }
+
+    /// As [`Self::open`], also where snapshots are gone that this host remembers: returns them. Remembers nothing.
+    ///
+    /// # Errors
+    /// As [`Repository::open`]; a log that was rolled back is still an error.
+    pub fn open_despite_losses(
+        &self,
+        store: Arc<dyn Store>,
+        credential: &Credential,
+    ) -> Result<(Repository, Vec<(WriterId, SnapshotId)>), Error> {
         let pin = |id: &RepositoryId| {
             let head = self.state.known(id, &*self.events).log?;
             Some(log::Head { position: head.number, digest: head.hash })
         };
         let repository = Repository::open(store, credential, pin, Arc::clone(&self.events))?;
-        self.compare(&repository)?;
-        self.remember(&repository);
-        Ok(repository)
+        let gone = self.gone(&repository);
+        Ok((repository, gone))
     }
 
     /// As [`Self::open`], whatever this host saw before. Nothing is remembered.
@@ -77,15 +94,10 @@ impl Host {
         Repository::open(store, credential, |_| None, Arc::clone(&self.events))
     }
 
-    /// A writer's newest record that was there must still be there, unless the log says why not.
-    fn compare(&self, repository: &Repository) -> Result<(), Error> {
-        match self.gone(repository).first() {
-            None => Ok(()),
-            Some((writer, id)) => {
-                let what = format!("snapshot {id} of writer {writer} was there and is gone");
-                Err(Error::RolledBack { what })
-            }
-        }
+    /// Remembers what the repository shows now, and nothing of what it showed before: after somebody was told what is gone.
+    pub fn accept(&self, repository: &Repository) {
+        self.state.forget_heads(&repository.id(), &*self.events);
+        self.remember(repository);
     }
 
     /// The writers' newest records that this host saw and that are gone, without a word of the log.
@@ -179,6 +191,15 @@ impl Host {
     /// When an index cannot be fetched. Damaged ones are reported as events, and made up for by the packs.
     pub fn reader(&self, repository: &Repository, classes: &[IndexClass], cache: usize) -> Result<Reader, Error> {
         let indexes = Indexes::load(repository, classes)?;
+        Ok(self.reader_of(repository, indexes, cache, Arc::clone(&self.events)))
+    }
+
+    /// A reader over everything in every pack, also what no index names.
+    ///
+    /// # Errors
+    /// As [`Self::reader`], and when a pack cannot be fetched.
+    pub fn reader_of_all_packs(&self, repository: &Repository, cache: usize) -> Result<Reader, Error> {
+        let indexes = Indexes::load_with_all_packs(repository)?;
         Ok(self.reader_of(repository, indexes, cache, Arc::clone(&self.events)))
     }
 

@@ -43,6 +43,5 @@ pub fn look(host: &Host, store: &Arc<dyn Store>, credential: &Credential) -> Res
 
 /// Takes the repository as it is for what this host has seen.
 pub fn accept(host: &Host, repository: &Repository) {
-    host.state().forget_heads(&repository.id(), &**repository.events());
-    host.remember(repository);
+    host.accept(repository);
 }

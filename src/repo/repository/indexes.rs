@@ -112,6 +112,19 @@ impl Indexes {
         Ok(self)
     }
 
+    /// Loads every index that counts, and what no index names from the packs' own tables: all packs are looked at, and those
+    /// that no index names are read whole.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_with_all_packs(repository: &Repository) -> Result<Self, Error> {
+        let mut loaded = Self::load(repository, &IndexClass::BOTH)?;
+        if loaded.problems.is_empty() {
+            loaded.read_tables(repository, &IndexClass::BOTH)?;
+        }
+        Ok(loaded)
+    }
+
     fn problem(&mut self, repository: &Repository, index: &IndexRef, error: &Error) {
         let (name, reason) = (index.name(), error.to_string());
         let text = format!("{reason}; the packs' own tables are read instead, which takes longer");

@@ -217,13 +217,13 @@ impl WriteSession<'_> {
         Chunker::new(key, self.repository.config.files)
     }
 
-    /// This principal's snapshots of the same host and paths, complete and partial ones, by whichever of its writers. They hold
-    /// nothing but what this session may rely on: the writers of one principal trust each other.
+    /// This principal's snapshots of the same host and paths, complete and partial ones, by whichever of its writers, but for
+    /// those that were rewritten from another: they are not what the source was like. They hold nothing but what this session may rely on: the writers of one principal trust each other.
     pub fn relatives(&self, tokens: &Tokens) -> impl Iterator<Item = &Snapshot> {
         let (me, same) = (self.repository.bundle.principal_id(), (tokens.host, tokens.paths));
         self.repository.snapshots.iter().filter(move |snapshot| {
             let theirs = &snapshot.structure.tokens;
-            snapshot.principal == me && (theirs.host, theirs.paths) == same
+            snapshot.principal == me && snapshot.original().is_none() && (theirs.host, theirs.paths) == same
         })
     }
 

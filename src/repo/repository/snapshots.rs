@@ -37,6 +37,11 @@ impl Snapshot {
         self.structure.completeness == Completeness::Complete
     }
 
+    /// The snapshot that it was rewritten from, if it was; unknown with keys that do not read.
+    pub fn original(&self) -> Option<SnapshotId> {
+        self.private.as_ref()?.original
+    }
+
     /// The host that it shows; empty with keys that do not read.
     pub fn host(&self) -> &str {
         self.private.as_ref().map_or("", |private| &private.host)
@@ -48,10 +53,11 @@ impl Snapshot {
     }
 }
 
-/// The view's live records as snapshots, oldest first; those of one run in their order. One whose parts do not open is left out here and reported by verify.
+/// The view's live records as snapshots, oldest first; of one time, what was rewritten after what it was made from, and those of one
+/// run in their order. One whose parts do not open is left out here and reported by verify.
 pub(super) fn of(view: &View, bundle: &Bundle, state: &State) -> Vec<Snapshot> {
     let mut snapshots: Vec<Snapshot> = view.live().filter_map(|live| opened(live, bundle, state)).collect();
-    snapshots.sort_by_key(|snapshot| (snapshot.time(), snapshot.session, snapshot.id));
+    snapshots.sort_by_key(|snapshot| (snapshot.time(), snapshot.original().is_some(), snapshot.session, snapshot.id));
     snapshots
 }
 
