@@ -6,11 +6,11 @@ use super::error::Failure;
 
 /// Headings and their commands.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("Begin", &["init", "config", "key"]),
+    ("Begin", &["setup", "init", "config", "key"]),
     ("Keep", &["snapshot"]),
     ("Look", &["mount", "umount", "snapshots", "ls"]),
     ("Bring back", &["restore"]),
-    ("Trust", &["verify", "version", "help"]),
+    ("Trust", &["verify", "doctor", "version", "help"]),
 ];
 
 /// The command with grouped help. Commands that are in no group stand under the last one's heading.

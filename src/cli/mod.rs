@@ -4,6 +4,7 @@
 
 mod config;
 mod context;
+mod doctor;
 mod error;
 mod escape;
 mod failures;
@@ -21,6 +22,7 @@ mod prompt;
 mod restore;
 mod selector;
 mod settings;
+mod setup;
 mod signals;
 mod snapshot;
 mod snapshot_defaults;
@@ -51,8 +53,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Setup(setup::Arguments),
     Init(init::Arguments),
     Config(config::Arguments),
+    Doctor(doctor::Arguments),
     Key(key::Arguments),
     #[command(visible_alias = "backup")]
     Snapshot(snapshot::Arguments),
@@ -93,12 +97,23 @@ fn parse() -> Result<Option<Cli>, Failure> {
     }
 }
 
+/// Runs another command line as part of this one: what it does, says and ends with is just what a user would get.
+///
+/// # Errors
+/// Those of the command.
+fn run_again(arguments: Vec<std::ffi::OsString>) -> Result<Code, Failure> {
+    let cli = Cli::try_parse_from(arguments).map_err(|error| help::explain(&error))?;
+    run(Some(cli))
+}
+
 fn run(cli: Option<Cli>) -> Result<Code, Failure> {
     let Some(Cli { global, verb }) = cli else { return Ok(Code::Ok) };
     let context = Context::new(global);
     match verb {
+        Verb::Setup(arguments) => setup::run(&arguments, &context),
         Verb::Init(arguments) => init::run(&arguments, &context),
         Verb::Config(arguments) => config::run(&arguments, &context),
+        Verb::Doctor(arguments) => doctor::run(&arguments, &context),
         Verb::Key(arguments) => key::run(&arguments, &context),
         Verb::Snapshot(arguments) => snapshot::run(&arguments, &context),
         Verb::Snapshots(arguments) => snapshots::run(&arguments, &context),

@@ -1,5 +1,6 @@
 //! The verbs, as free functions over a repository: `op(inputs, &Options, &dyn Sink) -> Result<Summary, Error>`.
 
+pub mod doctor;
 pub mod follow;
 pub mod host;
 pub mod restore;

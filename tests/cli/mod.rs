@@ -3,11 +3,14 @@
 //! Every test runs the built program in a place of its own, with an environment of its own, without standard input.
 
 mod config;
+mod doctor;
 mod face;
+mod from_env;
 mod keys;
 mod mount;
 mod open;
 mod restore;
+mod setup;
 mod snapshot;
 
 use std::ffi::OsStr;
