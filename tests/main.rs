@@ -4,6 +4,7 @@
 mod cli;
 mod crash;
 mod decode;
+mod docs;
 mod formats;
 mod history;
 mod hostile;

@@ -6,13 +6,13 @@ use super::error::Failure;
 
 /// Headings and their commands.
 const GROUPS: [(&str, &[&str]); 7] = [
-    ("Begin", &["init", "config", "key"]),
+    ("Begin", &["setup", "init", "config", "key"]),
     ("Keep", &["snapshot"]),
     ("Look", &["mount", "umount", "snapshots", "ls", "find", "diff"]),
     ("Bring back", &["restore", "recover"]),
     ("Tidy", &["tag", "rewrite"]),
     ("Look inside", &["stats", "list", "cat"]),
-    ("Trust", &["verify", "repair", "version", "help"]),
+    ("Trust", &["verify", "repair", "doctor", "version", "help"]),
 ];
 
 /// The command with grouped help. Commands that are in no group stand under the last one's heading.

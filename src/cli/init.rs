@@ -7,6 +7,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::new_secret::NewSecret;
+use super::setup;
 use crate::crypto::aead::Suite;
 use crate::crypto::secret::Secret;
 use crate::repo::id::RepositoryId;
@@ -20,6 +21,9 @@ pub struct Arguments {
     /// Where the words of the recovery key are written; never overwritten [default: ./boveda-recovery-ID.txt]
     #[arg(long, value_name = "FILE")]
     recovery_key_file: Option<PathBuf>,
+    /// Take over what an older system was told by BACKUP_DIR, BACKUP_ENCRYPTION_KEY and their kin (docs/from-env.md)
+    #[arg(long, conflicts_with_all = ["new_password_file", "new_key_file", "repo", "repository_file", "label", "suite"])]
+    from_env: bool,
     #[command(flatten)]
     secret: NewSecret,
     /// What the admin is called in `key list`
@@ -42,6 +46,9 @@ enum SuiteName {
 
 /// Founds the repository.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
+    if arguments.from_env {
+        return setup::from_env::run(arguments.recovery_key_file.as_deref(), context);
+    }
     let output = context.output();
     let location = context.location()?;
     if let Some(file) = &arguments.recovery_key_file

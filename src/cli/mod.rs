@@ -5,6 +5,7 @@
 mod config;
 mod context;
 mod diff;
+mod doctor;
 mod error;
 mod escape;
 mod failures;
@@ -22,13 +23,14 @@ mod open;
 mod output;
 mod patterns;
 mod prompt;
-mod repair;
 mod recover;
+mod repair;
 mod restore;
 mod rewrite;
 mod selector;
-mod several;
 mod settings;
+mod setup;
+mod several;
 mod signals;
 mod snapshot;
 mod snapshot_defaults;
@@ -62,8 +64,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Setup(setup::Arguments),
     Init(init::Arguments),
     Config(config::Arguments),
+    Doctor(doctor::Arguments),
     Key(key::Arguments),
     #[command(visible_alias = "backup")]
     Snapshot(snapshot::Arguments),
@@ -113,12 +117,23 @@ fn parse() -> Result<Option<Cli>, Failure> {
     }
 }
 
+/// Runs another command line as part of this one: what it does, says and ends with is just what a user would get.
+///
+/// # Errors
+/// Those of the command.
+fn run_again(arguments: Vec<std::ffi::OsString>) -> Result<Code, Failure> {
+    let cli = Cli::try_parse_from(arguments).map_err(|error| help::explain(&error))?;
+    run(Some(cli))
+}
+
 fn run(cli: Option<Cli>) -> Result<Code, Failure> {
     let Some(Cli { global, verb }) = cli else { return Ok(Code::Ok) };
     let context = Context::new(global);
     match verb {
+        Verb::Setup(arguments) => setup::run(&arguments, &context),
         Verb::Init(arguments) => init::run(&arguments, &context),
         Verb::Config(arguments) => config::run(&arguments, &context),
+        Verb::Doctor(arguments) => doctor::run(&arguments, &context),
         Verb::Key(arguments) => key::run(&arguments, &context),
         Verb::Snapshot(arguments) => snapshot::run(&arguments, &context),
         Verb::Snapshots(arguments) => snapshots::run(&arguments, &context),

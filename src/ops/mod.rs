@@ -2,20 +2,20 @@
 
 pub mod content;
 pub mod diff;
+pub mod doctor;
 pub mod find;
 pub mod follow;
 pub mod host;
-pub mod repair;
 pub mod patch;
-pub mod restore;
-pub mod select;
-pub mod retention;
 pub mod recover;
+pub mod repair;
 pub mod restore;
+pub mod retention;
 pub mod rewrite;
+pub mod select;
 pub mod snapshot;
 pub mod stats;
 pub mod tag;
-pub mod unreadable;
 pub mod tree_copy;
+pub mod unreadable;
 pub mod verify;

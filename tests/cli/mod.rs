@@ -3,17 +3,19 @@
 //! Every test runs the built program in a place of its own, with an environment of its own, without standard input.
 
 mod config;
-mod face;
-mod inside;
 mod diff;
+mod doctor;
 mod face;
 mod find;
+mod from_env;
+mod inside;
 mod keys;
 mod mount;
 mod open;
 mod partial;
 mod restore;
 mod restore_options;
+mod setup;
 mod snapshot;
 mod tag;
 
