@@ -10,7 +10,7 @@ use crate::repo::catalog::{CatalogKeys, Sums, Tree};
 use crate::repo::id::{SnapshotId, WriterId};
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
-use crate::repo::pack::PackSummary;
+use crate::repo::pack::{PackSize, PackSummary};
 use crate::repo::reader::DEFAULT_CACHE;
 use crate::repo::record::{Private, Statistics, Structure, Tokens};
 use crate::repo::repository::{self, Repository, Snapshot, WriteSession};
@@ -112,11 +112,12 @@ pub(super) fn store(
 ) -> Result<(Copied, Vec<PackSummary>, Figures), snapshot::Error> {
     let id_key = session.repository().bundle().id_key().expect("a session is begun with a writer's keys only");
     let keys = CatalogKeys::derive(id_key);
-    let writer = session.pack_writer(Compression::default());
-    let lane = SharedLane::new(writer.lane());
+    let writer = session.pack_writer(Compression::default(), PackSize::default());
+    let lane = SharedLane::default();
+    lane.open(writer.lane());
     let copy = TreeCopy { tree, index: session.index(), sink: &lane, keys: &keys, excludes, lenient, events };
     let copied = copy.run().and_then(|copied| Ok(lane.flush().map(|()| copied)?));
-    drop(lane);
+    lane.close();
     // The pack thread's own error says more than "stopped" does.
     let (packs, figures) = writer.finish()?;
     Ok((copied?, packs, figures))
