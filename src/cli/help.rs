@@ -10,7 +10,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Keep", &["snapshot"]),
     ("Look", &["mount", "umount", "snapshots", "ls"]),
     ("Bring back", &["restore"]),
-    ("Trust", &["verify", "version", "help"]),
+    ("Trust", &["verify", "repair", "version", "help"]),
 ];
 
 /// The command with grouped help. Commands that are in no group stand under the last one's heading.

@@ -17,6 +17,7 @@ mod new_secret;
 mod open;
 mod output;
 mod prompt;
+mod repair;
 mod restore;
 mod selector;
 mod signals;
@@ -57,6 +58,7 @@ enum Verb {
     Mount(mount::Arguments),
     Umount(umount::Arguments),
     Restore(restore::Arguments),
+    Repair(repair::Arguments),
     Verify(verify::Arguments),
     Version(version::Arguments),
 }
@@ -101,6 +103,7 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Mount(arguments) => mount::run(&arguments, &context),
         Verb::Umount(arguments) => umount::run(&arguments, &context),
         Verb::Restore(arguments) => restore::run(&arguments, &context),
+        Verb::Repair(arguments) => repair::run(&arguments, &context),
         Verb::Verify(arguments) => verify::run(&arguments, &context),
         Verb::Version(arguments) => version::run(&arguments, &context),
     }

@@ -2,6 +2,7 @@
 
 pub mod follow;
 pub mod host;
+pub mod repair;
 pub mod restore;
 pub mod snapshot;
 pub mod verify;

@@ -11,6 +11,7 @@ mod indexes;
 mod members;
 mod objects;
 mod opening;
+mod reindexing;
 mod resuming;
 mod session;
 mod settling;
@@ -23,6 +24,7 @@ pub use founding::{Founded, found};
 pub use indexes::{IndexProblem, Indexes};
 pub use members::{Member, NewMember};
 pub use opening::look;
+pub use reindexing::Rebuilt;
 pub use session::WriteSession;
 pub use snapshots::Snapshot;
 

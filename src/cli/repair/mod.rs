@@ -1,0 +1,30 @@
+//! `boveda repair`: mending what `verify` names. Nothing here deletes anything that is good.
+
+mod index;
+mod objects;
+
+use clap::Subcommand;
+
+use super::context::Context;
+use super::error::{Code, Failure};
+
+/// Mend what `verify` names; never deletes good data
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Index(index::Arguments),
+    Objects(objects::Arguments),
+}
+
+/// Does what was asked.
+pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
+    match &arguments.verb {
+        Verb::Index(arguments) => index::run(arguments, context),
+        Verb::Objects(arguments) => objects::run(arguments, context),
+    }
+}
