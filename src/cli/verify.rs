@@ -1,5 +1,6 @@
 //! `boveda verify`.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -7,64 +8,179 @@ use serde_json::json;
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::open::open;
-use super::output::size;
-use crate::ops::verify::{self, Level};
+use super::output::{Output, size};
+use crate::ops::verify::{self, Finding, Level, ROUNDS, Scrubbed, Share, Summary};
+use crate::repo::repository;
 
 /// Prove that the repository holds what it promises
 ///
-/// Damage is named with the files that it costs, and ends with exit code 4, also where parity can still heal it.
+/// Damage is named with the files that it costs, and ends with exit code 4, also where parity can still heal it: then
+/// `boveda repair objects` does.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// quick: listings, sizes and chains; structure: also every catalog; full: every byte
-    #[arg(long, value_enum, default_value_t = Depth::Structure, value_name = "LEVEL")]
-    level: Depth,
+    /// quick: listings, lengths and chains; scrub: every stored byte, without opening anything; structure: every object
+    /// but the packs, and every catalog; sample=N%: also so much of the packs, chunk by chunk; full: everything. Without
+    /// this: structure, and a thirtieth of scrub, the next one at each run
+    #[arg(long, value_name = "LEVEL")]
+    level: Option<Depth>,
+    /// Without password or key, as on the machine that stores the repository: --level scrub. Finds what rots, not what
+    /// somebody removed or exchanged
+    #[arg(long)]
+    keyless: bool,
 }
 
 /// [`Level`], as it is typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Depth {
-    Quick,
-    Structure,
-    Full,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Depth(Level);
+
+impl FromStr for Depth {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const KNOWN: &str = "it is quick, scrub, structure, sample=N% or full";
+        Ok(Self(match text {
+            "quick" => Level::Quick,
+            "scrub" => Level::Scrub,
+            "structure" => Level::Structure,
+            "full" => Level::Full,
+            other => {
+                let percent = other.strip_prefix("sample=").and_then(|share| share.strip_suffix('%')).ok_or(KNOWN)?;
+                let share = percent.parse().ok().and_then(Share::percent);
+                Level::Sample(share.ok_or("a sample is more than 0% and 100% at most")?)
+            }
+        }))
+    }
 }
 
 /// Verifies.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
+    let level = arguments.level.map(|depth| depth.0);
     let output = Arc::new(context.stoppable_output()?);
+    if arguments.keyless {
+        return match level {
+            None | Some(Level::Scrub) => keyless(context, &output),
+            Some(_) => {
+                Err(Failure::usage("--keyless reads stored bytes and opens nothing: it goes with --level scrub"))
+            }
+        };
+    }
+    let level = level.unwrap_or(Level::Usual);
     let opened = open(context, &output)?;
-    let (level, name) = match arguments.level {
-        Depth::Quick => (Level::Quick, "quick"),
-        Depth::Structure => (Level::Structure, "structure"),
-        Depth::Full => (Level::Full, "full"),
-    };
-    let summary = verify::verify(&opened.repository, &opened.host, level, &*output)?;
+    let verified = verify::verify(&opened.repository, &opened.host, level, &*output);
+    let summary = verified.map_err(|error| output.stopped(error.into()))?;
     output.clear();
+    print(&summary, level, &output)?;
+    Ok(if summary.findings.is_empty() { output.code() } else { Code::Damage })
+}
+
+fn print(summary: &Summary, level: Level, output: &Output) -> Result<(), Failure> {
+    let name = match level {
+        Level::Quick => "quick",
+        Level::Scrub => "scrub",
+        Level::Structure => "structure",
+        Level::Usual => "usual",
+        Level::Sample(_) => "sample",
+        Level::Full => "full",
+    };
     if output.json() {
         output.json_line(&json!({
             "message_type": "summary",
             "level": name,
+            "keyless": false,
             "num_errors": summary.findings.len(),
-            "healable": summary.findings.iter().filter(|finding| finding.healable).count(),
+            "healable": healable(&summary.findings),
             "snapshots": summary.snapshots,
             "packs": summary.packs,
+            "packs_read": summary.packs_read,
             "chunks": summary.chunks,
             "bytes_read": summary.bytes,
             "files_affected": summary.affected.len(),
             "total_duration": summary.seconds,
         }))?;
-    } else {
-        let verdict = match summary.findings.len() {
-            0 => "all is well".to_owned(),
-            number => format!("{number} findings, {} files affected", summary.affected.len()),
-        };
-        output.remark(&format!(
-            "{verdict}: {} snapshots, {} packs, {} chunks and {} read in {:.1} s ({name})",
-            summary.snapshots,
-            summary.packs,
-            summary.chunks,
-            size(summary.bytes),
-            summary.seconds
-        ))?;
+        return Ok(());
     }
-    Ok(if summary.findings.is_empty() { output.code() } else { Code::Damage })
+    let what = match level {
+        Level::Usual => format!("structure, and {} packs whole: all of them in {ROUNDS} runs", summary.packs_read),
+        Level::Sample(_) => format!("sample of {} packs", summary.packs_read),
+        _ => name.to_owned(),
+    };
+    output.remark(&format!(
+        "{}: {} snapshots, {} packs, {} chunks and {} read in {:.1} s ({what})",
+        verdict(&summary.findings, Some(summary.affected.len())),
+        summary.snapshots,
+        summary.packs,
+        summary.chunks,
+        size(summary.bytes),
+        summary.seconds
+    ))?;
+    hint(&summary.findings, output)
+}
+
+/// The scrub of the machine that stores the repository.
+fn keyless(context: &Context, output: &Arc<Output>) -> Result<Code, Failure> {
+    let store = crate::store::open::open(&context.location()?)?;
+    match repository::look(&*store) {
+        // That there is none is worth saying; that its config is damaged, the scrub finds.
+        Err(error @ repository::Error::NotFound { .. }) => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    let scrubbed = verify::scrub(&*store, &**output).map_err(|error| output.stopped(error.into()))?;
+    output.clear();
+    let Scrubbed { objects, packs, bytes, foreign, ref findings, seconds } = scrubbed;
+    if output.json() {
+        output.json_line(&json!({
+            "message_type": "summary",
+            "level": "scrub",
+            "keyless": true,
+            "num_errors": findings.len(),
+            "healable": healable(findings),
+            "objects": objects,
+            "foreign_objects": foreign,
+            "packs": packs,
+            "bytes_read": bytes,
+            "total_duration": seconds,
+        }))?;
+    } else {
+        output.remark(&format!(
+            "{}: {objects} objects ({packs} packs) and {} read in {seconds:.1} s (scrub, without keys)",
+            verdict(findings, None),
+            size(bytes)
+        ))?;
+        hint(findings, output)?;
+    }
+    Ok(if findings.is_empty() { output.code() } else { Code::Damage })
+}
+
+fn healable(findings: &[Finding]) -> usize {
+    findings.iter().filter(|finding| finding.healable).count()
+}
+
+fn verdict(findings: &[Finding], affected: Option<usize>) -> String {
+    match (findings.len(), affected) {
+        (0, _) => "all is well".to_owned(),
+        (number, Some(affected)) => format!("{number} findings, {affected} files affected"),
+        (number, None) => format!("{number} findings"),
+    }
+}
+
+fn hint(findings: &[Finding], output: &Output) -> Result<(), Failure> {
+    if healable(findings) > 0 {
+        output.remark("`boveda repair objects` mends what parity or a second copy still has")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_read_as_they_are_documented() {
+        assert_eq!("scrub".parse(), Ok(Depth(Level::Scrub)));
+        let share = Share::percent(2.5).unwrap();
+        assert_eq!("sample=2.5%".parse(), Ok(Depth(Level::Sample(share))));
+        for wrong in ["", "deep", "sample", "sample=5", "sample=%", "sample=0%", "sample=101%", "sample=-1%", "usual"] {
+            assert!(wrong.parse::<Depth>().is_err(), "{wrong}");
+        }
+    }
 }

@@ -3,12 +3,15 @@
 //! Invariant: an index names each pack by its hash and is signed, in the frame around this body, by the installation
 //! that wrote or copied the packs. It can be rebuilt from the packs; it never says what they do not.
 
-use super::id::{ChunkKind, DataKeyId, PackId};
+use super::id::{ChunkKind, DataKeyId, IndexId, PackId};
 use super::names::IndexClass;
 use super::pack::PackSummary;
 use super::segment::{RowDecoder, RowEncoder, SegmentDescriptor, WrappedKey};
 use super::wire::{Decoder, Encoder, Error, Extensions};
 use std::collections::BTreeMap;
+
+/// The extension that lists the indexes that one stands in for. Who does not know it only looks for them in vain.
+const REPLACES: u64 = 2;
 
 /// What an index says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +43,19 @@ impl IndexBody {
             .map(|(id, wrap)| WrappedKey { id, wrap })
             .collect();
         Self { class, packs, wraps, extensions: Extensions::default() }
+    }
+
+    /// Says that this index stands in for others, which are lost. Believed of a maintainer's or an admin's index alone.
+    pub fn replace(&mut self, lost: &[IndexId]) {
+        if !lost.is_empty() {
+            self.extensions.set(REPLACES, lost.iter().flat_map(|id| id.0).collect());
+        }
+    }
+
+    /// The indexes that this one stands in for.
+    pub fn replaces(&self) -> impl Iterator<Item = IndexId> {
+        let ids = self.extensions.get(REPLACES).unwrap_or_default();
+        ids.as_chunks::<32>().0.iter().map(|id| IndexId(*id))
     }
 
     /// The bytes of the body.
@@ -99,6 +115,15 @@ mod tests {
         assert_eq!((body.packs[0].rows[0].offset, body.packs[0].rows[0].length), (128, 64));
         assert_eq!(body.wraps[0].wrap, [0x0f]);
         assert_eq!(body.encode(), golden::bytes("index"));
+    }
+
+    #[test]
+    fn an_index_may_stand_in_for_others() {
+        let mut body = IndexBody::new(IndexClass::Data, &[], &BTreeMap::new());
+        assert_eq!(body.replaces().count(), 0);
+        body.replace(&[IndexId([1; 32]), IndexId([2; 32])]);
+        let decoded = IndexBody::decode(&body.encode()).unwrap();
+        assert_eq!(decoded.replaces().collect::<Vec<_>>(), [IndexId([1; 32]), IndexId([2; 32])]);
     }
 
     fn packs() -> impl Strategy<Value = Vec<PackSummary>> {

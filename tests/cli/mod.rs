@@ -18,6 +18,7 @@ mod restore_options;
 mod setup;
 mod snapshot;
 mod tag;
+mod verify;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

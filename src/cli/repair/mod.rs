@@ -1,6 +1,8 @@
-//! `boveda repair`: mends what `verify` names. A file per kind of damage.
+//! `boveda repair`: mending what `verify` names, a file per kind of damage. Nothing here deletes anything that is good.
 
+mod index;
 mod log;
+mod objects;
 mod rollback;
 
 use clap::Subcommand;
@@ -8,7 +10,7 @@ use clap::Subcommand;
 use super::context::Context;
 use super::error::{Code, Failure};
 
-/// Mend what verify names; never removes what is good
+/// Mend what `verify` names; never deletes good data
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -19,6 +21,8 @@ pub struct Arguments {
 enum Verb {
     Log(log::Arguments),
     Rollback(rollback::Arguments),
+    Index(index::Arguments),
+    Objects(objects::Arguments),
 }
 
 /// Does what was asked.
@@ -26,5 +30,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     match &arguments.verb {
         Verb::Log(arguments) => log::run(arguments, context),
         Verb::Rollback(arguments) => rollback::run(arguments, context),
+        Verb::Index(arguments) => index::run(arguments, context),
+        Verb::Objects(arguments) => objects::run(arguments, context),
     }
 }

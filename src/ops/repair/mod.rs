@@ -1,4 +1,8 @@
-//! `repair`: mends what `verify` names, and never deletes good data. A file per kind of damage.
+//! Mending what `verify` names, from parity, from second copies, from the packs themselves.
+//!
+//! Invariant: nothing good is deleted; what is replaced was damaged, and its replacement was checked before and after.
 
+pub mod index;
 pub mod log;
+pub mod objects;
 pub mod rollback;

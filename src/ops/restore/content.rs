@@ -51,6 +51,8 @@ pub(super) struct Filled {
     pub(super) file: File,
     /// Every byte was there already.
     pub(super) unchanged: bool,
+    /// What could not be read, and whether that is damage.
+    pub(super) lacking: Option<(String, bool)>,
     /// What the target's file system refused; the content is incomplete.
     pub(super) failed: Option<io::Error>,
 }
@@ -101,14 +103,15 @@ impl Filling {
             failed = rustix::fs::ftruncate(&self.file, self.size).err().map(Into::into);
         }
         let missing = self.missing.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some((offset, reason)) = missing.first {
+        let lacking = missing.first.map(|(offset, reason)| {
             let error = format!(
                 "{} of {} bytes cannot be read and are zero now, the first at offset {offset}: {reason}",
                 missing.bytes, self.size
             );
-            context.report.unreadable(path, "content", error, missing.damage);
-        }
-        Filled { file: self.file, unchanged: !changed, failed }
+            context.report.unreadable(path, "content", &error, missing.damage);
+            (error, missing.damage)
+        });
+        Filled { file: self.file, unchanged: !changed, lacking, failed }
     }
 
     fn piece(&self, context: &Context<'_>, offset: u64, piece: Piece, scratch: &mut Vec<u8>) -> io::Result<()> {

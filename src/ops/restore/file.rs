@@ -106,6 +106,10 @@ impl Job {
         }
         let path = folder.location.path.join(name.clone());
         let filled = self.filling.finish(context, &path);
+        if let Some(leader) = &self.leader {
+            let failed = filled.failed.as_ref().map(|error| (error.to_string(), false));
+            leader.settle(context, filled.lacking.or(failed));
+        }
         if let Some(error) = filled.failed {
             context.report.problem(&path, "write", error);
             return context.report.skipped(0);
@@ -146,7 +150,10 @@ impl<'g> Claim<'g> {
         let slot = group.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(leader) = &*slot {
             match links::link(context, leader, dir, name) {
-                Ok(()) => return Self::Linked,
+                Ok(()) => {
+                    leader.joined(context, folder.location.path.join(name.clone()));
+                    return Self::Linked;
+                }
                 Err(error) => context.report.problem(&folder.location.path.join(name.clone()), "link", error),
             }
         }

@@ -7,7 +7,7 @@
 use super::beneath::{self, Identity};
 use super::context::Context;
 use super::folder::{Folder, Location};
-use crate::repo::entry::{Entry, EntryKind, EntryName, LinkGroup};
+use crate::repo::entry::{Entry, EntryKind, EntryName, EntryPath, LinkGroup};
 use rustix::fs::AtFlags;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -31,6 +31,17 @@ struct Open {
 /// A group's leader, once there is one.
 pub(super) type Group = Mutex<Option<Leader>>;
 
+/// What came of a leader's content, for the other names of it.
+#[derive(Debug)]
+enum Fate {
+    /// It is being written; these names were linked meanwhile.
+    UnderWay(Vec<EntryPath>),
+    /// It is all there.
+    Whole,
+    /// Something could not be read, or not be written: why, and whether it is damage.
+    Lacking(String, bool),
+}
+
 /// The name that the others are linked to.
 #[derive(Debug, Clone)]
 pub(super) struct Leader {
@@ -40,12 +51,42 @@ pub(super) struct Leader {
     pub(super) name: EntryName,
     /// The inode that was made.
     pub(super) identity: Identity,
+    fate: Arc<Mutex<Fate>>,
 }
 
 impl Leader {
     /// The name `name` in `folder`, which leads to the inode `identity`.
     pub(super) fn new(folder: &Folder, name: &EntryName, identity: Identity) -> Self {
-        Self { folder: folder.location.clone(), name: name.clone(), identity }
+        let fate = Arc::new(Mutex::new(Fate::UnderWay(Vec::new())));
+        Self { folder: folder.location.clone(), name: name.clone(), identity, fate }
+    }
+
+    /// Says what came of the content: it is whole, or why not and whether that is damage. Names that were linked before are
+    /// reported now, later ones when they are linked.
+    pub(super) fn settle(&self, context: &Context<'_>, lacking: Option<(String, bool)>) {
+        let fate = lacking.map_or(Fate::Whole, |(why, damage)| Fate::Lacking(why, damage));
+        let mut known = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Fate::UnderWay(waiting) = std::mem::replace(&mut *known, fate) {
+            waiting.iter().for_each(|path| known.tell(context, path));
+        }
+    }
+
+    /// Another name was linked.
+    pub(super) fn joined(&self, context: &Context<'_>, path: EntryPath) {
+        let mut fate = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *fate {
+            Fate::UnderWay(waiting) => waiting.push(path),
+            known => known.tell(context, &path),
+        }
+    }
+}
+
+impl Fate {
+    /// Content that lacks something is no better under another name.
+    fn tell(&self, context: &Context<'_>, path: &EntryPath) {
+        if let Self::Lacking(why, damage) = self {
+            context.report.unreadable(path, "content", why, *damage);
+        }
     }
 }
 

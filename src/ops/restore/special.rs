@@ -31,7 +31,9 @@ pub(super) fn restore(context: &Context<'_>, folder: &Folder, dir: BorrowedFd<'_
                 return Err(io::Error::other("it was replaced by something else during the restore"));
             }
             if let Some(slot) = leader.as_deref_mut() {
-                *slot = Some(Leader::new(folder, name, Identity::from(&stat)));
+                let leader = Leader::new(folder, name, Identity::from(&stat));
+                leader.settle(context, None);
+                *slot = Some(leader);
             }
             Ok((node, fresh))
         });

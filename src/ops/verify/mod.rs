@@ -6,7 +6,7 @@ mod affected;
 mod catalogs;
 mod content;
 mod history;
-mod objects;
+pub(super) mod objects;
 mod packs;
 mod parallel;
 mod scrub;

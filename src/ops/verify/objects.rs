@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashSet};
 
 /// The objects of a repository as its store lists them, and their lengths.
 #[derive(Debug, Default)]
-pub(super) struct Listed {
+pub(in crate::ops) struct Listed {
     pub objects: Vec<(Name, u64)>,
     /// How many objects are there that belong to no repository.
     pub foreign: u64,
@@ -45,7 +45,7 @@ impl Listed {
 
 /// An object as it was read.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(in crate::ops) struct Seen {
     pub name: Name,
     stored: Vec<u8>,
     health: Health,
@@ -58,6 +58,24 @@ impl Seen {
             Ok(stored) => Ok(Some(Self { name: *name, health: examine(name, &stored), stored })),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Its bytes as they are stored.
+    pub fn stored(&self) -> &[u8] {
+        &self.stored
+    }
+
+    /// Whether nothing is wrong with it.
+    pub const fn is_sound(&self) -> bool {
+        matches!(self.health, Health::Sound)
+    }
+
+    /// Why it cannot be had, if it cannot.
+    pub fn why_lost(&self) -> Option<String> {
+        match &self.health {
+            Health::Lost(why) => Some(why.to_string()),
+            _ => None,
         }
     }
 
@@ -174,5 +192,55 @@ impl Run<'_> {
             Some(signed) => frame.verify(&self.repository.id(), &signed.installation),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::hash;
+    use crate::repo::armour::{ObjectKind, Scale, wrap};
+    use crate::repo::id::CensusId;
+    use crate::store::memory::MemoryStore;
+
+    /// A census of no meaning, both copies stored.
+    fn stored() -> (MemoryStore, [Name; 2], Vec<u8>) {
+        let bytes = wrap(ObjectKind::Census, Scale::Small, vec![1; 100]);
+        let names = Copy::BOTH.map(|copy| Name::Census(CensusId(hash::sha256(&bytes)), copy));
+        let store = MemoryStore::new();
+        names.iter().for_each(|name| drop(store.put(&name.object(), &bytes).unwrap()));
+        (store, names, bytes)
+    }
+
+    fn findings(store: &MemoryStore) -> Vec<(String, bool)> {
+        let groups = Listed::read(store).unwrap().small();
+        assert_eq!(groups.len(), 1, "copies stay together");
+        let seen: Vec<_> = groups[0].iter().map(|name| Seen::read(store, name).unwrap().unwrap()).collect();
+        compare(&seen).into_iter().map(|finding| (finding.object, finding.healable)).collect()
+    }
+
+    #[test]
+    fn each_copy_is_named_and_what_the_other_still_has_is_healable() {
+        let (store, [first, second], bytes) = stored();
+        assert_eq!(findings(&store), []);
+        let mut flipped = bytes.clone();
+        flipped[70] ^= 1;
+        store.overwrite(&first.object(), flipped);
+        assert_eq!(findings(&store), [(first.to_string(), true)]);
+        store.overwrite(&first.object(), b"nothing".to_vec());
+        assert_eq!(findings(&store), [(first.to_string(), true)]);
+        store.overwrite(&second.object(), b"nothing".to_vec());
+        assert_eq!(findings(&store), [(first.to_string(), false), (second.to_string(), false)]);
+        store.overwrite(&first.object(), bytes);
+        store.delete(&second.object()).unwrap();
+        assert_eq!(findings(&store), [(second.to_string(), true)]);
+    }
+
+    #[test]
+    fn what_belongs_to_no_repository_is_counted_and_left() {
+        let (store, ..) = stored();
+        store.put(&crate::store::ObjectName::new("lost-found").unwrap(), b"").unwrap();
+        assert_eq!(Listed::read(&store).unwrap().foreign, 1);
+        assert_eq!(findings(&store), []);
     }
 }

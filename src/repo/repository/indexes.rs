@@ -8,7 +8,7 @@ use crate::crypto::sign::PublicKey;
 use crate::event::{Event, Level};
 use crate::repo::chunk_index::{ChunkIndex, IndexedPack};
 use crate::repo::frame::{Cause, Frame};
-use crate::repo::id::{PackId, PrincipalId, WriterId};
+use crate::repo::id::{IndexId, PackId, PrincipalId, WriterId};
 use crate::repo::index_object::IndexBody;
 use crate::repo::keys::data_key::Wrap;
 use crate::repo::names::{IndexClass, Name, SessionName};
@@ -44,6 +44,8 @@ pub struct Indexes {
     seen: HashSet<[u8; 32]>,
     /// The packs that are there, and their lengths; `None` while nobody looked.
     stored: Option<BTreeMap<PackId, u64>>,
+    /// Indexes that a maintainer's or an admin's stands in for.
+    replaced: HashSet<IndexId>,
     /// Packs that are named and not there as they should be.
     lost: BTreeSet<PackId>,
 }
@@ -97,19 +99,24 @@ impl Indexes {
         Ok(loaded)
     }
 
-    fn fill(mut self, repository: &Repository, classes: &[IndexClass]) -> Result<Self, Error> {
-        let loaded = &mut self;
-        for index in repository.view.indexes.iter().filter(|index| classes.contains(&index.class)) {
-            match loaded.read(repository, index) {
-                Ok(body) => loaded.take(repository, body),
-                Err(Error::Store(error)) => return Err(error.into()),
-                Err(error) => loaded.problem(repository, index, &error),
-            }
+    /// What the indexes say that can be read, without what only the packs' tables know.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(super) fn readable(repository: &Repository) -> Result<Self, Error> {
+        Self::default().read_all(repository, &IndexClass::BOTH)
+    }
+
+    fn fill(self, repository: &Repository, classes: &[IndexClass]) -> Result<Self, Error> {
+        let mut loaded = self.read_all(repository, classes)?;
+        for IndexProblem { reason, .. } in &loaded.problems {
+            let text = format!("{reason}; the packs' own tables are read instead, which takes longer");
+            repository.events.emit(Event::Message(Level::Warning, text));
         }
         if !loaded.problems.is_empty() {
             loaded.read_tables(repository, classes)?;
         }
-        Ok(self)
+        Ok(loaded)
     }
 
     /// Loads every index that counts, and what no index names from the packs' own tables: all packs are looked at, and those
@@ -125,11 +132,19 @@ impl Indexes {
         Ok(loaded)
     }
 
-    fn problem(&mut self, repository: &Repository, index: &IndexRef, error: &Error) {
-        let (name, reason) = (index.name(), error.to_string());
-        let text = format!("{reason}; the packs' own tables are read instead, which takes longer");
-        repository.events.emit(Event::Message(Level::Warning, text));
-        self.problems.push(IndexProblem { name, reason });
+    fn read_all(mut self, repository: &Repository, classes: &[IndexClass]) -> Result<Self, Error> {
+        let (loaded, mut failed) = (&mut self, Vec::new());
+        for index in repository.view.indexes.iter().filter(|index| classes.contains(&index.class)) {
+            match loaded.read(repository, index) {
+                Ok(body) => loaded.take(repository, body),
+                Err(Error::Store(error)) => return Err(error.into()),
+                Err(error) => failed.push((index, error)),
+            }
+        }
+        for (index, error) in failed.iter().filter(|(index, _)| !loaded.replaced.contains(&index.id)) {
+            loaded.problems.push(IndexProblem { name: index.name(), reason: error.to_string() });
+        }
+        Ok(self)
     }
 
     fn read(&mut self, repository: &Repository, index: &IndexRef) -> Result<IndexBody, Error> {
@@ -164,6 +179,9 @@ impl Indexes {
             IndexSigner::Principal(_) => true,
         };
         if body.packs.iter().flat_map(|pack| &pack.rows).all(own) {
+            if matches!(signer, IndexSigner::Principal(_)) {
+                self.replaced.extend(body.replaces());
+            }
             Ok(body)
         } else {
             Err(invalid("it speaks for another writer"))

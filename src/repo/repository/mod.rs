@@ -15,6 +15,7 @@ mod members;
 mod mending;
 mod objects;
 mod opening;
+mod reindexing;
 mod resuming;
 mod revoking;
 mod session;
@@ -31,6 +32,7 @@ pub use inside::Content;
 pub use members::{Member, NewMember};
 pub use mending::{Claim, Doubtful};
 pub use opening::look;
+pub use reindexing::Rebuilt;
 pub use session::WriteSession;
 pub use snapshots::Snapshot;
 

@@ -34,8 +34,7 @@ impl Repository {
         events: Arc<dyn Sink>,
     ) -> Result<Self, Error> {
         let config = read_config(&*store, &*events)?;
-        let Unlocked { slot, bundle, .. } = unlock_any(&*store, &config.repository, credential, &*events)?;
-        bundle.check_config(&config)?;
+        let (config, Unlocked { slot, bundle, .. }) = unlock_config(&*store, config, credential, &*events)?;
         Self::open_with(store, config, bundle, slot, pin, events)
     }
 
@@ -88,6 +87,46 @@ impl Repository {
         });
         Ok(covered.then_some("a checkpoint closed it before it committed"))
     }
+}
+
+/// Opens a bundle and holds the config against it; where that fails, the config's other copy, if it says something else. The first may
+/// be another repository's, put in its place.
+fn unlock_config(
+    store: &dyn Store,
+    config: Config,
+    credential: &Credential,
+    events: &dyn Sink,
+) -> Result<(Config, Unlocked), Error> {
+    let try_with = |config: Config| {
+        let unlocked = unlock_any(store, &config.repository, credential, events)?;
+        unlocked.bundle.check_config(&config)?;
+        Ok::<_, Error>((config, unlocked))
+    };
+    let error = match try_with(config.clone()) {
+        Ok(opened) => return Ok(opened),
+        Err(error) => error,
+    };
+    match read_spare_config(store)?.filter(|spare| *spare != config) {
+        None => Err(error),
+        Some(spare) => {
+            let opened = try_with(spare).map_err(|_| error)?;
+            let object = Name::Config(Copy::First).to_string();
+            let what = "it is the config of another repository; its other copy is good".to_owned();
+            events.emit(Event::Damage { object, what, healed: true });
+            Ok(opened)
+        }
+    }
+}
+
+/// The second copy of the config, if it is a config at all.
+fn read_spare_config(store: &dyn Store) -> Result<Option<Config>, Error> {
+    let name = Name::Config(Copy::Second);
+    let Some(stored) = objects::get(store, &name)? else { return Ok(None) };
+    let frame = Frame::read(&name, &stored).ok();
+    let decoded = frame.and_then(|frame| Some((Config::decode(frame.clear()).ok()?, frame)));
+    Ok(decoded
+        .filter(|(config, frame)| frame.verify(&config.repository, &config.admin).is_ok())
+        .map(|(config, _)| config))
 }
 
 /// Opens a slot by its first copy that can be read; only where that fails, by a second copy that differs from its first.

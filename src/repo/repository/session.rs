@@ -93,7 +93,7 @@ impl Repository {
 
     /// Puts `open`, then reads what there is to judge by. A checkpoint that covers the new number before it could see the
     /// session makes the put void (I10): then the next number is taken.
-    fn open_session(&mut self, installation: &Installation, dry_run: bool) -> Result<SessionName, Error> {
+    pub(super) fn open_session(&mut self, installation: &Installation, dry_run: bool) -> Result<SessionName, Error> {
         let writer = installation.writer;
         loop {
             let name = if dry_run { SessionName { writer, seq: u64::MAX } } else { self.put_open(installation)? };
@@ -174,13 +174,18 @@ impl Repository {
         earlier.last().is_some_and(|(_, outcome)| !matches!(outcome, Outcome::Committed(_)))
     }
 
-    fn put_abort(&self, installation: &Installation, session: SessionName, reason: &str) -> Result<Put, Error> {
+    pub(super) fn put_abort(
+        &self,
+        installation: &Installation,
+        session: SessionName,
+        reason: &str,
+    ) -> Result<Put, Error> {
         let verdict = Verdict::Abort { reason: reason.to_owned() };
         let written = self.end(installation, session, verdict);
         Ok(self.store.put(&Name::End(session).object(), &written.stored)?)
     }
 
-    fn end(&self, installation: &Installation, session: SessionName, verdict: Verdict) -> frame::Written {
+    pub(super) fn end(&self, installation: &Installation, session: SessionName, verdict: Verdict) -> frame::Written {
         let end = End {
             signer: Signer::Installation(self.certified(installation)),
             time: Timestamp::now().seconds,

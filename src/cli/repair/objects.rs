@@ -1,0 +1,66 @@
+//! `boveda repair objects`.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::cli::context::Context;
+use crate::cli::error::{Code, Failure};
+use crate::cli::escape;
+use crate::cli::open::{open, require};
+use crate::cli::output::size;
+use crate::ops::repair::objects::{self, Means};
+use crate::repo::keys::role::Role;
+
+/// Put back what parity or a second copy still has
+///
+/// Every object is read. What is damaged and can be healed is written anew, checked, and only then put in its place; what cannot
+/// be healed is named and left as it is, and the exit code is 4.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Write nothing; show what would be put back
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// Repairs.
+pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
+    let output = Arc::new(context.stoppable_output()?);
+    let opened = open(context, &output)?;
+    require(&opened.repository, Role::may_maintain, "repairing")?;
+    let repaired = objects::repair(&opened.repository, arguments.dry_run, &*output);
+    let summary = repaired.map_err(|error| output.stopped(error.into()))?;
+    output.clear();
+    for mended in &summary.mended {
+        let means = match mended.means {
+            Means::Parity => "parity",
+            Means::OtherCopy => "other copy",
+        };
+        if output.json() {
+            output.json_line(&json!({
+                "message_type": "repaired", "object": mended.name.to_string(), "by": means, "dry_run": arguments.dry_run,
+            }))?;
+        } else {
+            let verb = if arguments.dry_run { "would mend" } else { "mended" };
+            output.line(&escape::line(&format!("{verb} {} from its {means}", mended.name)))?;
+        }
+    }
+    if output.json() {
+        output.json_line(&json!({
+            "message_type": "summary", "dry_run": arguments.dry_run, "objects": summary.objects,
+            "bytes_read": summary.bytes, "repaired": summary.mended.len(), "num_errors": summary.left.len(),
+            "total_duration": summary.seconds,
+        }))?;
+    } else {
+        output.remark(&format!(
+            "{} of {} objects {}, {} beyond repair; {} read in {:.1} s",
+            summary.mended.len(),
+            summary.objects,
+            if arguments.dry_run { "to mend" } else { "mended" },
+            summary.left.len(),
+            size(summary.bytes),
+            summary.seconds
+        ))?;
+    }
+    Ok(if summary.left.is_empty() { Code::Ok } else { Code::Damage })
+}

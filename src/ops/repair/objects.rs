@@ -1,0 +1,199 @@
+//! `repair objects`: what parity or a second copy still has is put back.
+//!
+//! Invariant: an object is overwritten only if it is damaged, and only by bytes that its name, its signature or its sound copy proves.
+//! They are read back afterwards. A pack that was ever FINAL stays as it is (I1 in `FORMAT.md`).
+
+use crate::event::{Event, Progress, Sink, Stage};
+use crate::ops::verify::objects::{Listed, Seen};
+use crate::repo::chunks;
+use crate::repo::frame::Frame;
+use crate::repo::names::{Name, SessionName};
+use crate::repo::repository::{Error, Repository};
+use crate::store::ErrorKind;
+use std::time::Instant;
+
+/// What an object was mended from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    /// Its own parity.
+    Parity,
+    /// The other of its two copies.
+    OtherCopy,
+}
+
+/// An object that was put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mended {
+    /// Its name.
+    pub name: Name,
+    /// From what.
+    pub means: Means,
+}
+
+/// What a repair did.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// Objects looked at.
+    pub objects: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// What was put back, or would be.
+    pub mended: Vec<Mended>,
+    /// What is damaged and stays so: name, and why.
+    pub left: Vec<(Name, String)>,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+/// Reads every object and puts back what can be had; with `dry_run` only says what.
+///
+/// # Errors
+/// When the role does not maintain, the store fails, or somebody asked to stop. What is beyond repair is no error.
+pub fn repair(repository: &Repository, dry_run: bool, events: &dyn Sink) -> Result<Summary, Error> {
+    let role = repository.bundle().role();
+    if !role.may_maintain() {
+        return Err(Error::Role { role, action: "repairing" });
+    }
+    let start = Instant::now();
+    let listed = Listed::read(&**repository.store())?;
+    let bytes_total = listed.objects.iter().map(|(_, length)| length).sum();
+    let mut groups = listed.small();
+    groups.extend(listed.objects.iter().filter(|(name, _)| matches!(name, Name::Pack(_))).map(|(name, _)| vec![*name]));
+    let objects = listed.objects.len() as u64;
+    let summary = Summary { objects, bytes: 0, mended: vec![], left: vec![], seconds: 0.0 };
+    let mut repair = Repair { repository, dry_run, events, summary };
+    for names in groups {
+        if events.stopping() {
+            return Err(chunks::Error::Stopped.into());
+        }
+        repair.object(&names)?;
+        let progress = Progress { bytes: repair.summary.bytes, bytes_total, ..Progress::default() };
+        events.emit(Event::Progress(Stage::Verify, progress));
+    }
+    repair.summary.seconds = start.elapsed().as_secs_f64();
+    Ok(repair.summary)
+}
+
+struct Repair<'a> {
+    repository: &'a Repository,
+    dry_run: bool,
+    events: &'a dyn Sink,
+    summary: Summary,
+}
+
+impl Repair<'_> {
+    /// One object, both of its copies if it has two.
+    fn object(&mut self, names: &[Name]) -> Result<(), Error> {
+        let store = &**self.repository.store();
+        let copies =
+            names.iter().filter_map(|name| Seen::read(store, name).transpose()).collect::<Result<Vec<_>, _>>()?;
+        self.summary.bytes += copies.iter().map(|seen| seen.len() as u64).sum::<u64>();
+        let Some(first) = copies.first() else { return Ok(()) };
+        let wanted = [Some(first.name), first.name.other_copy()];
+        if copies.len() == wanted.iter().flatten().count() && self.all_sound(&copies) {
+            return Ok(());
+        }
+        let truth = self.truth(&copies).map(<[u8]>::to_vec);
+        for name in wanted.into_iter().flatten() {
+            let seen = copies.iter().find(|seen| seen.name == name);
+            match &truth {
+                Ok(truth) if seen.is_some_and(|seen| seen.stored() == truth) => {}
+                Ok(truth) => {
+                    let own = seen.and_then(Seen::content) == Some(truth);
+                    let means = if own { Means::Parity } else { Means::OtherCopy };
+                    self.put_back(name, truth, seen.is_some(), means)?;
+                }
+                Err(why) if seen.is_some_and(|seen| !seen.is_sound()) => self.leave(name, why),
+                Err(_) if seen.is_some() && copies.len() < 2 => {}
+                Err(why) => self.leave(name, why),
+            }
+        }
+        Ok(())
+    }
+
+    fn all_sound(&self, copies: &[Seen]) -> bool {
+        copies.iter().all(Seen::is_sound) && copies.windows(2).all(|pair| pair[0].stored() == pair[1].stored())
+    }
+
+    /// What all copies should be.
+    fn truth<'s>(&self, copies: &'s [Seen]) -> Result<&'s [u8], String> {
+        let genuine = |seen: &&Seen| seen.content().is_some_and(|stored| self.is_genuine(&seen.name, stored));
+        let mut found = copies.iter().filter(genuine).filter_map(Seen::content);
+        let Some(one) = found.next() else {
+            let why = copies.iter().find_map(Seen::why_lost);
+            return Err(why.unwrap_or_else(|| "nobody who may have signed it did".to_owned()));
+        };
+        match found.next() {
+            Some(other) if other != one => {
+                Err("its copies differ, and nothing tells which of them is right".to_owned())
+            }
+            _ => Ok(one),
+        }
+    }
+
+    /// Whether bytes in sound armour are what the name promises, as far as this can be known.
+    fn is_genuine(&self, name: &Name, stored: &[u8]) -> bool {
+        match name {
+            Name::Pack(id) => !self.repository.log().state.ledger().ever_final(id),
+            // Named by a hash that was checked, or proven by nothing but what opens them.
+            Name::Index { .. } | Name::Census(..) | Name::Slot(..) => true,
+            Name::Log(position, _) => Frame::read(name, stored).is_ok_and(|frame| self.counts(*position, &frame)),
+            Name::Config(_) => {
+                Frame::read(name, stored).is_ok_and(|frame| frame.clear() == self.repository.config().encode())
+            }
+            Name::Open(session) | Name::End(session) | Name::Beat(session, _) => {
+                Frame::read(name, stored).is_ok_and(|frame| self.is_signed(&frame, Some(session)))
+            }
+            Name::EpochKeys { .. } | Name::Pin(_) | Name::Hold { .. } => {
+                Frame::read(name, stored).is_ok_and(|frame| self.is_signed(&frame, None))
+            }
+        }
+    }
+
+    /// An entry that the log took in as it was read, or that follows all that count.
+    fn counts(&self, position: u64, frame: &Frame) -> bool {
+        let log = self.repository.log();
+        let doubted = log.doubts.iter().any(|doubt| doubt.position == position);
+        !doubted && position < log.state.next() && self.is_signed(frame, None)
+    }
+
+    /// By the admin key, a principal, or the session's installation.
+    fn is_signed(&self, frame: &Frame, session: Option<&SessionName>) -> bool {
+        let id = self.repository.id();
+        let principals = self.repository.log().state.trust().principals().values().map(|known| known.cert.signing);
+        let installation = session.and_then(|session| self.repository.view().signed(session));
+        let keys = principals.chain([self.repository.config().admin]);
+        keys.chain(installation.map(|signed| signed.installation)).any(|key| frame.verify(&id, &key).is_ok())
+    }
+
+    fn put_back(&mut self, name: Name, truth: &[u8], exists: bool, means: Means) -> Result<(), Error> {
+        if !self.dry_run {
+            let store = self.repository.store();
+            if exists {
+                store.heal(&name.object(), truth)?;
+            } else {
+                store.put(&name.object(), truth)?;
+            }
+            match store.get(&name.object()) {
+                Ok(stored) if stored == truth => {}
+                Ok(_) => {
+                    self.leave(name, "what was put back does not come back as it was");
+                    return Ok(());
+                }
+                Err(error) if error.kind == ErrorKind::NotFound => {
+                    self.leave(name, "what was put back is not there");
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.summary.mended.push(Mended { name, means });
+        Ok(())
+    }
+
+    fn leave(&mut self, name: Name, why: &str) {
+        let (object, what) = (name.to_string(), why.to_owned());
+        self.events.emit(Event::Damage { object, what, healed: false });
+        self.summary.left.push((name, why.to_owned()));
+    }
+}
