@@ -73,7 +73,6 @@ impl From<snapshot::Error> for Failure {
         match error {
             E::Repository(error) => error.into(),
             E::Store(error) => error.into(),
-            E::Pattern(_) => Self::because(Code::Usage, &error),
             E::Source(_) | E::Stopped => Self::because(Code::Failed, &error),
             _ => Self::because(of_chain(&error), &error),
         }

@@ -1,8 +1,7 @@
 //! `boveda snapshot`, also called `backup`.
 
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +9,11 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::{Code, Failure};
+use super::explain;
 use super::open::{Opened, open, require};
 use super::output::{Output, duration, size};
+use super::selection::Selection;
+use super::targets::{Lists, absolute};
 use super::time;
 use crate::ops::host::Host;
 use crate::ops::snapshot::{self, Options, Summary};
@@ -30,14 +32,15 @@ use crate::store::url::StoreUrl;
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// What to take a snapshot of
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Leave out what fits this pattern: `*.tmp` anywhere, `/home/*/.cache` from the root, `!` brings back
-    #[arg(short, long, value_name = "PATTERN", help_heading = "What is in it")]
-    exclude: Vec<String>,
-    /// Do not enter other file systems
-    #[arg(short = 'x', long, help_heading = "What is in it")]
-    one_file_system: bool,
+    #[command(flatten)]
+    lists: Lists,
+    #[command(flatten)]
+    selection: Selection,
+    /// Take no snapshot; say which rule puts this path in or out
+    #[arg(long, value_name = "PATH", help_heading = "What is in it (docs/excludes.md)")]
+    explain: Vec<PathBuf>,
     /// Read every byte again
     #[arg(long, help_heading = "What is read")]
     full: bool,
@@ -65,7 +68,11 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
     let location = context.location()?;
-    let options = options(arguments, context, &location)?;
+    let options = options(arguments, context, &location, &output)?;
+    if !arguments.explain.is_empty() {
+        let paths: Vec<EntryPath> = arguments.explain.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
+        return explain::run(&options.walk(), &paths, &output);
+    }
     let Opened { mut repository, host } = open(context, &output)?;
     require(&repository, Role::writes, "taking snapshots")?;
     let lock = host.writer(&repository)?;
@@ -90,19 +97,20 @@ fn remember(host: &Host, repository: &mut Repository, output: &Output) {
     }
 }
 
-fn options(arguments: &Arguments, context: &Context, location: &StoreUrl) -> Result<Options, Failure> {
+fn options(arguments: &Arguments, context: &Context, location: &StoreUrl, output: &Output) -> Result<Options, Failure> {
     let moment = |text: &String| {
         time::parse(text, &context.zone)
             .ok_or_else(|| Failure::usage(format!("--time {text:?} is no time; write it like 2026-11-23 02:00")))
     };
     Ok(Options {
-        roots: arguments.paths.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?,
+        roots: roots(arguments, output)?,
         host: host(arguments, context),
         user: user(),
         tags: arguments.tag.clone(),
         time: arguments.time.as_ref().map(moment).transpose()?,
-        excludes: arguments.exclude.clone(),
-        one_file_system: arguments.one_file_system,
+        excludes: arguments.selection.rules(context)?,
+        one_file_system: arguments.selection.one_file_system,
+        read_special: arguments.selection.read_special,
         full: arguments.full,
         dry_run: arguments.dry_run,
         stamp: StampOptions { ignore_inode: arguments.ignore_inode, ignore_ctime: arguments.ignore_ctime },
@@ -113,12 +121,17 @@ fn options(arguments: &Arguments, context: &Context, location: &StoreUrl) -> Res
     })
 }
 
-/// Absolute by the words alone: symbolic links are neither followed nor resolved.
-fn absolute(path: &Path) -> Result<EntryPath, Failure> {
-    let shown = || super::escape::name(path.as_os_str().as_bytes());
-    let whole = std::path::absolute(path).map_err(|error| Failure::usage(format!("{}: {error}", shown())))?;
-    EntryPath::parse(whole.as_os_str().as_bytes())
-        .ok_or_else(|| Failure::usage(format!("{} holds a name that no file can have", shown())))
+/// The paths of the lists, then those of the command line.
+fn roots(arguments: &Arguments, output: &Output) -> Result<Vec<EntryPath>, Failure> {
+    let mut roots = arguments.lists.paths(output)?;
+    for path in &arguments.paths {
+        roots.push(absolute(path)?);
+    }
+    match roots.is_empty() {
+        true if arguments.lists.any() => Err(Failure::usage("the lists name nothing to take a snapshot of")),
+        true => Err(Failure::usage("nothing is named to take a snapshot of").hint("name paths, or a list of them")),
+        false => Ok(roots),
+    }
 }
 
 fn host(arguments: &Arguments, context: &Context) -> String {

@@ -8,6 +8,7 @@ mod mount;
 mod open;
 mod restore;
 mod snapshot;
+mod sources;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

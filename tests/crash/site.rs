@@ -15,6 +15,7 @@ use boveda::repo::keys::role::Role;
 use boveda::repo::names::IndexClass;
 use boveda::repo::repository::{Repository, Snapshot, found};
 use boveda::repo::segment::Compression;
+use boveda::source::files::rules::Rules;
 use boveda::source::files::stat::StampOptions;
 use boveda::store::Store;
 use std::collections::BTreeMap;
@@ -193,8 +194,9 @@ impl Site {
             user: "user".to_owned(),
             tags: vec![],
             time: None,
-            excludes: vec![],
+            excludes: Rules::default(),
             one_file_system: false,
+            read_special: false,
             full: false,
             dry_run: false,
             stamp: StampOptions::default(),

@@ -16,6 +16,7 @@ use boveda::repo::keys::role::Role;
 use boveda::repo::names::IndexClass;
 use boveda::repo::repository::{Error, Founded, Repository, found};
 use boveda::repo::segment::Compression;
+use boveda::source::files::rules::Rules;
 use boveda::source::files::stat::StampOptions;
 use boveda::store::Store;
 use boveda::store::memory::MemoryStore;
@@ -134,8 +135,9 @@ impl Machine {
             user: "somebody".to_owned(),
             tags: vec![],
             time: None,
-            excludes: vec![],
+            excludes: Rules::default(),
             one_file_system: false,
+            read_special: false,
             full: false,
             dry_run: false,
             stamp: StampOptions::default(),

@@ -35,11 +35,17 @@ impl Json {
             Event::Entry { path, status, size } => {
                 let (from, action) = match status {
                     EntryStatus::New => (1, "new"),
-                    EntryStatus::Changed => (1, "changed"),
+                    EntryStatus::Changed => (1, "modified"),
                     EntryStatus::Unchanged => (2, "unchanged"),
                 };
                 self.verbose(from, action, &path, size);
             }
+            Event::Excluded { path, rule } if self.manner.verbose > 1 => {
+                let mut value = json!({ "message_type": "verbose_status", "action": "excluded", "rule": rule });
+                put_path(&mut value, "item", &path);
+                to_stdout(&value);
+            }
+            Event::Excluded { .. } => {}
             Event::Restored { path, size } => self.verbose(1, "restored", &path, size),
             Event::Problem { path, during, error } => to_stderr(&problem(&path, during, &error)),
             Event::Damage { object, what, healed } => to_stderr(&json!({

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::Value;
 
 pub use json::put_path;
-pub use size::{bytes as size, duration};
+pub use size::{bytes as size, duration, parse as parse_size};
 
 use super::error::{Code, Failure};
 use super::signals::Stop;
@@ -150,6 +150,10 @@ impl Sink for Output {
 
     fn stopping(&self) -> bool {
         self.stop.asked()
+    }
+
+    fn wants_all(&self) -> bool {
+        self.manner.verbose > 1
     }
 }
 

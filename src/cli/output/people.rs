@@ -43,6 +43,10 @@ impl People {
         match event {
             Event::Progress(stage, progress) => self.progress(stage, progress),
             Event::Entry { path, status, .. } => self.entry(&path, status),
+            Event::Excluded { path, rule } if self.manner.verbose > 1 => {
+                self.say(&format!("excluded  {} ({})", escape::name(&path), escape::line(&rule)));
+            }
+            Event::Excluded { .. } => {}
             Event::Restored { path, .. } if self.manner.verbose > 0 => self.say(&escape::name(&path)),
             Event::Restored { .. } => {}
             Event::Problem { path, during, error } => {

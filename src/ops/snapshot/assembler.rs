@@ -17,6 +17,7 @@ pub(super) struct Assembler<'a> {
     tree: TreeWriter<'a>,
     cache: Option<CacheWriter>,
     events: &'a dyn Sink,
+    wants_all: bool,
     /// Stamps from here on may hide a later change within the clock's grain.
     distrust: i64,
     counts: Counts,
@@ -32,7 +33,8 @@ impl<'a> Assembler<'a> {
     /// An assembler over a tree writer that already has the root's own entry.
     pub fn new(tree: TreeWriter<'a>, cache: Option<CacheWriter>, events: &'a dyn Sink, scan: Timestamp) -> Self {
         let (distrust, counts) = (scan.seconds - DISTRUST_SECONDS, Counts::default());
-        Self { tree, cache, events, distrust, counts, bytes_read: 0, reused: 0, key: Vec::new() }
+        let wants_all = events.wants_all();
+        Self { tree, cache, events, wants_all, distrust, counts, bytes_read: 0, reused: 0, key: Vec::new() }
     }
 
     /// Takes batches until all senders are gone. Batches arrive in any order; early ones wait here, as many as the gate let in.
@@ -65,7 +67,7 @@ impl<'a> Assembler<'a> {
                 true => {}
                 false => self.bytes_read += finished.entry.size,
             }
-            if finished.status != EntryStatus::Unchanged {
+            if finished.status != EntryStatus::Unchanged || self.wants_all {
                 let path = batch.directory.join(finished.name.clone()).to_bytes();
                 self.events.emit(Event::Entry { path, status: finished.status, size: finished.entry.size });
             }

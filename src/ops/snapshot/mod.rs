@@ -8,6 +8,7 @@ mod batch;
 mod gate;
 mod planner;
 mod slab;
+mod special;
 mod stage;
 mod summary;
 #[cfg(test)]
@@ -30,8 +31,8 @@ use crate::repo::wire::Extensions;
 use crate::repo::writer::{Figures, PackWriter, SharedLane};
 use crate::source::Problem;
 use crate::source::files::attributes::read_directory;
-use crate::source::files::exclude::ExcludeSet;
 use crate::source::files::owners::Owners;
+use crate::source::files::rules::Rules;
 use crate::source::files::stat::StampOptions;
 use crate::source::files::walk::{self, Directory, Walk};
 use crate::state::changes::{Binding, CacheReader, CacheWriter, ChangeCache};
@@ -60,10 +61,12 @@ pub struct Options {
     pub tags: Vec<String>,
     /// The time that the snapshot shows, if not now.
     pub time: Option<Timestamp>,
-    /// What to leave out, as patterns.
-    pub excludes: Vec<String>,
+    /// What to leave out.
+    pub excludes: Rules,
     /// Stay on the roots' file systems.
     pub one_file_system: bool,
+    /// Store what named pipes and block devices give to a reader, as files.
+    pub read_special: bool,
     /// Read every byte again.
     pub full: bool,
     /// Write nothing, say what would be written.
@@ -89,9 +92,6 @@ pub enum Error {
     /// None of the paths asked for can be found.
     #[error("{0}")]
     Source(Problem),
-    /// A pattern that says nothing.
-    #[error(transparent)]
-    Pattern(#[from] crate::source::files::exclude::PatternError),
     /// A catalog page could not be written.
     #[error(transparent)]
     Catalog(#[from] catalog::Error),
@@ -118,12 +118,11 @@ pub fn snapshot(
 ) -> Result<Summary, Error> {
     let started = std::time::Instant::now();
     let clock = Timestamp::now();
-    let excludes = ExcludeSet::new(&options.excludes)?;
     let session = repository.begin(writer, options.dry_run)?;
     let tokens =
         Tokens::of(session.repository().bundle().structure_key(), &options.host, &options.root_bytes(), &options.tags);
     let parent = session.parent(&tokens).cloned();
-    let run = Run { options, events, session: &session, excludes, clock, tokens, parent: parent.as_ref() };
+    let run = Run { options, events, session: &session, clock, tokens, parent: parent.as_ref() };
     match run.read() {
         Ok(read) => {
             let full = read.assembled.reused == 0;
@@ -153,6 +152,19 @@ fn finish_cache(cache: Option<CacheWriter>, id: &crate::repo::id::SnapshotId, ev
 }
 
 impl Options {
+    /// What of them the walk goes by.
+    pub fn walk(&self) -> walk::Options {
+        walk::Options {
+            roots: self.roots.clone(),
+            rules: self.excludes.clone(),
+            one_file_system: self.one_file_system,
+            skip: self.skip.clone(),
+            read_special: self.read_special,
+            tell: false,
+            towards: None,
+        }
+    }
+
     fn root_bytes(&self) -> Vec<Vec<u8>> {
         self.roots.iter().map(EntryPath::to_bytes).collect()
     }
@@ -175,7 +187,6 @@ struct Run<'a> {
     options: &'a Options,
     events: &'a dyn Sink,
     session: &'a WriteSession<'a>,
-    excludes: ExcludeSet,
     clock: Timestamp,
     tokens: Tokens,
     parent: Option<&'a Snapshot>,
@@ -227,9 +238,11 @@ impl Run<'_> {
         let threads = self.options.threads();
         let expected = self.parent.map_or((0, 0), |parent| (parent.structure.entries, parent.structure.bytes));
         let chunker = self.session.chunker();
-        let stage = Stage::new(threads, &chunker, catalog_keys, pages, self.events, expected);
+        let stage = Stage::new(threads, &chunker, catalog_keys, pages, self.events, expected)
+            .read_special(self.options.read_special);
         let owners = Owners::new();
-        let mut walk = Walk::new(self.walk_options()).map_err(Error::Source)?;
+        let mut walk =
+            Walk::new(walk::Options { tell: self.events.wants_all(), ..self.options.walk() }).map_err(Error::Source)?;
         let top = walk.next_directory().expect("a walk begins with the root").map_err(Error::Source)?;
         let mut tree = TreeWriter::new(pages, catalog_keys.clone());
         tree.push_root(&stage.described(read_directory(&top, &owners))?)?;
@@ -263,15 +276,6 @@ impl Run<'_> {
         })?;
         pages.flush()?;
         Ok((assembled, stage.problems()))
-    }
-
-    fn walk_options(&self) -> walk::Options {
-        walk::Options {
-            roots: self.options.roots.clone(),
-            excludes: self.excludes.clone(),
-            one_file_system: self.options.one_file_system,
-            skip: self.options.skip.clone(),
-        }
     }
 
     /// Walks to the end, or until somebody stops.
@@ -379,7 +383,7 @@ impl Run<'_> {
             root: b"/".to_vec(),
             paths: options.root_bytes(),
             tags: options.tags.clone(),
-            excludes: options.excludes.clone(),
+            excludes: options.excludes.texts(),
             program: concat!("boveda ", env!("CARGO_PKG_VERSION")).to_owned(),
             started: self.clock,
             finished: Timestamp::now(),

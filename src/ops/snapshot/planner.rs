@@ -37,6 +37,7 @@ impl<'a> Planner<'a> {
     /// Splits a directory into batches.
     pub fn plan(&mut self, directory: Directory, mut each: impl FnMut(Batch) -> bool) -> bool {
         let path = Arc::new(directory.path().clone());
+        self.tell_excluded(&directory);
         let mut items = Vec::new();
         let mut bytes = 0;
         let mut children = directory.children.into_iter().peekable();
@@ -58,6 +59,16 @@ impl<'a> Planner<'a> {
             }
         }
         true
+    }
+
+    fn tell_excluded(&self, directory: &Directory) {
+        if !self.events.wants_all() {
+            return;
+        }
+        for excluded in &directory.excluded {
+            let (path, rule) = (directory.handle.path_of(&excluded.name), excluded.reason.to_string());
+            self.events.emit(Event::Excluded { path, rule });
+        }
     }
 
     fn plan_child(&mut self, directory: &EntryPath, child: Child) -> Item {

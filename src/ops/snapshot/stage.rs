@@ -21,7 +21,10 @@ pub(super) struct Stage<'a> {
     pub catalog_keys: &'a CatalogKeys,
     /// Where pages and long attribute values go.
     pub pages: &'a dyn ChunkSink,
-    events: &'a dyn Sink,
+    /// Whether the bytes of named pipes and block devices are read.
+    pub read_special: bool,
+    /// Where is told what happens, and asked whether to stop.
+    pub events: &'a dyn Sink,
     /// What the last snapshot of the same paths had: files and bytes.
     expected: (u64, u64),
     files: AtomicU64,
@@ -82,6 +85,7 @@ impl<'a> Stage<'a> {
             chunker,
             catalog_keys,
             pages,
+            read_special: false,
             events,
             expected,
             files: AtomicU64::new(0),
@@ -90,6 +94,12 @@ impl<'a> Stage<'a> {
             reading: AtomicUsize::new(workers),
             finished: (Mutex::new(Some(sender)), receiver),
         }
+    }
+
+    /// The same, that reads named pipes and block devices if so wanted.
+    pub fn read_special(mut self, wanted: bool) -> Self {
+        self.read_special = wanted;
+        self
     }
 
     /// One worker less that reads files. The channel returned disconnects when it was the last.
