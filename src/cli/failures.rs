@@ -73,7 +73,7 @@ impl From<snapshot::Error> for Failure {
         match error {
             E::Repository(error) => error.into(),
             E::Store(error) => error.into(),
-            E::Source(_) | E::Stopped => Self::because(Code::Failed, &error),
+            E::Source(_) | E::Stream(_) | E::Stopped => Self::because(Code::Failed, &error),
             _ => Self::because(of_chain(&error), &error),
         }
     }

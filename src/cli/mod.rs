@@ -18,6 +18,7 @@ mod mount;
 mod new_secret;
 mod open;
 mod output;
+mod piped;
 mod prompt;
 mod restore;
 mod selection;

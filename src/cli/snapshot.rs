@@ -12,11 +12,12 @@ use super::error::{Code, Failure};
 use super::explain;
 use super::open::{Opened, open, require};
 use super::output::{Output, duration, size};
+use super::piped;
 use super::selection::Selection;
 use super::targets::{Lists, absolute};
 use super::time;
 use crate::ops::host::Host;
-use crate::ops::snapshot::{self, Options, Summary};
+use crate::ops::snapshot::{self, Options, Summary, stream};
 use crate::repo::entry::EntryPath;
 use crate::repo::keys::role::Role;
 use crate::repo::repository::{self, Repository};
@@ -31,7 +32,7 @@ use crate::store::url::StoreUrl;
 /// at the last snapshot of the same paths are not read again.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// What to take a snapshot of
+    /// What to take a snapshot of; after --command and `--`, the command
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -41,6 +42,8 @@ pub struct Arguments {
     /// Take no snapshot; say which rule puts this path in or out
     #[arg(long, value_name = "PATH", help_heading = "What is in it (docs/excludes.md)")]
     explain: Vec<PathBuf>,
+    #[command(flatten)]
+    piped: piped::Arguments,
     /// Read every byte again
     #[arg(long, help_heading = "What is read")]
     full: bool,
@@ -68,7 +71,12 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
     let location = context.location()?;
-    let options = options(arguments, context, &location, &output)?;
+    let piped = arguments.piped.piped(&arguments.paths)?;
+    let roots = match &piped {
+        Some(piped) => vec![piped.path.clone()],
+        None => roots(arguments, &output)?,
+    };
+    let options = options(arguments, context, &location, roots)?;
     if !arguments.explain.is_empty() {
         let paths: Vec<EntryPath> = arguments.explain.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
         return explain::run(&options.walk(), &paths, &output);
@@ -76,7 +84,12 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let Opened { mut repository, host } = open(context, &output)?;
     require(&repository, Role::writes, "taking snapshots")?;
     let lock = host.writer(&repository)?;
-    let taken = snapshot::snapshot(&mut repository, lock.writer, &options, &*output);
+    let taken = match &piped {
+        None => snapshot::snapshot(&mut repository, lock.writer, &options, &*output),
+        Some(piped) => piped.open().map_err(snapshot::Error::from).and_then(|mut stream| {
+            stream::snapshot_stream(&mut repository, lock.writer, &options, &piped.path, &mut *stream, &*output)
+        }),
+    };
     if let Err(snapshot::Error::Repository(repository::Error::Cloned { .. })) = taken {
         host.renew(&repository);
     }
@@ -97,13 +110,18 @@ fn remember(host: &Host, repository: &mut Repository, output: &Output) {
     }
 }
 
-fn options(arguments: &Arguments, context: &Context, location: &StoreUrl, output: &Output) -> Result<Options, Failure> {
+fn options(
+    arguments: &Arguments,
+    context: &Context,
+    location: &StoreUrl,
+    roots: Vec<EntryPath>,
+) -> Result<Options, Failure> {
     let moment = |text: &String| {
         time::parse(text, &context.zone)
             .ok_or_else(|| Failure::usage(format!("--time {text:?} is no time; write it like 2026-11-23 02:00")))
     };
     Ok(Options {
-        roots: roots(arguments, output)?,
+        roots,
         host: host(arguments, context),
         user: user(),
         tags: arguments.tag.clone(),

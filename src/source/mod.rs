@@ -4,6 +4,8 @@
 //! a [`Problem`], which the run reports and survives.
 
 pub mod files;
+mod ready;
+pub mod stream;
 
 use rustix::io::Errno;
 

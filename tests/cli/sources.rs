@@ -2,7 +2,6 @@
 
 use super::{Place, Run, write};
 use std::io::Write as _;
-use std::process::Stdio;
 
 /// The paths below `folder` that the newest snapshot has, in its order.
 fn taken(place: &Place, folder: &str) -> Vec<String> {
@@ -15,16 +14,8 @@ fn taken(place: &Place, folder: &str) -> Vec<String> {
     run.json().iter().filter_map(below).filter(|path| !path.is_empty()).collect()
 }
 
-/// Runs the program with something on its standard input.
 fn with_input(place: &Place, arguments: &[&str], input: &[u8]) -> Run {
-    let mut command = place.command(arguments);
-    command.env("BOVEDA_REPOSITORY", place.path("repository")).env("BOVEDA_KEY_FILE", place.path("admin.key"));
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // A program that refuses does not read it.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Run { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+    Run::with_input(&mut place.admin_command(arguments), input)
 }
 
 #[test]
@@ -77,9 +68,8 @@ fn rules_of_every_kind_leave_things_out() {
     write(&place.path("s/p/.gitignore"), "target/\n");
     write(&place.path("rules"), "# mine\n$EXT\n!keep.tmp\n");
     let mut command =
-        place.command(["snapshot", "s", "--iexclude", "b.tmp", "--exclude-file", "rules", "--exclude-caches"]);
+        place.admin_command(["snapshot", "s", "--iexclude", "b.tmp", "--exclude-file", "rules", "--exclude-caches"]);
     command.args(["--exclude-if-present", ".nobackup", "--exclude-larger-than", "2K", "--ignore-file", ".gitignore"]);
-    command.env("BOVEDA_REPOSITORY", place.path("repository")).env("BOVEDA_KEY_FILE", place.path("admin.key"));
     Run::of(command.env("EXT", "*.tmp")).ends(0);
     let expected = ["cache", "keep.tmp", "no", "p", "cache/CACHEDIR.TAG", "no/.nobackup", "p/.gitignore", "p/src"];
     assert_eq!(taken(&place, "s"), expected);

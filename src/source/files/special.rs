@@ -8,14 +8,11 @@ use super::owners::Owners;
 use super::stat::{Kind, Stat};
 use super::walk::Child;
 use crate::event::Sink;
+use crate::source::ready::ready;
 use crate::source::{Cause, Problem};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-
-/// How long one wait for a pipe lasts before it is asked whether to stop.
-const WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
 /// A special file that is open for reading.
 #[derive(Debug)]
@@ -74,7 +71,7 @@ impl<'a> SpecialFile<'a> {
         loop {
             // A pipe that nobody has opened for writing yet reads as if it had ended, so that poll has to be asked first.
             if self.stat.kind == Kind::Fifo {
-                wait(&self.fd, events)?;
+                ready([self.fd.as_fd()], events)?;
             }
             match rustix::io::read(&self.fd, &mut *buffer) {
                 Err(Errno::INTR | Errno::AGAIN) => {}
@@ -84,20 +81,6 @@ impl<'a> SpecialFile<'a> {
                 }
                 Err(error) => return Err(error),
             }
-        }
-    }
-}
-
-/// Returns when there is something to read, or the last writer is gone.
-fn wait(fd: &OwnedFd, events: &dyn Sink) -> Result<(), Errno> {
-    loop {
-        if events.stopping() {
-            return Err(Errno::INTR);
-        }
-        match poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&WAIT)) {
-            Ok(0) | Err(Errno::INTR) => {}
-            Ok(_) => return Ok(()),
-            Err(error) => return Err(error),
         }
     }
 }
