@@ -15,7 +15,7 @@ use crate::source::stream::{Error, Stream};
 /// Options for what is no file.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Instead of files")]
-pub struct Arguments {
+pub struct Pipes {
     /// Store what comes on standard input, as one file
     #[arg(long, conflicts_with_all = ["paths", "command", "files_from", "files_from_verbatim", "files_from_raw", "explain"])]
     stdin: bool,
@@ -43,7 +43,7 @@ pub struct Piped {
 /// Variables that hold secrets: no command gets to see them.
 const HIDDEN: &[&str] = &["BOVEDA_PASSWORD", "BOVEDA_KEY"];
 
-impl Arguments {
+impl Pipes {
     /// What is asked for, if anything is. `words` is what stands on the command line without an option.
     ///
     /// # Errors

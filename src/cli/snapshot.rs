@@ -12,7 +12,7 @@ use super::error::{Code, Failure};
 use super::explain;
 use super::open::{Opened, open, require};
 use super::output::{Output, duration, size};
-use super::piped;
+use super::piped::Pipes;
 use super::selection::Selection;
 use super::targets::{Lists, absolute};
 use super::time;
@@ -43,7 +43,7 @@ pub struct Arguments {
     #[arg(long, value_name = "PATH", help_heading = "What is in it (docs/excludes.md)")]
     explain: Vec<PathBuf>,
     #[command(flatten)]
-    piped: piped::Arguments,
+    piped: Pipes,
     /// Read every byte again
     #[arg(long, help_heading = "What is read")]
     full: bool,
