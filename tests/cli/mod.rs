@@ -3,6 +3,7 @@
 //! Every test runs the built program in a place of its own, with an environment of its own, without standard input.
 
 mod face;
+mod hostile;
 mod keys;
 mod mount;
 mod open;
