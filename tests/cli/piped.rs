@@ -118,3 +118,28 @@ fn a_run_that_is_stopped_ends_its_command() {
     assert!(!std::path::Path::new("/proc").join(pid).exists());
     assert_eq!(snapshots(&place), 0);
 }
+
+#[test]
+fn whoever_asks_by_a_signal_is_told_the_progress_once() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    for (json, expected) in [(false, "snapshot: 0:"), (true, "\"message_type\":\"status\"")] {
+        let place = Place::init();
+        let mut command = place.admin_command(["-q", "snapshot", "--stdin"]);
+        if json {
+            command.arg("--json");
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        // Taken by then, but for what fits into the pipe: it listens.
+        input.write_all(&noise(5_000_000)).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::USR1).unwrap();
+        let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line = errors.next().unwrap().unwrap();
+        assert!(line.contains(expected) && !line.contains("nothing"), "{line}");
+        drop(input);
+        assert_eq!(errors.map(Result::unwrap).collect::<Vec<_>>(), [""; 0]);
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        assert_eq!(snapshots(&place), 1);
+    }
+}

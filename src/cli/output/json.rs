@@ -87,6 +87,12 @@ impl Json {
     }
 }
 
+/// A status line on standard error, because somebody asked.
+pub fn answer(numbers: Option<(Stage, Progress)>, elapsed: Duration) {
+    let (stage, progress) = numbers.unwrap_or((Stage::Snapshot, Progress::default()));
+    to_stderr(&status(stage, &Pace { progress, elapsed }));
+}
+
 fn status(stage: Stage, pace: &Pace) -> Value {
     let Progress { files, files_total, bytes, bytes_total, errors } = pace.progress;
     let (done_files, done_bytes) = match stage {

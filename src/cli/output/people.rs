@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::super::escape;
 use super::Manner;
 use super::rate::{self, Pace};
+use super::size::duration;
 use crate::event::{EntryStatus, Event, Level, Progress, Stage};
 
 /// The bar moves this often at most.
@@ -57,6 +58,16 @@ impl People {
                 self.say(&format!("damage: {}: {}{outcome}", escape::line(&object), escape::line(&what)));
             }
             Event::Message(level, text) => self.message(level, &text),
+        }
+    }
+
+    /// Says where the work is, because somebody asked.
+    pub fn answer(&self, numbers: Option<(Stage, Progress)>, elapsed: Duration) {
+        match numbers {
+            Some((stage, progress)) => {
+                self.say(&format!("{}: {}", rate::verb(stage), Pace { progress, elapsed }.line()));
+            }
+            None => self.say(&format!("{}  nothing to count so far", duration(elapsed))),
         }
     }
 
