@@ -39,14 +39,15 @@ impl Context {
         Output::new(self.global.talk.manner(), Stop::default())
     }
 
-    /// A face for a verb that looks whether it should stop.
+    /// A face for a verb that looks whether it should stop, and says where it is when SIGUSR1 asks.
     ///
     /// # Errors
     /// When signals cannot be listened to.
     pub fn stoppable_output(&self) -> Result<Output, Failure> {
-        let stop = Stop::install()
-            .map_err(|error| Failure::new(Code::Failed, format!("cannot listen to signals: {error}")))?;
-        Ok(Output::new(self.global.talk.manner(), stop))
+        let deaf = |error| Failure::new(Code::Failed, format!("cannot listen to signals: {error}"));
+        let output = Output::new(self.global.talk.manner(), Stop::install().map_err(deaf)?);
+        output.answer_signals().map_err(deaf)?;
+        Ok(output)
     }
 
     /// Whether only results, warnings and errors are wanted.

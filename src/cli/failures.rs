@@ -93,7 +93,7 @@ impl From<snapshot::Error> for Failure {
             E::Repository(error) => error.into(),
             E::Store(error) => error.into(),
             E::Pattern(_) => Self::because(Code::Usage, &error),
-            E::Source(_) | E::Stopped => Self::because(Code::Failed, &error),
+            E::Source(_) | E::Stream(_) | E::Stopped => Self::because(Code::Failed, &error),
             _ => Self::because(of_chain(&error), &error),
         }
     }

@@ -1,8 +1,7 @@
 //! `boveda snapshot`, also called `backup`.
 
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +9,17 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::{Code, Failure};
+use super::explain;
 use super::open::{Opened, open, require};
 use super::output::{Output, duration, size};
+use super::piped::Pipes;
+use super::selection::Selection;
 use super::snapshot_defaults::Defaults;
 use super::snapshot_options::How;
+use super::targets::{Lists, absolute};
 use super::time;
 use crate::ops::host::Host;
-use crate::ops::snapshot::{self, Options, Summary};
+use crate::ops::snapshot::{self, Options, Summary, stream};
 use crate::repo::entry::EntryPath;
 use crate::repo::keys::role::Role;
 use crate::repo::repository::{self, Repository};
@@ -31,15 +34,18 @@ use crate::store::url::StoreUrl;
 /// at the last snapshot of the same paths are not read again.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// What to take a snapshot of [default: `paths` in [snapshot] of the configuration]
+    /// What to take a snapshot of [default: `paths` in [snapshot] of the configuration]; after --command and `--`, the command
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Leave out what fits this pattern: `*.tmp` anywhere, `/home/*/.cache` from the root, `!` brings back
-    #[arg(short, long, value_name = "PATTERN", help_heading = "What is in it")]
-    exclude: Vec<String>,
-    /// Do not enter other file systems
-    #[arg(short = 'x', long, help_heading = "What is in it")]
-    one_file_system: bool,
+    #[command(flatten)]
+    lists: Lists,
+    #[command(flatten)]
+    selection: Selection,
+    /// Take no snapshot; say which rule puts this path in or out
+    #[arg(long, value_name = "PATH", help_heading = "What is in it (docs/excludes.md)")]
+    explain: Vec<PathBuf>,
+    #[command(flatten)]
+    piped: Pipes,
     /// Read every byte again
     #[arg(long, help_heading = "What is read")]
     full: bool,
@@ -69,13 +75,28 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
     let location = context.location()?;
-    let options = options(arguments, context, &location)?;
+    let defaults = Defaults::of(context)?;
+    let piped = arguments.piped.piped(&arguments.paths)?;
+    let roots = match &piped {
+        Some(piped) => vec![piped.path.clone()],
+        None => roots(arguments, &defaults, &output)?,
+    };
+    let options = Options { skip: own_folder(&location), ..options(arguments, context, &defaults, roots)? };
+    if !arguments.explain.is_empty() {
+        let paths: Vec<EntryPath> = arguments.explain.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
+        return explain::run(&options.walk(), &paths, &output);
+    }
     let opened = open(context, &output)?;
     require(&opened.repository, Role::writes, "taking snapshots")?;
     let options = Options { parent: arguments.how.parent(&opened, context)?, ..arguments.how.apply(options)? };
     let Opened { mut repository, host } = opened;
     let lock = host.writer(&repository)?;
-    let taken = snapshot::snapshot(&mut repository, lock.writer, &options, &*output);
+    let taken = match &piped {
+        None => snapshot::snapshot(&mut repository, lock.writer, &options, &*output),
+        Some(piped) => piped.open().map_err(snapshot::Error::from).and_then(|mut stream| {
+            stream::snapshot_stream(&mut repository, lock.writer, &options, &piped.path, &mut *stream, &*output)
+        }),
+    };
     if let Err(snapshot::Error::Repository(repository::Error::Cloned { .. })) = taken {
         host.renew(&repository);
     }
@@ -96,37 +117,46 @@ fn remember(host: &Host, repository: &mut Repository, output: &Output) {
     }
 }
 
-fn options(arguments: &Arguments, context: &Context, location: &StoreUrl) -> Result<Options, Failure> {
+fn options(
+    arguments: &Arguments,
+    context: &Context,
+    defaults: &Defaults,
+    roots: Vec<EntryPath>,
+) -> Result<Options, Failure> {
     let moment = |text: &String| {
         time::parse(text, &context.zone)
             .ok_or_else(|| Failure::usage(format!("--time {text:?} is no time; write it like 2026-11-23 02:00")))
     };
-    let defaults = Defaults::of(context)?;
     Ok(Options {
-        roots: defaults.paths(&arguments.paths)?.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?,
-        host: host(arguments, context, &defaults),
+        roots,
+        host: host(arguments, context, defaults),
         user: user(),
         tags: defaults.tags(&arguments.tag),
         time: arguments.time.as_ref().map(moment).transpose()?,
-        excludes: defaults.excludes(&arguments.exclude),
-        one_file_system: arguments.one_file_system || defaults.one_file_system,
+        excludes: arguments.selection.rules(defaults.excludes(), context)?,
+        one_file_system: arguments.selection.one_file_system || defaults.one_file_system,
+        read_special: arguments.selection.read_special,
         full: arguments.full,
         dry_run: arguments.dry_run,
         stamp: StampOptions { ignore_inode: arguments.ignore_inode, ignore_ctime: arguments.ignore_ctime },
         compression: Compression::default(),
         threads: 0,
         cache: Some(context.cache_folder()?),
-        skip: own_folder(location),
         ..Options::default()
     })
 }
 
-/// Absolute by the words alone: symbolic links are neither followed nor resolved.
-fn absolute(path: &Path) -> Result<EntryPath, Failure> {
-    let shown = || super::escape::name(path.as_os_str().as_bytes());
-    let whole = std::path::absolute(path).map_err(|error| Failure::usage(format!("{}: {error}", shown())))?;
-    EntryPath::parse(whole.as_os_str().as_bytes())
-        .ok_or_else(|| Failure::usage(format!("{} holds a name that no file can have", shown())))
+/// The paths of the lists, then those of the command line; those of the configuration when neither names any.
+fn roots(arguments: &Arguments, defaults: &Defaults, output: &Output) -> Result<Vec<EntryPath>, Failure> {
+    let mut roots = arguments.lists.paths(output)?;
+    if arguments.lists.any() && roots.is_empty() && arguments.paths.is_empty() {
+        return Err(Failure::usage("the lists name nothing to take a snapshot of"));
+    }
+    let named = if arguments.lists.any() { arguments.paths.clone() } else { defaults.paths(&arguments.paths)? };
+    for path in &named {
+        roots.push(absolute(path)?);
+    }
+    Ok(roots)
 }
 
 fn host(arguments: &Arguments, context: &Context, defaults: &Defaults) -> String {

@@ -45,9 +45,9 @@ impl Defaults {
         }
     }
 
-    /// The configuration's patterns, then the command's: the last one that fits decides.
-    pub fn excludes(&self, given: &[String]) -> Vec<String> {
-        self.exclude.iter().chain(given).cloned().collect()
+    /// The patterns of the configuration. The command's come after them: the last one that fits decides.
+    pub fn excludes(&self) -> &[String] {
+        &self.exclude
     }
 
     /// The command's tags, else those of the configuration.

@@ -75,6 +75,8 @@ pub enum Event {
     Progress(Stage, Progress),
     /// One source entry was handled.
     Entry { path: Vec<u8>, status: EntryStatus, size: u64 },
+    /// A rule left one source entry out, with all below it. Only sent to sinks that want all.
+    Excluded { path: Vec<u8>, rule: String },
     /// One entry was restored (or would be).
     Restored { path: Vec<u8>, action: RestoreAction, size: u64 },
     /// One entry could not be read, restored in full, or has attributes that could not be applied.
@@ -94,6 +96,11 @@ pub trait Sink: Send + Sync {
     /// repository and the target as any interruption may leave them, and return their `Stopped` error. Once true, it
     /// stays true.
     fn stopping(&self) -> bool {
+        false
+    }
+
+    /// Whether entries that did not change, and those that rules leave out, are of interest too. There are many of them.
+    fn wants_all(&self) -> bool {
         false
     }
 }

@@ -4,6 +4,8 @@
 //! a [`Problem`], which the run reports and survives.
 
 pub mod files;
+mod ready;
+pub mod stream;
 
 use rustix::io::Errno;
 
@@ -35,8 +37,8 @@ pub enum Cause {
     /// A kind of file that this program does not know.
     #[error("unknown file type {0:#o}")]
     UnknownKind(u16),
-    /// A path was asked for by name, and an exclude pattern leaves it out.
-    #[error("an exclude pattern leaves it out, although it was asked for by name")]
+    /// A path was asked for by name, and a rule leaves it out.
+    #[error("a rule leaves it out, although it was asked for by name (`--explain` tells which)")]
     Excluded,
     /// A path was asked for by name, and lies in a place that is never entered.
     #[error("it is the repository itself, or lies within it")]

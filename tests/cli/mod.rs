@@ -8,19 +8,23 @@ mod doctor;
 mod face;
 mod find;
 mod from_env;
+mod hostile;
 mod inside;
 mod keys;
 mod mount;
 mod open;
 mod partial;
+mod piped;
 mod restore;
 mod restore_options;
 mod setup;
 mod snapshot;
+mod sources;
 mod tag;
 mod verify;
 
 use std::ffi::OsStr;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -70,6 +74,13 @@ impl Place {
         Run::of(command.env("BOVEDA_REPOSITORY", self.path("repository")).env("BOVEDA_KEY_FILE", self.path(key)))
     }
 
+    /// The program with the admin's key on that repository, ready to run.
+    pub fn admin_command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+        let mut command = self.command(arguments);
+        command.env("BOVEDA_REPOSITORY", self.path("repository")).env("BOVEDA_KEY_FILE", self.path("admin.key"));
+        command
+    }
+
     /// A place with a repository, opened by `admin.key`.
     pub fn init() -> Self {
         let place = Self::new();
@@ -93,11 +104,23 @@ impl Place {
 }
 
 impl Run {
-    /// Runs a command to its end.
-    pub fn of(command: &mut Command) -> Self {
-        let Output { status, stdout, stderr } = command.output().unwrap();
+    /// Runs a command to its end, with something on its standard input.
+    pub fn with_input(command: &mut Command, input: &[u8]) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // What refuses its command line does not read it.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        Self::ended(child.wait_with_output().unwrap())
+    }
+
+    fn ended(Output { status, stdout, stderr }: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("all output is UTF-8");
         Self { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+    }
+
+    /// Runs a command to its end.
+    pub fn of(command: &mut Command) -> Self {
+        Self::ended(command.output().unwrap())
     }
 
     /// Insists on an exit code.

@@ -35,11 +35,17 @@ impl Json {
             Event::Entry { path, status, size } => {
                 let (from, action) = match status {
                     EntryStatus::New => (1, "new"),
-                    EntryStatus::Changed => (1, "changed"),
+                    EntryStatus::Changed => (1, "modified"),
                     EntryStatus::Unchanged => (2, "unchanged"),
                 };
                 self.verbose(from, action, &path, size);
             }
+            Event::Excluded { path, rule } if self.manner.verbose > 1 => {
+                let mut value = json!({ "message_type": "verbose_status", "action": "excluded", "rule": rule });
+                put_path(&mut value, "item", &path);
+                to_stdout(&value);
+            }
+            Event::Excluded { .. } => {}
             Event::Restored { path, action, size } => {
                 let (from, action) = match action {
                     RestoreAction::Restored => (1, "restored"),
@@ -88,6 +94,12 @@ impl Json {
             to_stdout(&status(stage, &Pace { progress, elapsed }));
         }
     }
+}
+
+/// A status line on standard error, because somebody asked.
+pub fn answer(numbers: Option<(Stage, Progress)>, elapsed: Duration) {
+    let (stage, progress) = numbers.unwrap_or((Stage::Snapshot, Progress::default()));
+    to_stderr(&status(stage, &Pace { progress, elapsed }));
 }
 
 fn status(stage: Stage, pace: &Pace) -> Value {

@@ -3,13 +3,16 @@
 //! [`Output`] is the sink that verbs speak to. It counts problems and damage, since exit codes depend on them, and hands
 //! everything on to one of two faces.
 
+mod asked;
 mod json;
 mod people;
 mod rate;
 mod size;
 
 use std::io::{self, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -18,7 +21,8 @@ pub use size::{bytes as size, duration, parse as parse_size};
 
 use super::error::{Code, Failure};
 use super::signals::Stop;
-use crate::event::{Event, Level, Sink};
+use crate::event::{Event, Level, Progress, Sink, Stage};
+use asked::Latest;
 
 /// How much is said, and to whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,12 +41,23 @@ pub struct Output {
     stop: Stop,
     problems: AtomicU64,
     damage: AtomicU64,
-    face: Face,
+    latest: Arc<Latest>,
+    face: Arc<Face>,
 }
 
 enum Face {
     People(people::People),
     Json(json::Json),
+}
+
+impl Face {
+    /// Says where the work is, because somebody asked.
+    fn answer(&self, numbers: Option<(Stage, Progress)>, elapsed: Duration) {
+        match self {
+            Self::People(people) => people.answer(numbers, elapsed),
+            Self::Json(_) => json::answer(numbers, elapsed),
+        }
+    }
 }
 
 impl Output {
@@ -52,7 +67,16 @@ impl Output {
             true => Face::Json(json::Json::new(manner)),
             false => Face::People(people::People::new(manner)),
         };
-        Self { manner, stop, problems: AtomicU64::new(0), damage: AtomicU64::new(0), face }
+        let (problems, damage) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { manner, stop, problems, damage, latest: Arc::new(Latest::new()), face: Arc::new(face) }
+    }
+
+    /// Answers SIGUSR1 with the progress, on standard error.
+    ///
+    /// # Errors
+    /// When the signal cannot be listened to.
+    pub fn answer_signals(&self) -> io::Result<()> {
+        asked::answer(&self.face, &self.latest)
     }
 
     /// Whether results are to be JSON lines.
@@ -101,7 +125,7 @@ impl Output {
 
     /// Takes the progress bar away, before results are printed or at the end of the work.
     pub fn clear(&self) {
-        if let Face::People(people) = &self.face {
+        if let Face::People(people) = &*self.face {
             people.clear();
         }
     }
@@ -137,12 +161,13 @@ impl Sink for Output {
             Event::Problem { .. } | Event::Message(Level::Error, _) => {
                 self.problems.fetch_add(1, Ordering::Relaxed);
             }
+            Event::Progress(stage, progress) => self.latest.note(*stage, *progress),
             Event::Damage { healed: false, .. } => {
                 self.damage.fetch_add(1, Ordering::Relaxed);
             }
             _ => {}
         }
-        match &self.face {
+        match &*self.face {
             Face::People(people) => people.take(event),
             Face::Json(json) => json.take(event),
         }
@@ -150,6 +175,10 @@ impl Sink for Output {
 
     fn stopping(&self) -> bool {
         self.stop.asked()
+    }
+
+    fn wants_all(&self) -> bool {
+        self.manner.verbose > 1
     }
 }
 

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::super::escape;
 use super::Manner;
 use super::rate::{self, Pace};
+use super::size::duration;
 use crate::event::{EntryStatus, Event, Level, Progress, RestoreAction, Stage};
 
 /// The bar moves this often at most.
@@ -43,6 +44,10 @@ impl People {
         match event {
             Event::Progress(stage, progress) => self.progress(stage, progress),
             Event::Entry { path, status, .. } => self.entry(&path, status),
+            Event::Excluded { path, rule } if self.manner.verbose > 1 => {
+                self.say(&format!("excluded  {} ({})", escape::name(&path), escape::line(&rule)));
+            }
+            Event::Excluded { .. } => {}
             Event::Restored { path, action, .. } => self.restored(&path, action),
             Event::Problem { path, during, error } => {
                 self.say(&format!("error: {}: {during}: {}", escape::name(&path), escape::line(&error)));
@@ -52,6 +57,16 @@ impl People {
                 self.say(&format!("damage: {}: {}{outcome}", escape::line(&object), escape::line(&what)));
             }
             Event::Message(level, text) => self.message(level, &text),
+        }
+    }
+
+    /// Says where the work is, because somebody asked.
+    pub fn answer(&self, numbers: Option<(Stage, Progress)>, elapsed: Duration) {
+        match numbers {
+            Some((stage, progress)) => {
+                self.say(&format!("{}: {}", rate::verb(stage), Pace { progress, elapsed }.line()));
+            }
+            None => self.say(&format!("{}  nothing to count so far", duration(elapsed))),
         }
     }
 

@@ -144,7 +144,7 @@ impl Repair<'_> {
             Name::Open(session) | Name::End(session) | Name::Beat(session, _) => {
                 Frame::read(name, stored).is_ok_and(|frame| self.is_signed(&frame, Some(session)))
             }
-            Name::EpochKeys { .. } | Name::Pin(_) | Name::Hold { .. } => {
+            Name::EpochKeys { .. } | Name::EpochOffer { .. } | Name::Pin(_) | Name::Hold { .. } => {
                 Frame::read(name, stored).is_ok_and(|frame| self.is_signed(&frame, None))
             }
         }

@@ -19,6 +19,7 @@ pub(super) struct Assembler<'a> {
     events: &'a dyn Sink,
     /// The paths that were asked for.
     roots: &'a [EntryPath],
+    wants_all: bool,
     /// Stamps from here on may hide a later change within the clock's grain.
     distrust: i64,
     next: u64,
@@ -52,7 +53,8 @@ impl<'a> Assembler<'a> {
         scan: Timestamp,
     ) -> Self {
         let (distrust, figures) = (scan.seconds - DISTRUST_SECONDS, Assembled::default());
-        Self { tree, cache, events, roots, distrust, next: 0, figures, key: Vec::new() }
+        let wants_all = events.wants_all();
+        Self { tree, cache, events, roots, wants_all, distrust, next: 0, figures, key: Vec::new() }
     }
 
     /// Takes batches until all senders are gone. Batches arrive in any order; early ones wait here, as many as the gate let in.
@@ -104,9 +106,10 @@ impl<'a> Assembler<'a> {
                 true => {}
                 false => figures.bytes_read += finished.entry.size,
             }
-            if finished.status != EntryStatus::Unchanged {
+            let unchanged = finished.status == EntryStatus::Unchanged;
+            if !unchanged || self.wants_all {
                 let path = batch.directory.join(finished.name.clone());
-                self.figures.changed |= wanted || self.roots.contains(&path);
+                self.figures.changed |= !unchanged && (wanted || self.roots.contains(&path));
                 let event = Event::Entry { path: path.to_bytes(), status: finished.status, size: finished.entry.size };
                 self.events.emit(event);
             }

@@ -24,6 +24,9 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] crate::store::Error),
+    /// Standard input or a command's output cannot be relied on.
+    #[error(transparent)]
+    Stream(#[from] crate::source::stream::Error),
     /// Somebody asked to stop; what was uploaded is used by the next run.
     #[error("interrupted; what was stored so far will be used by the next snapshot")]
     Stopped,

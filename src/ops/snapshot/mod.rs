@@ -16,7 +16,9 @@ mod planner;
 mod record;
 mod run;
 mod slab;
+mod special;
 mod stage;
+pub mod stream;
 mod summary;
 mod tally;
 #[cfg(test)]

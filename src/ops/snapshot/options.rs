@@ -5,7 +5,9 @@ use crate::repo::entry::{EntryPath, Timestamp};
 use crate::repo::id::SnapshotId;
 use crate::repo::pack::PackSize;
 use crate::repo::segment::Compression;
+use crate::source::files::rules::Rules;
 use crate::source::files::stat::StampOptions;
+use crate::source::files::walk;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,10 +24,12 @@ pub struct Options {
     pub tags: Vec<String>,
     /// The time that the snapshot shows, if not now.
     pub time: Option<Timestamp>,
-    /// What to leave out, as patterns.
-    pub excludes: Vec<String>,
+    /// What to leave out.
+    pub excludes: Rules,
     /// Stay on the roots' file systems.
     pub one_file_system: bool,
+    /// Store what named pipes and block devices give to a reader, as files.
+    pub read_special: bool,
     /// The snapshot to compare with and to take unchanged files from; `None`: the newest of the same host and paths.
     pub parent: Option<Parent>,
     /// Read every byte again.
@@ -85,6 +89,19 @@ impl PartialAfter {
 }
 
 impl Options {
+    /// What of them the walk goes by.
+    pub fn walk(&self) -> walk::Options {
+        walk::Options {
+            roots: self.roots.clone(),
+            rules: self.excludes.clone(),
+            one_file_system: self.one_file_system,
+            skip: self.skip.clone(),
+            read_special: self.read_special,
+            tell: false,
+            towards: None,
+        }
+    }
+
     /// The paths as records have them.
     pub(super) fn root_bytes(&self) -> Vec<Vec<u8>> {
         self.roots.iter().map(EntryPath::to_bytes).collect()

@@ -4,7 +4,7 @@
 use super::Options;
 use super::baseline::Baseline;
 use super::batch::{Batch, Finished, Item};
-use crate::event::{EntryStatus, Sink};
+use crate::event::{EntryStatus, Event, Sink};
 use crate::repo::catalog::key;
 use crate::repo::chunk_index::ChunkIndex;
 use crate::repo::entry::{Content, EntryKind, EntryPath, Extent, XattrValue};
@@ -61,6 +61,7 @@ impl<'a> Planner<'a> {
 
     /// Turns to the next directory.
     pub fn enter(&mut self, directory: Directory) {
+        self.tell_excluded(&directory);
         let path = Arc::new(directory.path().clone());
         let children = directory.children.into_iter().peekable();
         self.directory = Some(Current { path, handle: directory.handle, children });
@@ -91,6 +92,16 @@ impl<'a> Planner<'a> {
             self.directory = Some(current);
         }
         Some(batch)
+    }
+
+    fn tell_excluded(&self, directory: &Directory) {
+        if !self.events.wants_all() {
+            return;
+        }
+        for excluded in &directory.excluded {
+            let (path, rule) = (directory.handle.path_of(&excluded.name), excluded.reason.to_string());
+            self.events.emit(Event::Excluded { path, rule });
+        }
     }
 
     fn plan_child(&mut self, directory: &EntryPath, child: Child) -> Item {

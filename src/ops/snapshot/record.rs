@@ -60,7 +60,7 @@ impl Run<'_> {
             root: b"/".to_vec(),
             paths: options.root_bytes(),
             tags: options.tags.clone(),
-            excludes: options.excludes.clone(),
+            excludes: options.excludes.texts(),
             program: concat!("boveda ", env!("CARGO_PKG_VERSION")).to_owned(),
             started: self.clock,
             finished: Timestamp::now(),

@@ -21,7 +21,6 @@ use crate::repo::record::Tokens;
 use crate::repo::repository::{Snapshot, WriteSession};
 use crate::repo::writer::{Figures, SharedLane};
 use crate::source::files::attributes::read_directory;
-use crate::source::files::exclude::ExcludeSet;
 use crate::source::files::owners::Owners;
 use crate::source::files::walk::{self, Directory, Walk};
 use crate::state::changes::CacheWriter;
@@ -104,7 +103,8 @@ impl<'a> Run<'a> {
         let id_key = bundle.id_key().expect("a session is begun with a writer's keys only");
         let catalog_keys = CatalogKeys::derive(id_key);
         let owners = Owners::new();
-        let mut walk = Walk::new(walk_options(options)?).map_err(Error::Source)?;
+        let mut walk =
+            Walk::new(walk::Options { tell: events.wants_all(), ..options.walk() }).map_err(Error::Source)?;
         let top = walk.next_directory().expect("a walk begins with the root").map_err(Error::Source)?;
         let mut tree = TreeWriter::new(pages, catalog_keys.clone());
         push_root(&mut tree, pages, &top, options, &owners, &tally)?;
@@ -180,15 +180,6 @@ fn push_root(
         entry.xattrs.push((name, store_value(pages, &value)?));
     }
     Ok(tree.push_root(&entry)?)
-}
-
-fn walk_options(options: &Options) -> Result<walk::Options, Error> {
-    Ok(walk::Options {
-        roots: options.roots.clone(),
-        excludes: ExcludeSet::new(&options.excludes)?,
-        one_file_system: options.one_file_system,
-        skip: options.skip.clone(),
-    })
 }
 
 /// The cache only saves time, so that its failure is no failure of the run.

@@ -18,6 +18,21 @@ pub(super) const SLAB: usize = 2 << 20;
 /// Slabs of one file that may be under way.
 const AHEAD: u64 = 6;
 
+/// Where the bytes of something large come from.
+pub(super) trait Bytes {
+    /// Reads on, as [`SourceFile::read`] does.
+    ///
+    /// # Errors
+    /// When there is no reading on, or the run was asked to stop.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<Read, Failure>;
+}
+
+impl Bytes for SourceFile<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<Read, Failure> {
+        Self::read(self, buffer).map_err(Failure::Source)
+    }
+}
+
 /// Some chunks of a large file, cut and not yet stored.
 pub(super) struct Slab {
     bytes: Vec<u8>,
@@ -104,7 +119,7 @@ impl<'a> SlabReader<'a> {
     ///
     /// # Errors
     /// When the file cannot be read or the repository takes no more.
-    pub fn next(&mut self, file: &mut SourceFile<'_>) -> Result<Option<Extent>, Failure> {
+    pub fn next(&mut self, file: &mut dyn Bytes) -> Result<Option<Extent>, Failure> {
         loop {
             if let Some(extent) = self.ready.pop_front() {
                 return Ok(Some(extent));
@@ -124,7 +139,7 @@ impl<'a> SlabReader<'a> {
     }
 
     /// Reads up to the next slab's length, a hole, or the end, and sends off what was cut.
-    fn read_slab(&mut self, file: &mut SourceFile<'_>) -> Result<(), Failure> {
+    fn read_slab(&mut self, file: &mut dyn Bytes) -> Result<(), Failure> {
         let mut buffer = self.spare.pop().unwrap_or_default();
         buffer.clear();
         buffer.append(&mut self.carry);
@@ -133,7 +148,7 @@ impl<'a> SlabReader<'a> {
         let mut hole = None;
         let mut at_end = false;
         while filled < buffer.len() && !at_end {
-            match file.read(&mut buffer[filled..]).map_err(Failure::Source)? {
+            match file.read(&mut buffer[filled..])? {
                 Read::Data(count) => filled += count,
                 Read::Hole(length) => (hole, at_end) = (Some(length), true),
                 Read::End => (self.ended, at_end) = (true, true),

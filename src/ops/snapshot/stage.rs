@@ -22,7 +22,10 @@ pub(super) struct Stage<'a> {
     pub pages: &'a dyn ChunkSink,
     /// What the run has come to.
     pub tally: &'a Tally<'a>,
-    events: &'a dyn Sink,
+    /// Whether the bytes of named pipes and block devices are read.
+    pub read_special: bool,
+    /// Where is told what happens, and asked whether to stop.
+    pub events: &'a dyn Sink,
     /// Workers that may still cut large files into slabs.
     reading: AtomicUsize,
     /// Dropping the sender tells everybody that no more slabs will come.
@@ -75,7 +78,13 @@ impl<'a> Stage<'a> {
     ) -> Self {
         let (sender, receiver) = bounded(0);
         let (reading, finished) = (AtomicUsize::new(workers), (Mutex::new(Some(sender)), receiver));
-        Self { chunker, catalog_keys, pages, tally, events, reading, finished }
+        Self { chunker, catalog_keys, pages, tally, read_special: false, events, reading, finished }
+    }
+
+    /// The same, that reads named pipes and block devices if so wanted.
+    pub fn read_special(mut self, wanted: bool) -> Self {
+        self.read_special = wanted;
+        self
     }
 
     /// One worker less that reads files. The channel returned disconnects when it was the last.

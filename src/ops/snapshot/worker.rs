@@ -2,6 +2,7 @@
 
 use super::batch::{Batch, FilledBatch, Finished, Item};
 use super::slab::{SLAB, Slab, SlabReader};
+use super::special::SpecialBytes;
 use super::stage::{Failure, Stage, written};
 use crate::event::EntryStatus;
 use crate::repo::catalog::ExtentWriter;
@@ -130,6 +131,7 @@ impl<'a> Worker<'a> {
         let reused = content.is_some();
         let (mut entry, stat) = match content {
             None if file => self.read_file(dir, child)?,
+            None if self.stage.read_special && child.stat.kind.is_special() => self.read_special(dir, child)?,
             content => {
                 let described = read_entry(dir, child, self.owners)?;
                 let mut entry = self.stage.described(described)?;
@@ -162,6 +164,21 @@ impl<'a> Worker<'a> {
             return Ok((entry, *file.stat()));
         }
         unreachable!("the last attempt returns")
+    }
+
+    /// Stores what a special file gives to its reader as a regular file.
+    fn read_special(&mut self, dir: &DirHandle, child: &Child) -> Result<(Entry, Stat), Failure> {
+        let mut bytes = SpecialBytes::open(dir, child, self.stage)?;
+        let described = bytes.file.describe(self.owners);
+        let mut extents = ExtentWriter::new(self.stage.pages, self.stage.catalog_keys);
+        let mut reader = SlabReader::new(self.stage, self.slabs, self.to_slabs, &mut self.lane);
+        while let Some(extent) = reader.next(&mut bytes)? {
+            extents.push(extent)?;
+        }
+        let mut entry = self.stage.described(described)?;
+        entry.kind = EntryKind::File(extents.finish()?);
+        entry.size = bytes.file.position();
+        Ok((entry, *bytes.file.stat()))
     }
 
     fn read_content(&mut self, file: &mut SourceFile<'_>) -> Result<Content, Failure> {

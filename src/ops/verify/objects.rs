@@ -208,7 +208,9 @@ mod tests {
         let bytes = wrap(ObjectKind::Census, Scale::Small, vec![1; 100]);
         let names = Copy::BOTH.map(|copy| Name::Census(CensusId(hash::sha256(&bytes)), copy));
         let store = MemoryStore::new();
-        names.iter().for_each(|name| drop(store.put(&name.object(), &bytes).unwrap()));
+        for name in &names {
+            store.put(&name.object(), &bytes).unwrap();
+        }
         (store, names, bytes)
     }
 

@@ -32,6 +32,11 @@ pub enum Token {
 impl Component {
     /// Compiles a component; `None` when a class or an escape is not closed, or a class is empty or upside down.
     pub fn parse(text: &[u8]) -> Option<Self> {
+        Self::parse_with(text, class)
+    }
+
+    /// As [`Self::parse`], where `class` takes a class after its `[`, up to its `]`, from the front of what it is given.
+    pub fn parse_with(text: &[u8], class: fn(&mut &[u8]) -> Option<Token>) -> Option<Self> {
         if text == b"**" {
             return Some(Self::AnyDepth);
         }
@@ -116,7 +121,7 @@ fn class_character(rest: &mut &[u8]) -> Option<u32> {
 }
 
 /// The first character and its length; a byte that is not UTF-8 counts as a character above all of Unicode.
-fn character(bytes: &[u8]) -> Option<(u32, usize)> {
+pub(super) fn character(bytes: &[u8]) -> Option<(u32, usize)> {
     let first = *bytes.first()?;
     let length = match first {
         0x00..=0x7f => return Some((u32::from(first), 1)),

@@ -4,10 +4,10 @@
 //! A directory is held whole, at about 200 bytes an entry.
 
 use super::dir::DirHandle;
-use super::exclude::Inside;
 use super::roots::Node;
+use super::sieve::{Excluded, Sieve};
 use super::stat::{Kind, Stat};
-use crate::repo::entry::EntryName;
+use crate::repo::entry::{EntryName, EntryPath};
 use crate::source::{Cause, Problem};
 use rustix::fs::RawDir;
 use rustix::io::Errno;
@@ -19,7 +19,8 @@ pub struct Child {
     pub name: EntryName,
     /// Its attributes when the directory was listed.
     pub stat: Stat,
-    /// It is on the way to a path asked for, through a symlink, and stands for the directory that this leads to.
+    /// It is a symlink that stands for what it leads to: a directory on the way to a path asked for, or a special file
+    /// whose content was asked for.
     pub(super) follow: bool,
 }
 
@@ -28,6 +29,8 @@ pub struct Child {
 pub(super) struct Listing {
     /// In the order of the names' bytes.
     pub children: Vec<Child>,
+    /// What rules left out, as far as it was asked for.
+    pub excluded: Vec<Excluded>,
     /// What could not be had.
     pub problems: Vec<Problem>,
 }
@@ -46,11 +49,11 @@ impl Lister {
         Self { buffer: Vec::with_capacity(64 * 1024), names: Vec::new(), found: Vec::new() }
     }
 
-    /// All of a directory, less what is excluded and what vanishes meanwhile. After an error while reading the directory
-    /// the names before it are kept.
-    pub fn all(&mut self, dir: &DirHandle, exclude: Option<&Inside<'_>>) -> Listing {
+    /// All of a directory, less what the rules leave out and what vanishes meanwhile; with `tell`, what they leave out is
+    /// listed too. After an error while reading the directory the names before it are kept.
+    pub fn all(&mut self, dir: &DirHandle, sieve: &Sieve<'_>, tell: bool) -> Listing {
         let mut listing = Listing::default();
-        if let Err(error) = self.read_names(dir, exclude) {
+        if let Err(error) = self.read_names(dir, sieve, tell.then_some(&mut listing.excluded)) {
             listing.problems.push(Problem::new(dir.path().to_bytes(), "listing the directory", error));
         }
         self.found.sort_unstable();
@@ -62,6 +65,11 @@ impl Lister {
                 continue;
             };
             match Stat::at(dir, bytes, false) {
+                Ok(stat) if sieve.drops_entry(bytes, &stat) => {
+                    if tell && let Some(reason) = sieve.reason(bytes, Some(&stat)) {
+                        listing.excluded.push(Excluded { name, reason });
+                    }
+                }
                 Ok(stat) => listing.children.push(Child { name, stat, follow: false }),
                 // Gone before we came: as if it had never been listed.
                 Err(Cause::System(Errno::NOENT)) => {}
@@ -72,14 +80,27 @@ impl Lister {
         listing
     }
 
-    fn read_names(&mut self, dir: &DirHandle, exclude: Option<&Inside<'_>>) -> Result<(), Errno> {
+    fn read_names(
+        &mut self,
+        dir: &DirHandle,
+        sieve: &Sieve<'_>,
+        mut excluded: Option<&mut Vec<Excluded>>,
+    ) -> Result<(), Errno> {
         self.names.clear();
         self.found.clear();
         let mut entries = RawDir::new(dir, self.buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
-            if matches!(name, b"." | b"..") || exclude.is_some_and(|inside| inside.excludes(name)) {
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            if sieve.drops_name(name) {
+                if let Some(excluded) = &mut excluded
+                    && let (Some(name), Some(reason)) = (EntryName::new(name), sieve.reason(name, None))
+                {
+                    excluded.push(Excluded { name, reason });
+                }
                 continue;
             }
             let start = self.names.len();
@@ -91,26 +112,48 @@ impl Lister {
 }
 
 /// Of a directory that was not asked for itself, the names that lead to what was. A symlink on the way stands for the
-/// directory that it leads to; one that was itself asked for is a symlink.
-pub(super) fn way(dir: &DirHandle, node: &Node, exclude: Option<&Inside<'_>>) -> Listing {
+/// directory that it leads to; one that was itself asked for is a symlink, unless it leads to a special file whose content
+/// is wanted.
+pub(super) fn way(dir: &DirHandle, node: &Node, sieve: &Sieve<'_>, read_special: bool) -> Listing {
     let mut listing = Listing::default();
     for (name, next) in &node.below {
-        let path = dir.path().join(name.clone());
-        let mut fail = |cause: Cause| {
-            let problem = |path: crate::repo::entry::EntryPath| Problem::new(path.to_bytes(), "looking for it", cause);
-            listing.problems.extend(next.wanted_paths(&path).into_iter().map(problem));
-        };
-        if exclude.is_some_and(|inside| inside.excludes(name.as_bytes())) {
-            fail(Cause::Excluded);
-            continue;
-        }
-        match Stat::at(dir, name.as_bytes(), !next.wanted) {
-            Ok(stat) if !next.wanted && stat.kind != Kind::Directory => fail(Cause::System(Errno::NOTDIR)),
-            Ok(stat) => listing.children.push(Child { name: name.clone(), stat, follow: !next.wanted }),
-            Err(cause) => fail(cause),
+        match find(dir, name, next, sieve, read_special) {
+            Ok(child) => listing.children.push(child),
+            Err(cause) => {
+                let problem = |path: EntryPath| Problem::new(path.to_bytes(), "looking for it", cause);
+                let paths = next.wanted_paths(&dir.path().join(name.clone()));
+                listing.problems.extend(paths.into_iter().map(problem));
+                if cause == Cause::Excluded {
+                    let stat = Stat::at(dir, name.as_bytes(), false).ok();
+                    let reason = sieve.reason(name.as_bytes(), stat.as_ref());
+                    listing.excluded.extend(reason.map(|reason| Excluded { name: name.clone(), reason }));
+                }
+            }
         }
     }
     listing
+}
+
+fn find(dir: &DirHandle, name: &EntryName, next: &Node, sieve: &Sieve<'_>, special: bool) -> Result<Child, Cause> {
+    if sieve.drops_name(name.as_bytes()) {
+        return Err(Cause::Excluded);
+    }
+    let mut follow = !next.wanted;
+    let mut stat = Stat::at(dir, name.as_bytes(), follow)?;
+    if follow && stat.kind != Kind::Directory {
+        return Err(Cause::System(Errno::NOTDIR));
+    }
+    if special
+        && stat.kind == Kind::Symlink
+        && let Ok(target) = Stat::at(dir, name.as_bytes(), true)
+        && target.kind.is_special()
+    {
+        (stat, follow) = (target, true);
+    }
+    if next.wanted && sieve.drops_entry(name.as_bytes(), &stat) {
+        return Err(Cause::Excluded);
+    }
+    Ok(Child { name: name.clone(), stat, follow })
 }
 
 fn impossible(dir: &DirHandle, name: &[u8]) -> Problem {

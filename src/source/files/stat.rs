@@ -5,7 +5,7 @@
 use crate::repo::entry::{LinkGroup, Timestamp};
 use crate::source::Cause;
 use rustix::fd::AsFd;
-use rustix::fs::{AtFlags, Statx, StatxFlags, StatxTimestamp};
+use rustix::fs::{AtFlags, Statx, StatxAttributes, StatxFlags, StatxTimestamp};
 
 /// What an entry is, as far as its inode says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +24,14 @@ pub enum Kind {
     CharacterDevice,
     /// A block device.
     BlockDevice,
+}
+
+impl Kind {
+    /// Whether it is no regular file and gives bytes to whoever reads it: a named pipe or a block device. Character devices
+    /// do not count, as many of them never end.
+    pub const fn is_special(self) -> bool {
+        matches!(self, Self::Fifo | Self::BlockDevice)
+    }
 }
 
 /// The attributes that every inode has.
@@ -55,6 +63,8 @@ pub struct Stat {
     pub accessed: Timestamp,
     /// Major and minor number of the device that a device node stands for.
     pub rdev: (u32, u32),
+    /// The no-dump flag (`chattr +d`), where the file system tells.
+    pub nodump: bool,
 }
 
 impl Stat {
@@ -85,6 +95,7 @@ impl Stat {
             changed: timestamp(raw.stx_ctime),
             accessed: timestamp(raw.stx_atime),
             rdev: (raw.stx_rdev_major, raw.stx_rdev_minor),
+            nodump: raw.stx_attributes.contains(StatxAttributes::NODUMP),
         })
     }
 

@@ -6,9 +6,13 @@
 //! sake, and nothing is remembered but the way down.
 
 use super::dir::{DirHandle, Way};
-use super::exclude::{ExcludeSet, Inside};
+use super::ignore::Ignores;
 use super::list::{Lister, Listing, way};
+use super::pseudo::is_pseudo;
+use super::reason::Reason;
 use super::roots::Node;
+use super::rules::Rules;
+use super::sieve::{Excluded, Sieve};
 use super::stat::{Kind, Stat};
 use crate::repo::entry::{EntryName, EntryPath};
 use crate::source::{Cause, Problem};
@@ -25,13 +29,19 @@ const OPEN: usize = 64;
 pub struct Options {
     /// Absolute paths. One below another adds nothing, unless the way to it is barred. A symlink is walked as a symlink.
     pub roots: Vec<EntryPath>,
-    /// What to leave out, the roots themselves and the way to them included.
-    pub excludes: ExcludeSet,
+    /// What to leave out. Patterns hold for the roots themselves and the way to them too.
+    pub rules: Rules,
     /// Do not go down into directories on another file system than the root's that they lie below: such a directory is
     /// listed by its parent and stays empty.
     pub one_file_system: bool,
     /// Device and inode of directories never to enter: the repository's own.
     pub skip: Vec<(u64, u64)>,
+    /// A root that is a symlink to a named pipe or a block device stands for that.
+    pub read_special: bool,
+    /// List with each directory what the rules leave out of it.
+    pub tell: bool,
+    /// Go down to this path only, and tell what brought it back if something did.
+    pub towards: Option<EntryPath>,
 }
 
 /// One directory.
@@ -43,6 +53,10 @@ pub struct Directory {
     pub stat: Stat,
     /// What is in it, in the order of the names' bytes.
     pub children: Vec<Child>,
+    /// What rules left out of it: all of it when the walk is to tell, else at least what was asked for by name.
+    pub excluded: Vec<Excluded>,
+    /// The rule that brought back what the walk goes towards.
+    pub brought_back: Option<Reason>,
     /// Entries that could not be listed, and paths asked for that are not there.
     pub problems: Vec<Problem>,
 }
@@ -71,6 +85,7 @@ struct Frame {
     identity: (u64, u64),
     handle: Option<Arc<DirHandle>>,
     scope: Scope,
+    ignores: Ignores,
     pending: std::vec::IntoIter<Pending>,
 }
 
@@ -137,13 +152,13 @@ impl Walk {
         let stat = Stat::at(&*handle, b"", false).map_err(|e| Problem::new(b"/".to_vec(), "reading attributes", e))?;
         let scope = Scope { all: self.tree.wanted, device: stat.dev, home: stat.dev };
         let tree = Arc::clone(&self.tree);
-        Ok(self.list(handle, stat, scope, Some(&tree)))
+        Ok(self.list(handle, stat, scope, Some(&tree), Ignores::default()))
     }
 
     /// Opens and lists a subdirectory of the last frame's; `None` when nothing of it is to be walked.
     fn go_into(&mut self, pending: Pending) -> Result<Option<Directory>, Problem> {
         let Pending { name, uid, node, way } = pending;
-        let (parent, above) = self.parent()?;
+        let (parent, above, ignores) = self.parent()?;
         let fail = |cause: Cause| parent.problem(&name, "opening the directory", cause);
         let handle = match parent.open(&name, uid, way) {
             // Gone since it was listed: whoever reads its attributes finds out.
@@ -159,7 +174,7 @@ impl Walk {
         if !scope.all && node.is_none() {
             return Ok(None);
         }
-        Ok(Some(self.list(handle, stat, scope, node.as_deref())))
+        Ok(Some(self.list(handle, stat, scope, node.as_deref(), ignores)))
     }
 
     fn scope(&self, above: Scope, handle: &DirHandle, stat: &Stat, wanted: bool) -> Scope {
@@ -171,28 +186,49 @@ impl Walk {
         Scope { all, device: stat.dev, home: above.home }
     }
 
-    fn list(&mut self, handle: Arc<DirHandle>, stat: Stat, scope: Scope, node: Option<&Node>) -> Directory {
-        let inside = (!self.options.excludes.is_empty()).then(|| self.options.excludes.inside(handle.path()));
-        let mut listing = match node {
-            Some(node) if !scope.all => way(&handle, node, inside.as_ref()),
-            _ => self.lister.all(&handle, inside.as_ref()),
+    fn list(
+        &mut self,
+        handle: Arc<DirHandle>,
+        stat: Stat,
+        scope: Scope,
+        node: Option<&Node>,
+        above: Ignores,
+    ) -> Directory {
+        let Options { rules, read_special, tell, .. } = &self.options;
+        let mut problems = Vec::new();
+        let (mut listing, sieve) = match node {
+            Some(node) if !scope.all => {
+                let sieve = Sieve::on_the_way(rules, &handle);
+                (way(&handle, node, &sieve, *read_special), sieve)
+            }
+            _ => {
+                let sieve = Sieve::inside(rules, &handle, above, &mut problems);
+                (self.lister.all(&handle, &sieve, *tell || node.is_some()), sieve)
+            }
         };
         if let Some(node) = node.filter(|_| scope.all) {
-            note_missing(&handle, node, inside.as_ref(), &mut listing);
+            note_missing(&handle, node, &mut listing);
         }
-        let pending = self.pending(&listing.children, scope, node);
+        let brought_back = self.options.towards.as_ref().and_then(|path| brought_back(&sieve, &listing, &handle, path));
+        let ignores = sieve.ignores().clone();
+        problems.append(&mut listing.problems);
+        let pending = self.pending(&handle, &listing.children, scope, node);
         if !pending.is_empty() {
             let (path, identity) = (handle.shared_path(), stat.identity());
             let handle = Some(Arc::clone(&handle));
-            self.frames.push(Frame { path, identity, handle, scope, pending: pending.into_iter() });
+            self.frames.push(Frame { path, identity, handle, scope, ignores, pending: pending.into_iter() });
             self.close_some();
         }
-        Directory { handle, stat, children: listing.children, problems: listing.problems }
+        Directory { handle, stat, children: listing.children, excluded: listing.excluded, brought_back, problems }
     }
 
-    fn pending(&self, children: &[Child], scope: Scope, node: Option<&Node>) -> Vec<Pending> {
+    fn pending(&self, dir: &DirHandle, children: &[Child], scope: Scope, node: Option<&Node>) -> Vec<Pending> {
         let mut pending = Vec::new();
+        let aim = self.options.towards.as_ref().map(|path| path.0.get(dir.path().0.len()));
         for child in children.iter().filter(|child| child.stat.kind == Kind::Directory) {
+            if aim.is_some_and(|name| name != Some(&child.name)) {
+                continue;
+            }
             let node = node.and_then(|node| node.below.get(&child.name)).map(Arc::clone);
             // Not even opened, as a dead network mount would hang.
             if node.is_none() && self.options.one_file_system && child.stat.dev != scope.home {
@@ -205,20 +241,20 @@ impl Walk {
         pending
     }
 
-    /// The last frame's handle and scope. A frame with nothing more to come is closed, so that a chain of single
+    /// The last frame's handle, scope and ignore files. A frame with nothing more to come is closed, so that a chain of single
     /// subdirectories costs nothing however long it is.
-    fn parent(&mut self) -> Result<(Arc<DirHandle>, Scope), Problem> {
+    fn parent(&mut self) -> Result<(Arc<DirHandle>, Scope, Ignores), Problem> {
         let last = self.frames.len() - 1;
         let handle = match &self.frames[last].handle {
             Some(handle) => Arc::clone(handle),
             None => self.reopen(last)?,
         };
         let frame = &self.frames[last];
-        let scope = frame.scope;
+        let (scope, ignores) = (frame.scope, frame.ignores.clone());
         if frame.pending.len() == 0 {
             self.frames.pop();
         }
-        Ok((handle, scope))
+        Ok((handle, scope, ignores))
     }
 
     fn close_some(&mut self) {
@@ -267,14 +303,14 @@ impl Walk {
 }
 
 /// Adds a problem for every path asked for below a directory that is listed whole, if the listing does not lead there.
-fn note_missing(dir: &DirHandle, node: &Node, inside: Option<&Inside<'_>>, listing: &mut Listing) {
+fn note_missing(dir: &DirHandle, node: &Node, listing: &mut Listing) {
     for (name, next) in &node.below {
         let found = listing.children.binary_search_by(|child| child.name.cmp(name));
         let cause = match found.map(|index| listing.children[index].stat.kind) {
             Ok(Kind::Directory) => continue,
             Ok(_) if next.below.is_empty() => continue,
             Ok(_) => Cause::System(Errno::NOTDIR),
-            Err(_) if inside.is_some_and(|inside| inside.excludes(name.as_bytes())) => Cause::Excluded,
+            Err(_) if listing.excluded.iter().any(|excluded| excluded.name == *name) => Cause::Excluded,
             Err(_) => Cause::System(Errno::NOENT),
         };
         let paths = next.wanted_paths(&dir.path().join(name.clone()));
@@ -282,26 +318,9 @@ fn note_missing(dir: &DirHandle, node: &Node, inside: Option<&Inside<'_>>, listi
     }
 }
 
-/// Whether the directory shows the kernel's state and not files: nobody wants that in a snapshot of what lies around it.
-/// The numbers are those of `linux/magic.h`.
-fn is_pseudo(dir: &DirHandle) -> bool {
-    const MAGIC: [u32; 16] = [
-        0x0000_9fa0, // proc
-        0x6265_6572, // sysfs
-        0x0027_e0eb, // cgroup
-        0x6367_7270, // cgroup2
-        0x6462_6720, // debugfs
-        0x7472_6163, // tracefs
-        0x7363_6673, // securityfs
-        0x6165_676c, // pstore
-        0xcafe_4a11, // bpf
-        0x6265_6570, // configfs
-        0xf97c_ff8c, // selinuxfs
-        0xde5e_81e4, // efivarfs
-        0x0000_1cd1, // devpts
-        0x1980_0202, // mqueue
-        0x4249_4e4d, // binfmt_misc
-        0x6e73_6673, // nsfs
-    ];
-    rustix::fs::fstatfs(dir).is_ok_and(|stat| MAGIC.iter().any(|&magic| i128::from(stat.f_type) == i128::from(magic)))
+/// The rule that brought back the entry of `dir` that leads to `path`.
+fn brought_back(sieve: &Sieve<'_>, listing: &Listing, dir: &DirHandle, path: &EntryPath) -> Option<Reason> {
+    let name = path.0.get(dir.path().0.len())?;
+    let child = listing.children.iter().find(|child| child.name == *name)?;
+    sieve.brought_back(name.as_bytes(), &child.stat)
 }

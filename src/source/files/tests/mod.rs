@@ -4,6 +4,7 @@
 
 mod attributes;
 mod content;
+mod rules;
 mod scope;
 mod walk;
 

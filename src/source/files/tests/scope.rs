@@ -1,6 +1,7 @@
 //! What is walked and what is not: roots, excludes, mount points, places that must not be entered.
 
 use super::super::exclude::ExcludeSet;
+use super::super::rules::Rules;
 use super::super::stat::Stat;
 use super::*;
 use rustix::fs::CWD;
@@ -66,14 +67,14 @@ fn what_is_excluded_is_not_looked_into() {
     let temp = temp();
     plant(temp.path(), &["a/cache/x", "a/keep.o", "a/b.o", "a/sub/cache", "z/y"]);
     let excludes = ExcludeSet::new(["cache", "*.o", "!keep.o"]).unwrap();
-    let walked = Walked::new(Options { excludes, ..options(&[temp.path().to_owned()]) });
+    let walked = Walked::new(Options { rules: Rules::patterns(excludes), ..options(&[temp.path().to_owned()]) });
     assert_eq!(walked.below(temp.path()), ["a", "z", "a/keep.o", "a/sub", "z/y"]);
     assert!(walked.problems.is_empty());
     // A root that is excluded is not forgotten silently, wherever the pattern bites.
     for (pattern, roots) in [("cache", vec!["a/cache"]), ("a", vec!["a/cache", "z"]), ("cache", vec!["a", "a/cache"])] {
         let roots: Vec<_> = roots.iter().map(|path| temp.path().join(path)).collect();
         let excludes = ExcludeSet::new([pattern]).unwrap();
-        let walked = Walked::new(Options { excludes, ..options(&roots) });
+        let walked = Walked::new(Options { rules: Rules::patterns(excludes), ..options(&roots) });
         assert_eq!(walked.problems.len(), 1, "{pattern}");
         assert_eq!(walked.problems[0].cause, crate::source::Cause::Excluded);
     }
