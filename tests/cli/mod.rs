@@ -6,6 +6,7 @@ mod face;
 mod keys;
 mod mount;
 mod open;
+mod repair;
 mod restore;
 mod snapshot;
 
@@ -100,6 +101,13 @@ impl Run {
     #[track_caller]
     pub fn says(self, part: &str) -> Self {
         assert!(self.err.contains(part), "{part:?} is not in:\n{}", self.err);
+        self
+    }
+
+    /// Insists that standard output says this.
+    #[track_caller]
+    pub fn tells(self, part: &str) -> Self {
+        assert!(self.out.contains(part), "{part:?} is not in:\n{}", self.out);
         self
     }
 
