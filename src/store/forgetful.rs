@@ -82,10 +82,11 @@ impl ForgetfulDisk {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// Starts counting anew, and makes the call with this number go wrong.
+    /// Starts counting anew, and makes the call with this number go wrong. After [`DiskFault::Halt`] the disk goes on, with all
+    /// that was not synced: as if only the process had ended there.
     pub fn plan(&self, plan: Option<(u64, DiskFault)>) {
         let mut state = self.state();
-        (state.calls, state.plan, state.struck) = (0, plan, None);
+        (state.calls, state.plan, state.struck, state.halted) = (0, plan, None, false);
     }
 
     /// Calls that changed something, or should have, since the last plan was set.

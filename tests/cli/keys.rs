@@ -104,3 +104,68 @@ fn who_is_revoked_is_out_and_everybody_else_goes_on() {
     place.with_key("reader.key", ["restore", "latest", "--target", "out"]).ends(0);
     place.admin(["key", "revoke", "admin"]).ends(5);
 }
+
+#[test]
+fn a_recovery_sheet_is_proved_without_changing_anything() {
+    let place = Place::init();
+    let check = |file: &str| place.run(["-r", "repository", "--json", "key", "recovery", "--check", file]);
+    let files = || {
+        let mut find = std::process::Command::new("find");
+        Run::of(find.arg(place.path("")).args(["-printf", "%p %s %T@\n"])).ends(0).out
+    };
+    let before = files();
+    let checked = check("recovery").ends(0).message("recovery_key_checked");
+    assert_eq!(checked["role"], "admin");
+    place.run(["-r", "repository", "key", "recovery", "--check", "recovery"]).ends(0).tells("opens the repository");
+    assert_eq!(files(), before);
+    // Typed in.
+    let mut command = place.command(["-r", "repository", "key", "recovery", "--check", "-"]);
+    Run::of(command.stdin(std::fs::File::open(place.path("recovery")).unwrap())).ends(0);
+
+    place.admin(["key", "recovery", "--recovery-key-file", "new-recovery"]).ends(0);
+    check("recovery").ends(12);
+    check("new-recovery").ends(0);
+    check("admin.key").ends(2).says("raw key");
+    check("nowhere").ends(2);
+    let misspelt = std::fs::read_to_string(place.path("new-recovery")).unwrap();
+    let last = misspelt.trim_end().rsplit(' ').next().unwrap().to_owned();
+    write(&place.path("misspelt"), misspelt.replace(&last, &format!("{last}x")));
+    check("misspelt").ends(2).says("word");
+    place.run(["-r", "nowhere", "key", "recovery", "--check", "recovery"]).ends(10);
+}
+
+#[test]
+fn a_recovery_key_that_was_replaced_does_not_come_back() {
+    let place = Place::init();
+    place.admin(["key", "recovery", "--recovery-key-file", "new-recovery"]).ends(0);
+    place.admin(["key", "recovery", "--recovery-key-file", "recovery"]).ends(2).says("remove the file");
+    place.with_key("recovery", ["snapshots"]).ends(12);
+    // Cut short behind the new slot: the old one was not removed yet. Doing it again ends it.
+    let slots = place.path("repository/slots");
+    let kept: Vec<_> = std::fs::read_dir(&slots).unwrap().map(|slot| slot.unwrap().path()).collect();
+    let kept: Vec<_> = kept.into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+    place.admin(["key", "recovery", "--recovery-key-file", "third"]).ends(0);
+    for (path, bytes) in kept.into_iter().filter(|(path, _)| !path.exists()) {
+        write(&path, bytes);
+    }
+    place.with_key("new-recovery", ["snapshots"]).ends(0);
+    place.admin(["key", "recovery", "--recovery-key-file", "third"]).ends(0);
+    place.with_key("new-recovery", ["snapshots"]).ends(12);
+    place.with_key("third", ["snapshots"]).ends(0);
+    place.admin(["key", "recovery", "--recovery-key-file", "third"]).ends(2);
+}
+
+#[test]
+fn what_was_done_already_is_not_done_twice() {
+    let place = Place::init();
+    for _ in 0..2 {
+        place.admin(["key", "add", "--role", "reader", "--label", "reader", "--new-key-file", "reader.key"]).ends(0);
+        place.admin(["key", "slot", "add", "--new-key-file", "second.key"]).ends(0);
+        place.with_key("second.key", ["key", "passwd", "--new-key-file", "second.key"]).ends(0);
+    }
+    let listed = place.admin(["--json", "key", "list"]).ends(0).json();
+    let slots: Vec<_> = listed.iter().map(|member| member["slots"].as_array().unwrap().len()).collect();
+    assert_eq!(slots, [3, 1]);
+    // Another key, and the label is somebody's.
+    place.admin(["key", "add", "--role", "reader", "--label", "reader", "--new-key-file", "other.key"]).ends(1);
+}

@@ -15,6 +15,7 @@ mod mount;
 mod open;
 mod partial;
 mod piped;
+mod repair;
 mod restore;
 mod restore_options;
 mod setup;
@@ -134,6 +135,13 @@ impl Run {
     #[track_caller]
     pub fn says(self, part: &str) -> Self {
         assert!(self.err.contains(part), "{part:?} is not in:\n{}", self.err);
+        self
+    }
+
+    /// Insists that standard output says this.
+    #[track_caller]
+    pub fn tells(self, part: &str) -> Self {
+        assert!(self.out.contains(part), "{part:?} is not in:\n{}", self.out);
         self
     }
 

@@ -93,11 +93,14 @@ fn full(act: Act) {
 #[test]
 fn what_was_only_seen_and_is_gone_is_no_rollback() {
     for act in [Act::AddMember, Act::SecondSnapshot] {
-        every_call(act, DiskFault::FailAfter(ErrorKind::TimedOut), 2, |site, disk, case, what| {
+        every_call(act, DiskFault::Halt, 1, |site, disk, case, what| {
             disk.plan(None);
             case.host.open(on(disk), &site.admin).unwrap_or_else(|error| panic!("{what}: {error}"));
-            disk.crash(what.len() as u64);
-            case.host.open(on(disk), &site.admin).unwrap_or_else(|error| panic!("{what}: {error}"));
+            for seed in 0..CRASHES {
+                let disk = disk.fork();
+                disk.crash(seed);
+                case.host.open(on(&disk), &site.admin).unwrap_or_else(|error| panic!("{what}, {seed}: {error}"));
+            }
         });
     }
 }

@@ -144,22 +144,3 @@ fn folders_of_finished_sessions_do_not_pile_up() {
     }
     assert_eq!(fs::read_dir(top.path().join("sess/w")).unwrap().count(), 0);
 }
-
-/// `cargo test --test boveda stores::local::speed -- --ignored --nocapture`
-#[test]
-#[ignore = "prints how long a large listing and many puts take; for people"]
-fn speed() {
-    let top = tempfile::tempdir().unwrap();
-    let store = LocalStore::new(top.path());
-    let start = std::time::Instant::now();
-    for n in 0..500 {
-        store.put(&name(&format!("packs/{:02x}/{n}", n % 256)), b"x").unwrap();
-    }
-    println!("500 puts: {:?}", start.elapsed());
-    for n in 500..100_000 {
-        fs::write(top.path().join(format!("packs/{:02x}/{n}", n % 256)), b"x").unwrap();
-    }
-    let start = std::time::Instant::now();
-    assert_eq!(store.list("packs").unwrap().len(), 100_000);
-    println!("listing 100,000: {:?}", start.elapsed());
-}

@@ -105,19 +105,23 @@ pub fn recovery(arguments: &Recovery, context: &Context) -> Result<Code, Failure
     Ok(output.code())
 }
 
-/// The key in a file that an attempt left which was cut short: made for this repository, and not the only one in use so far.
+/// The key in a file that an attempt left which was cut short: in force already, with the old ones still beside it. A file
+/// whose key is not in force is never used again: the key may have been replaced because others know it.
 fn left_over(file: &Path, opened: &Opened) -> Result<Option<Secret>, Failure> {
     if file.symlink_metadata().is_err() {
         return Ok(None);
     }
     let Ok(contents) = secrets::read_file(file) else { return Ok(None) };
-    let key = std::str::from_utf8(contents.secret.expose())
-        .ok()
-        .filter(|text| words::names_repository(text, &opened.repository.id()))
-        .and_then(|text| words::parse(text).ok());
-    match key {
-        Some(key) if !opened.repository.is_only_recovery(&Credential::Recovery(key.clone()))? => Ok(Some(key)),
-        _ => Ok(None),
+    let text = std::str::from_utf8(contents.secret.expose()).unwrap_or_default();
+    let Some(key) = words::parse(text).ok().filter(|_| words::names_repository(text, &opened.repository.id())) else {
+        return Ok(None);
+    };
+    match opened.repository.recovery_slots_beside(&Credential::Recovery(key.clone()))? {
+        Some(0) => Ok(None),
+        Some(_) => Ok(Some(key)),
+        None => Err(Failure::usage(format!("{} holds a recovery key that opens nothing", file.display())).hint(
+            "it was replaced, or the command that made it was cut short: remove the file, then run the command again",
+        )),
     }
 }
 

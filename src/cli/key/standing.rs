@@ -60,6 +60,7 @@ pub fn add(arguments: &Add, context: &Context) -> Result<Code, Failure> {
     };
     let credential = arguments.secret.get(&output)?;
     let made = opened.repository.add_member(arguments.role, &label, &credential)?;
+    opened.host.remember(&opened.repository);
     if output.json() {
         output.json_line(&json!({
             "message_type": "principal_added", "id": made.id.to_string(), "slot": made.slot.to_string(),
@@ -93,6 +94,7 @@ pub fn trust(arguments: &Trust, context: &Context) -> Result<Code, Failure> {
     for principal in &who {
         opened.repository.trust(*principal, whom)?;
     }
+    opened.host.remember(&opened.repository);
     if output.json() {
         let by: Vec<_> = who.iter().map(ToString::to_string).collect();
         output.json_line(&json!({ "message_type": "trusted", "id": whom.to_string(), "by": by }))?;
@@ -114,6 +116,7 @@ pub fn revoke(arguments: &Revoke, context: &Context) -> Result<Code, Failure> {
             .hint("let another admin do it"));
     }
     opened.repository.revoke(id, &arguments.reason)?;
+    opened.host.remember(&opened.repository);
     if output.json() {
         output.json_line(&json!({ "message_type": "revoked", "id": id.to_string() }))?;
     } else {

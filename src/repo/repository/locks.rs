@@ -60,15 +60,17 @@ impl Repository {
         Ok(new)
     }
 
-    /// Whether `key` opens a recovery slot of the principal in use, and there is no other one.
+    /// How many recovery slots the principal in use has beside the one that `key` opens; `None` if it opens none.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn is_only_recovery(&self, key: &Credential) -> Result<bool, Error> {
+    pub fn recovery_slots_beside(&self, key: &Credential) -> Result<Option<usize>, Error> {
         let me = self.bundle.principal_id();
-        let mine = self.slot_headers()?.into_iter();
-        let all = mine.filter(|(_, header)| header.kind == SlotKind::Recovery && header.principal == me).count();
-        Ok(all == 1 && self.slot_opened_by(&me, key)?.is_some())
+        let Some(opened) = self.slot_opened_by(&me, key)? else { return Ok(None) };
+        let beside = |(id, header): &(SlotId, SlotHeader)| {
+            header.kind == SlotKind::Recovery && header.principal == me && *id != opened
+        };
+        Ok(Some(self.slot_headers()?.into_iter().filter(beside).count()))
     }
 
     /// The slot of a principal that `credential` opens. Its second copy is put if it is missing.
