@@ -53,6 +53,11 @@ impl<'a> Planner<'a> {
         Self { options, baselines, index, events, directory: None, next_number: 0, key: Vec::new() }
     }
 
+    /// Lets go of the session's index, so that the next one's does not come on top of it.
+    pub fn pause(&mut self) {
+        self.index = Arc::default();
+    }
+
     /// Goes on in another session, by what that one found: some of the baselines may no longer be relied on.
     pub fn go_on(&mut self, index: Arc<ChunkIndex>, may_reuse: impl Fn(&SnapshotId) -> bool) {
         self.index = index;

@@ -151,6 +151,7 @@ impl<'a> Run<'a> {
         let good = session.index().packs().iter().filter(|pack| pack.good).map(|pack| pack.id);
         let good = good.chain(packs.iter().map(|pack| pack.id)).collect();
         self.carried = Some(Carried { partial, good });
+        self.planner.pause();
         self.partials += 1;
     }
 

@@ -1,5 +1,6 @@
 //! Real files in, the same entries and bytes out, over a real folder.
 
+mod condemned;
 mod parents;
 mod partials;
 

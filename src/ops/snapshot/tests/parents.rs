@@ -28,6 +28,34 @@ fn the_newest_of_any_process_of_this_machine_is_the_parent() {
 }
 
 #[test]
+fn after_two_runs_at_once_the_next_reads_nothing_again() {
+    let world = World::new();
+    let files = fill(&world.source());
+    settle();
+    let gate = std::sync::Barrier::new(2);
+    let both: Vec<Summary> = std::thread::scope(|scope| {
+        let run = || {
+            let host = Host::new(&world.folder.path().join("state"), world.host.cache_folder(), None, Arc::new(Silent));
+            let mut repository = host.open(world.store.clone(), &world.credential).unwrap();
+            let writer = host.writer(&repository).unwrap();
+            gate.wait();
+            snapshot(&mut repository, writer.writer, &world.options(), &Silent).unwrap()
+        };
+        let runs = [scope.spawn(run), scope.spawn(run)];
+        runs.map(|run| run.join().unwrap()).into()
+    });
+    let repository = world.open();
+    let writers: Vec<_> = repository.snapshots().iter().map(|snapshot| snapshot.session.writer).collect();
+    assert!(writers.len() == 2 && writers[0] != writers[1], "{writers:?}");
+    let newer = repository.snapshots().last().unwrap().id;
+    assert!(both.iter().any(|summary| summary.snapshot == Some(newer)));
+    let third = world.snapshot(&world.options());
+    assert_eq!((third.parent, third.counts.files_unmodified), (Some(newer), 40));
+    assert_eq!((third.data_chunks_added, third.full), (0, false));
+    assert_eq!(world.files(), files);
+}
+
+#[test]
 fn another_machine_of_the_same_name_has_nothing_to_take_files_from() {
     let world = World::new();
     fill(&world.source());
