@@ -7,9 +7,9 @@ use super::error::Failure;
 /// Headings and their commands.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Begin", &["init", "key"]),
-    ("Keep", &["snapshot"]),
+    ("Keep", &["snapshot", "import-tar"]),
     ("Look", &["mount", "umount", "snapshots", "ls", "find", "diff"]),
-    ("Bring back", &["restore"]),
+    ("Bring back", &["restore", "dump", "export-tar"]),
     ("Trust", &["verify", "version", "help"]),
 ];
 

@@ -4,12 +4,14 @@
 
 mod context;
 mod diff;
+mod dump;
 mod error;
 mod escape;
 mod failures;
 mod find;
 mod global;
 mod help;
+mod import_tar;
 mod init;
 mod key;
 mod listing;
@@ -26,6 +28,7 @@ mod signals;
 mod snapshot;
 mod snapshot_list;
 mod snapshots;
+mod stream;
 mod time;
 mod umount;
 mod verify;
@@ -62,6 +65,9 @@ enum Verb {
     Mount(mount::Arguments),
     Umount(umount::Arguments),
     Restore(restore::Arguments),
+    Dump(dump::Arguments),
+    ExportTar(dump::ExportArguments),
+    ImportTar(import_tar::Arguments),
     Verify(verify::Arguments),
     Version(version::Arguments),
 }
@@ -108,6 +114,9 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Mount(arguments) => mount::run(&arguments, &context),
         Verb::Umount(arguments) => umount::run(&arguments, &context),
         Verb::Restore(arguments) => restore::run(&arguments, &context),
+        Verb::Dump(arguments) => dump::run(&arguments, &context),
+        Verb::ExportTar(arguments) => dump::run_export(&arguments, &context),
+        Verb::ImportTar(arguments) => import_tar::run(&arguments, &context),
         Verb::Verify(arguments) => verify::run(&arguments, &context),
         Verb::Version(arguments) => version::run(&arguments, &context),
     }

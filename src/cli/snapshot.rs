@@ -81,7 +81,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
 }
 
 /// So that even this very snapshot cannot be taken away unnoticed.
-fn remember(host: &Host, repository: &mut Repository, output: &Output) {
+pub(super) fn remember(host: &Host, repository: &mut Repository, output: &Output) {
     match repository.refresh() {
         Ok(()) => host.remember(repository),
         Err(error) => {
@@ -127,7 +127,8 @@ fn host(arguments: &Arguments, context: &Context) -> String {
     given.or_else(named).unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
 }
 
-fn user() -> String {
+/// Who runs this process.
+pub(super) fn user() -> String {
     let uid = rustix::process::getuid().as_raw();
     String::from_utf8_lossy(&Owners::new().user(uid).0).into_owned()
 }
