@@ -83,11 +83,11 @@ fn gnu_tar_reads_it_without_a_complaint() {
     let Some(list) = ask("tar", &["-tv", "--numeric-owner", "--full-time", "-f", "-"], &bytes) else { return };
     let long = "long name ".repeat(20);
     for expected in [
-        "crw-r--r-- 1000/1000           5,1 2023-11-14 22:13:20.000000005 tty",
+        "crw-r--r-- 1000/1000       5,1 2023-11-14 22:13:20.000000005 tty",
         "a/second link to a/first",
         &format!("a/{long}"),
         &format!("link -> {long}"),
-        "2098180 2023-11-14 22:13:20.000000005 a/sparse",
+        "2098156 2023-11-14 22:13:20.000000005 a/sparse",
         "-rwsr-sr-x 3000000000/1000 ",
         "1969-12-31 23:59:55.000000005 a/special",
     ] {
@@ -137,7 +137,7 @@ fn zip_holds_files_folders_and_links() {
 import io, sys, zipfile
 archive = zipfile.ZipFile(io.BytesIO(sys.stdin.buffer.read()))
 assert archive.testzip() is None
-assert archive.read('a/second') == b'linked' and len(archive.read('a/sparse')) == 2098180
+assert archive.read('a/second') == b'linked' and len(archive.read('a/sparse')) == 2098156
 info = archive.getinfo('a/first')
 print(info.date_time, oct(info.external_attr >> 16), 'a/' in archive.namelist())
 ";
