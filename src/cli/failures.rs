@@ -3,7 +3,7 @@
 use super::error::{Code, Failure};
 use crate::config;
 use crate::mount;
-use crate::ops::{content, restore, snapshot};
+use crate::ops::{archive, content, import, restore, snapshot};
 use crate::repo::{catalog, chunks, keys, log, repository};
 use crate::store::{self, ErrorKind};
 
@@ -108,6 +108,30 @@ impl From<restore::Error> for Failure {
             restore::Error::DeleteRoot => Self::because(Code::Usage, &error)
                 .hint("give --include or --exclude, or restore a folder of the snapshot"),
             _ => Self::because(of_chain(&error), &error),
+        }
+    }
+}
+
+impl From<archive::Error> for Failure {
+    fn from(error: archive::Error) -> Self {
+        match error {
+            archive::Error::Write(error) => error.into(),
+            archive::Error::NotInSnapshot { .. } | archive::Error::Stopped => Self::because(Code::Failed, &error),
+            archive::Error::Catalog(_) => Self::because(of_chain(&error), &error),
+        }
+    }
+}
+
+impl From<import::Error> for Failure {
+    fn from(error: import::Error) -> Self {
+        use import::Error as E;
+        match error {
+            E::Repository(error) => error.into(),
+            E::Store(error) => error.into(),
+            E::Archive(_) => Self::because(Code::Failed, &error)
+                .hint("no snapshot was made; what was stored is used by the next run"),
+            E::Stopped => Self::because(Code::Failed, &error),
+            E::Catalog(_) | E::Chunk(_) => Self::because(of_chain(&error), &error),
         }
     }
 }

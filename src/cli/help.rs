@@ -7,9 +7,9 @@ use super::error::Failure;
 /// Headings and their commands.
 const GROUPS: [(&str, &[&str]); 7] = [
     ("Begin", &["setup", "init", "config", "key"]),
-    ("Keep", &["snapshot"]),
+    ("Keep", &["snapshot", "import-tar"]),
     ("Look", &["mount", "umount", "snapshots", "ls", "find", "diff"]),
-    ("Bring back", &["restore", "recover"]),
+    ("Bring back", &["restore", "dump", "export-tar", "recover"]),
     ("Tidy", &["tag", "rewrite"]),
     ("Look inside", &["stats", "list", "cat"]),
     ("Trust", &["verify", "repair", "doctor", "version", "help"]),

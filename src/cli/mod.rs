@@ -6,6 +6,7 @@ mod config;
 mod context;
 mod diff;
 mod doctor;
+mod dump;
 mod error;
 mod escape;
 mod explain;
@@ -13,6 +14,7 @@ mod failures;
 mod find;
 mod global;
 mod help;
+mod import_tar;
 mod init;
 mod inside;
 mod key;
@@ -42,6 +44,7 @@ mod snapshot_list;
 mod snapshot_options;
 mod snapshots;
 mod stats;
+mod stream;
 mod tag;
 mod targets;
 mod time;
@@ -87,6 +90,9 @@ enum Verb {
     Tag(tag::Arguments),
     Rewrite(rewrite::Arguments),
     Recover(recover::Arguments),
+    Dump(dump::Arguments),
+    ExportTar(dump::ExportArguments),
+    ImportTar(import_tar::Arguments),
     Verify(verify::Arguments),
     Stats(stats::Arguments),
     List(inside::list::Arguments),
@@ -152,6 +158,9 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Tag(arguments) => tag::run(&arguments, &context),
         Verb::Rewrite(arguments) => rewrite::run(&arguments, &context),
         Verb::Recover(arguments) => recover::run(&arguments, &context),
+        Verb::Dump(arguments) => dump::run(&arguments, &context),
+        Verb::ExportTar(arguments) => dump::run_export(&arguments, &context),
+        Verb::ImportTar(arguments) => import_tar::run(&arguments, &context),
         Verb::Verify(arguments) => verify::run(&arguments, &context),
         Verb::Stats(arguments) => stats::run(&arguments, &context),
         Verb::List(arguments) => inside::list::run(&arguments, &context),

@@ -108,7 +108,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
 }
 
 /// So that even this very snapshot cannot be taken away unnoticed.
-fn remember(host: &Host, repository: &mut Repository, output: &Output) {
+pub(super) fn remember(host: &Host, repository: &mut Repository, output: &Output) {
     match repository.refresh() {
         Ok(()) => host.remember(repository),
         Err(error) => {

@@ -1,9 +1,10 @@
 //! The bytes of one file of a snapshot, from front to back.
 //!
-//! Whoever reads a stream cannot tell what is missing in its middle, so the first byte that cannot be had ends it.
+//! Whoever reads a stream cannot tell what is missing in its middle, so the first byte that cannot be had ends it; only
+//! inside an archive, which has more to give, zeros stand in for it.
 
 use crate::repo::catalog::{self, Placed, Tree};
-use crate::repo::chunks;
+use crate::repo::chunks::{self, Bytes};
 use crate::repo::entry::{Entry, EntryKind, Extent};
 use crate::repo::id::ChunkKind;
 use std::io::{self, Write};
@@ -39,21 +40,39 @@ pub enum Error {
 /// # Errors
 /// At the first byte that cannot be read or written.
 pub fn copy(tree: &Tree, entry: &Entry, out: &mut dyn Write) -> Result<(), Error> {
-    each(tree, entry, |piece| match piece {
-        Piece::Bytes(bytes) => out.write_all(bytes),
-        Piece::Hole(length) => zeros(length, out),
-    })
+    for piece in pieces(tree, entry) {
+        match piece.map_err(|(_, error)| error)? {
+            Piece::Bytes(bytes) => out.write_all(&bytes),
+            Piece::Hole(length) => zeros(length, out),
+        }
+        .map_err(Error::Write)?;
+    }
+    Ok(())
 }
 
-/// As [`copy`], without the holes: what lies between them.
+/// As [`copy`], but what cannot be read is zeros, and told to `lost`. Without `holes`, only what lies between them.
 ///
 /// # Errors
-/// As [`copy`].
-pub fn copy_data(tree: &Tree, entry: &Entry, out: &mut dyn Write) -> Result<(), Error> {
-    each(tree, entry, |piece| match piece {
-        Piece::Bytes(bytes) => out.write_all(bytes),
-        Piece::Hole(_) => Ok(()),
-    })
+/// When `out` takes no more.
+pub fn copy_what_is_there(
+    tree: &Tree,
+    entry: &Entry,
+    holes: bool,
+    out: &mut dyn Write,
+    lost: &mut dyn FnMut(Error),
+) -> io::Result<()> {
+    for piece in pieces(tree, entry) {
+        match piece {
+            Ok(Piece::Bytes(bytes)) => out.write_all(&bytes)?,
+            Ok(Piece::Hole(length)) if holes => zeros(length, out)?,
+            Ok(Piece::Hole(_)) => {}
+            Err((length, error)) => {
+                lost(error);
+                zeros(length, out)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The stretches of data between holes, as offsets and lengths; `None` when the file has no hole.
@@ -86,28 +105,27 @@ pub fn read(tree: &Tree, entry: &Entry) -> Result<Vec<u8>, Error> {
 }
 
 /// A piece of a file.
-enum Piece<'a> {
-    Bytes(&'a [u8]),
+enum Piece {
+    Bytes(Bytes),
     Hole(u64),
 }
 
-fn each(tree: &Tree, entry: &Entry, mut take: impl FnMut(Piece<'_>) -> io::Result<()>) -> Result<(), Error> {
-    for placed in extents(tree, entry) {
-        let Placed { offset, extent } = placed?;
-        match extent {
-            Extent::Hole { length } => take(Piece::Hole(length)),
-            Extent::Chunk { id, length } => {
-                let read = tree.source().get(ChunkKind::Data, &id);
-                let bytes = read.map_err(|source| Error::Chunk { offset, source })?;
-                if bytes.len() != length as usize {
-                    return Err(Error::Size(offset));
-                }
-                take(Piece::Bytes(&bytes))
-            }
+/// The pieces of a file, in order; what cannot be read, with its length.
+fn pieces(tree: &Tree, entry: &Entry) -> impl Iterator<Item = Result<Piece, (u64, Error)>> {
+    let (source, size) = (std::sync::Arc::clone(tree.source()), entry.size);
+    let mut at = 0;
+    extents(tree, entry).map(move |placed| {
+        // After an error of the list itself nothing more comes: the rest of the file is lost.
+        let Placed { offset, extent } = placed.map_err(|error| (size - at, error))?;
+        let length = extent.length();
+        at = offset + length;
+        let Extent::Chunk { id, .. } = extent else { return Ok(Piece::Hole(length)) };
+        match source.get(ChunkKind::Data, &id) {
+            Ok(bytes) if bytes.len() as u64 == length => Ok(Piece::Bytes(bytes)),
+            Ok(_) => Err((length, Error::Size(offset))),
+            Err(source) => Err((length, Error::Chunk { offset, source })),
         }
-        .map_err(Error::Write)?;
-    }
-    Ok(())
+    })
 }
 
 /// The extents of a file, checked to follow on each other up to its size.
@@ -118,7 +136,7 @@ fn extents(tree: &Tree, entry: &Entry) -> impl Iterator<Item = Result<Placed, Er
     std::iter::from_fn(move || {
         let at = next?;
         let placed = match extents.as_mut().and_then(Iterator::next) {
-            Some(Ok(placed)) if placed.offset == at => Ok(placed),
+            Some(Ok(placed)) if placed.offset == at && placed.extent.length() <= size - at => Ok(placed),
             Some(Ok(_)) => Err(Error::Size(at)),
             Some(Err(error)) => Err(Error::Pages(error)),
             None if at == size => return None,
@@ -166,7 +184,7 @@ mod tests {
         assert_eq!((bytes.len(), &bytes[..10], &bytes[100_006..]), (100_012, &b"datadata\0\0"[..], &b"\0\0data"[..]));
         assert_eq!(stretches(&tree, &file).unwrap(), Some(vec![(0, 8), (100_008, 4)]));
         let mut data = Vec::new();
-        copy_data(&tree, &file, &mut data).unwrap();
+        copy_what_is_there(&tree, &file, false, &mut data, &mut |error| panic!("{error}")).unwrap();
         assert_eq!(data, b"datadatadata");
         assert_eq!(read(&tree, &entry(EntryKind::Fifo)).unwrap(), b"");
     }
@@ -179,6 +197,9 @@ mod tests {
         let mut out = Vec::new();
         assert!(matches!(copy(&tree, &file, &mut out), Err(Error::Chunk { offset: 4, .. })));
         assert_eq!(out, b"data");
+        let (mut out, mut told) = (Vec::new(), 0);
+        copy_what_is_there(&tree, &file, true, &mut out, &mut |_| told += 1).unwrap();
+        assert_eq!((&out[..], told), (&b"data\0\0\0\0"[..], 1));
         file.size = 9;
         file.kind = EntryKind::File(Content::Extents(vec![Extent::Chunk { id, length: 4 }]));
         assert!(matches!(copy(&tree, &file, &mut out), Err(Error::Size(4))));

@@ -1,11 +1,13 @@
 //! The verbs, as free functions over a repository: `op(inputs, &Options, &dyn Sink) -> Result<Summary, Error>`.
 
+pub mod archive;
 pub mod content;
 pub mod diff;
 pub mod doctor;
 pub mod find;
 pub mod follow;
 pub mod host;
+pub mod import;
 pub mod patch;
 pub mod recover;
 pub mod repair;

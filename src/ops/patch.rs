@@ -57,8 +57,13 @@ fn is_binary(bytes: &[u8]) -> bool {
 fn unified(old: &[u8], new: &[u8], old_name: &str, new_name: &str) -> Vec<u8> {
     let mut text = Vec::new();
     let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(old, new);
-    // Writing to memory cannot fail.
-    let _ = diff.unified_diff().header(old_name, new_name).to_writer(&mut text);
+    for hunk in diff.unified_diff().iter_hunks() {
+        if text.is_empty() {
+            text.extend_from_slice(format!("--- {old_name}\n+++ {new_name}\n").as_bytes());
+        }
+        // Hunk by hunk, since all at once would go through text, and lose bytes that are none. Memory takes everything.
+        let _ = hunk.to_writer(&mut text);
+    }
     text
 }
 

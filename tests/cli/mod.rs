@@ -5,6 +5,7 @@
 mod config;
 mod diff;
 mod doctor;
+mod dump;
 mod face;
 mod find;
 mod from_env;

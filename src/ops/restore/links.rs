@@ -153,7 +153,7 @@ fn check(found: Identity, expected: Identity) -> io::Result<()> {
 }
 
 /// Tells entries of one inode number apart that cannot be one inode.
-fn fingerprint(entry: &Entry) -> u64 {
+pub(in crate::ops) fn fingerprint(entry: &Entry) -> u64 {
     let mut hasher = DefaultHasher::new();
     std::mem::discriminant(&entry.kind).hash(&mut hasher);
     match &entry.kind {

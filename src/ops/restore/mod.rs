@@ -17,7 +17,7 @@ mod error;
 mod file;
 mod flags;
 mod folder;
-mod links;
+pub(super) mod links;
 mod look;
 mod options;
 mod output;

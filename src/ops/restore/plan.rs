@@ -20,6 +20,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Entries in one batch: enough to open their directory once, few enough to keep all threads busy.
 const BATCH_ENTRIES: usize = 64;
@@ -100,8 +101,13 @@ impl<'c, 'a> Plan<'c, 'a> {
     /// From here on the target stands for `path`: leading names are stripped, and those of another directory follow.
     fn stand_for(&mut self, path: EntryPath) {
         self.flush();
+        let before = self.stack[0].folder.as_ref().map(Arc::downgrade);
         while !self.stack.is_empty() {
             self.close();
+        }
+        // The same directories may come again: what they get now must not be overtaken by what is still to be done for them.
+        while before.as_ref().is_some_and(|before| before.strong_count() > 0) && !self.context.report.stopping() {
+            std::thread::sleep(Duration::from_millis(1));
         }
         self.base = path;
         let folder = Folder::target(&self.context.handles, self.base.clone(), None);
