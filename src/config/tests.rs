@@ -158,12 +158,15 @@ fn a_file_that_shows_a_secret_or_that_anybody_may_change_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let open = "[repository.a]\nurl = '/a'\nkey_file = '/k'\n";
     let secret = "[repository.a]\nurl = '/a'\npassword = 'x'\n";
+    let key = "[repository.a]\nurl = '/a'\nkey = 'x'\n";
     for (text, mode, fine) in [
         (open, 0o644, true),
         (open, 0o666, false),
         (secret, 0o600, true),
         (secret, 0o640, false),
         (secret, 0o604, false),
+        (key, 0o644, false),
+        (key, 0o600, true),
     ] {
         let loaded = Config::load(&[file(folder.path(), text, mode)]);
         assert_eq!(loaded.is_ok(), fine, "{mode:o}");

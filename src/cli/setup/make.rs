@@ -60,8 +60,17 @@ pub struct Sheet {
 /// # Errors
 /// With the exit code of what failed; 12 when there is a repository that the key does not open.
 pub fn make(plan: &Plan, context: &context::Context, output: &Arc<Output>) -> Result<Made, Failure> {
+    let known = is_known(plan, context)?;
+    let there = there(plan);
+    if known && there.is_none() {
+        return Err(gone(plan));
+    }
     let (credential, key_file) = credential(plan, output)?;
-    let (store, founded) = founded(plan, &credential)?;
+    let founded = there.is_none();
+    let store = match there {
+        Some(store) => store,
+        None => found(plan, &credential)?,
+    };
     let open = |with: &Credential| Repository::open(Arc::clone(&store), with, |_| None, Arc::clone(output) as _);
     let repository = open(&credential).map_err(|error| not_ours(error.into()))?;
     let opens = |key: Secret| open(&Credential::Recovery(key)).is_ok();
@@ -92,16 +101,38 @@ fn credential(plan: &Plan, output: &Output) -> Result<(Credential, Option<PathBu
     Ok((context::credential(Found::Key(contents.secret))?, Some(file.clone())))
 }
 
-/// The store, with a repository in it; and whether that is new.
-fn founded(plan: &Plan, credential: &Credential) -> Result<(Arc<dyn Store>, bool), Failure> {
-    let there = store::open::open(&plan.url).ok().filter(|store| repository::look(&**store).is_ok());
-    if let Some(store) = there {
-        return Ok((store, false));
+/// Whether the configuration has this repository already.
+fn is_known(plan: &Plan, context: &context::Context) -> Result<bool, Failure> {
+    let place = Place { path: plan.config.clone(), rank: Rank::User };
+    let Some(config) = Config::load(&[place])? else { return Ok(false) };
+    let Some((name, section)) = config.named(plan.name.as_str()) else { return Ok(false) };
+    let url = section.url.resolve(context.home().as_deref()).map_err(Failure::usage)?;
+    if url == plan.url {
+        return Ok(true);
     }
+    let (file, new) = (config.path.display(), &plan.url);
+    Err(Failure::usage(format!("{file} has the repository {name} at {url}, not at {new}"))
+        .hint("change or remove that section of the configuration; setup takes another name with --name"))
+}
+
+/// The configuration is written last, so a repository that it has was there: nothing new is made in its place, which may be
+/// the empty folder of a disk that is not mounted.
+fn gone(plan: &Plan) -> Failure {
+    Failure::new(Code::NoRepository, format!("the configuration has a repository at {}, and it is not there", plan.url))
+        .hint("is its disk mounted? To make a new one there all the same: boveda init")
+}
+
+/// The store, if there is a repository in it.
+fn there(plan: &Plan) -> Option<Arc<dyn Store>> {
+    store::open::open(&plan.url).ok().filter(|store| repository::look(&**store).is_ok())
+}
+
+/// Founds the repository.
+fn found(plan: &Plan, credential: &Credential) -> Result<Arc<dyn Store>, Failure> {
     let key = pending_key(plan)?;
     let store = store::open::create(&plan.url)?;
     repository::found(&*store, Suite::fastest_here(), credential, &key, LABEL)?;
-    Ok((store, true))
+    Ok(store)
 }
 
 /// A recovery key whose words are on disk before anything is locked with it.
