@@ -150,6 +150,22 @@ fn a_page_that_lies_is_seen() {
 }
 
 #[test]
+fn every_configuration_on_the_pages_is_right() {
+    let mut count = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for block in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            let home = Home::new();
+            fs::write(home.0.path().join("c.toml"), block).unwrap();
+            let output = home.run("boveda --config c.toml config check");
+            assert!(output.status.success(), "{}: {}", name(&page), String::from_utf8_lossy(&output.stderr));
+            count += 1;
+        }
+    }
+    assert!(count > 0);
+}
+
+#[test]
 fn links_between_pages_lead_somewhere() {
     let mut broken = Vec::new();
     for page in pages() {
