@@ -36,7 +36,7 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> Error {
 }
 
 /// The key, and those that are known in its place, of serde's "unknown field `x`, expected one of `a`, `b`".
-fn unknown_key(message: &str) -> Option<(String, Vec<&str>)> {
+pub(super) fn unknown_key(message: &str) -> Option<(String, Vec<&str>)> {
     let rest = message.strip_prefix("unknown field `")?;
     let (key, known) = rest.split_once("`, ")?;
     Some((key.to_owned(), known.split('`').skip(1).step_by(2).collect()))

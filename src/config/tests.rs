@@ -99,6 +99,24 @@ fn an_unknown_key_is_an_error_with_line_and_nearest_key() {
 }
 
 #[test]
+fn every_key_is_documented() {
+    let documented = include_str!("../../docs/configuration.md");
+    let mut count = 0;
+    for section in ["", "repository.a", "repository.a.copy.b", "snapshot", "retention", "alert", "database"] {
+        let head = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
+        let error = toml::from_str::<Settings>(&format!("{head}xyzzy = 1\n")).unwrap_err();
+        let (_, known) = parse::unknown_key(error.message()).unwrap();
+        for key in known {
+            let headings = [format!("## `[{key}"), format!(".{key}.NAME]`")];
+            let stands = headings.iter().any(|heading| documented.contains(heading));
+            assert!(stands || documented.contains(&format!("`{key}`")), "{section}: {key}");
+            count += 1;
+        }
+    }
+    assert!(count > 30, "{count}");
+}
+
+#[test]
 fn a_wrong_value_is_an_error_with_its_line() {
     for (text, line, part) in [
         ("[repository.a]\nurl = 'relative'\n", 2, "absolute"),
@@ -158,12 +176,15 @@ fn a_file_that_shows_a_secret_or_that_anybody_may_change_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let open = "[repository.a]\nurl = '/a'\nkey_file = '/k'\n";
     let secret = "[repository.a]\nurl = '/a'\npassword = 'x'\n";
+    let key = "[repository.a]\nurl = '/a'\nkey = 'x'\n";
     for (text, mode, fine) in [
         (open, 0o644, true),
         (open, 0o666, false),
         (secret, 0o600, true),
         (secret, 0o640, false),
         (secret, 0o604, false),
+        (key, 0o644, false),
+        (key, 0o600, true),
     ] {
         let loaded = Config::load(&[file(folder.path(), text, mode)]);
         assert_eq!(loaded.is_ok(), fine, "{mode:o}");

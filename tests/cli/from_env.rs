@@ -89,6 +89,19 @@ fn old_backups_and_an_old_configuration_stay_as_they_are() {
 }
 
 #[test]
+fn another_repository_of_that_name_is_never_mixed_up_with_the_new_one() {
+    let place = place();
+    let config = place.path("home/.config/boveda/config.toml");
+    write(&config, "[repository.main]\nurl = \"/srv/other\"\n");
+    run(&place, &["init", "--from-env"]).ends(2).says("/srv/other");
+    assert!(!place.path("old").exists());
+    fs::remove_file(&config).unwrap();
+    run(&place, &["init", "--from-env"]).ends(0);
+    fs::remove_dir_all(place.path("old")).unwrap();
+    run(&place, &["init", "--from-env"]).ends(10).says("mounted");
+}
+
+#[test]
 fn what_is_missing_or_wrong_makes_nothing() {
     let place = place();
     place.run(["init", "--from-env"]).ends(2).says("BACKUP_DIR");

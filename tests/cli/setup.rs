@@ -70,6 +70,11 @@ fn a_second_run_changes_nothing() {
     place.run(["setup", "--yes"]).ends(0);
     assert_eq!(fs::read(place.path(CONFIG)).unwrap(), before);
     place.run(["-r", "elsewhere", "setup", "--yes"]).ends(2).says("--name");
+    let there = place.path("repository");
+    fs::rename(&there, place.path("unmounted")).unwrap();
+    place.run(["setup", "--yes"]).ends(10).says("mounted");
+    assert!(!there.exists());
+    fs::rename(place.path("unmounted"), &there).unwrap();
     let second = ["--json", "-r", "second", "setup", "--yes", "--name", "usb", "--no-snapshot"];
     place.run(second).ends(0);
     let after = fs::read_to_string(place.path(CONFIG)).unwrap();

@@ -76,7 +76,8 @@ impl Drop for Home {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         for point in mounts.lines().filter_map(|line| line.split(' ').nth(1)) {
             if Path::new(point).starts_with(self.0.path()) {
-                let _ = Command::new("umount").args(["-l", point]).status();
+                // The test has failed already, and says why.
+                let _ = Command::new(env!("CARGO_BIN_EXE_boveda")).args(["umount", "--lazy", point]).output();
             }
         }
     }
@@ -147,6 +148,22 @@ fn a_page_that_lies_is_seen() {
     assert!(run("p", &block("sh needs-fuse", "false"), true).is_err());
     // Output of a console block is not run; what a reader is not shown is.
     assert_eq!(run("p", "<!-- run: X=1 -->\n```console\n$ test $X = 1\nfalse\n```\n", true), Ok(1));
+}
+
+#[test]
+fn every_configuration_on_the_pages_is_right() {
+    let mut count = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for block in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            let home = Home::new();
+            fs::write(home.0.path().join("c.toml"), block).unwrap();
+            let output = home.run("boveda --config c.toml config check");
+            assert!(output.status.success(), "{}: {}", name(&page), String::from_utf8_lossy(&output.stderr));
+            count += 1;
+        }
+    }
+    assert!(count > 0);
 }
 
 #[test]

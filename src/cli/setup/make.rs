@@ -1,4 +1,4 @@
-//! Makes what is planned: key, repository, recovery sheet, configuration; in an order in which no crash loses anything.
+//! Makes what is planned: key, repository, recovery sheet; in an order in which no crash loses anything.
 //!
 //! The words of the recovery key are on disk before the repository is founded, in a file that goes away once the sheet is
 //! written. So the same command, run again after a crash anywhere, comes to the same end.
@@ -8,12 +8,12 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::configure;
 use super::plan::{Opener, Plan};
 use super::sheet::{self, Facts};
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::Output;
 use crate::cli::{context, time};
-use crate::config::{self, Addition, Config, Place, Rank};
 use crate::crypto::aead::Suite;
 use crate::crypto::secret::{Secret, SecretBytes};
 use crate::repo::id::RepositoryId;
@@ -22,9 +22,6 @@ use crate::repo::keys::recovery;
 use crate::repo::repository::{self, Repository};
 use crate::secrets::{self, Found};
 use crate::store::{self, Store};
-
-/// In place of a section's name: text that comes with the repository's section, and only with it.
-pub const WITH_REPOSITORY: &str = "";
 
 /// How the founder is called in `key list`.
 const LABEL: &str = "admin";
@@ -60,8 +57,17 @@ pub struct Sheet {
 /// # Errors
 /// With the exit code of what failed; 12 when there is a repository that the key does not open.
 pub fn make(plan: &Plan, context: &context::Context, output: &Arc<Output>) -> Result<Made, Failure> {
+    let known = configure::is_known(plan, context)?;
+    let there = there(plan);
+    if known && there.is_none() {
+        return Err(gone(plan));
+    }
     let (credential, key_file) = credential(plan, output)?;
-    let (store, founded) = founded(plan, &credential)?;
+    let founded = there.is_none();
+    let store = match there {
+        Some(store) => store,
+        None => found(plan, &credential)?,
+    };
     let open = |with: &Credential| Repository::open(Arc::clone(&store), with, |_| None, Arc::clone(output) as _);
     let repository = open(&credential).map_err(|error| not_ours(error.into()))?;
     let opens = |key: Secret| open(&Credential::Recovery(key)).is_ok();
@@ -92,16 +98,24 @@ fn credential(plan: &Plan, output: &Output) -> Result<(Credential, Option<PathBu
     Ok((context::credential(Found::Key(contents.secret))?, Some(file.clone())))
 }
 
-/// The store, with a repository in it; and whether that is new.
-fn founded(plan: &Plan, credential: &Credential) -> Result<(Arc<dyn Store>, bool), Failure> {
-    let there = store::open::open(&plan.url).ok().filter(|store| repository::look(&**store).is_ok());
-    if let Some(store) = there {
-        return Ok((store, false));
-    }
+/// The configuration is written last, so a repository that it has was there: nothing new is made in its place, which may be
+/// the empty folder of a disk that is not mounted.
+fn gone(plan: &Plan) -> Failure {
+    Failure::new(Code::NoRepository, format!("the configuration has a repository at {}, and it is not there", plan.url))
+        .hint("is its disk mounted? To make a new one there all the same: boveda init")
+}
+
+/// The store, if there is a repository in it.
+fn there(plan: &Plan) -> Option<Arc<dyn Store>> {
+    store::open::open(&plan.url).ok().filter(|store| repository::look(&**store).is_ok())
+}
+
+/// Founds the repository.
+fn found(plan: &Plan, credential: &Credential) -> Result<Arc<dyn Store>, Failure> {
     let key = pending_key(plan)?;
     let store = store::open::create(&plan.url)?;
     repository::found(&*store, Suite::fastest_here(), credential, &key, LABEL)?;
-    Ok((store, true))
+    Ok(store)
 }
 
 /// A recovery key whose words are on disk before anything is locked with it.
@@ -194,79 +208,4 @@ fn make_private_folder(folder: &Path) -> Result<(), Failure> {
         .mode(0o700)
         .create(folder)
         .map_err(|error| Failure::new(Code::Failed, format!("cannot make the folder {}: {error}", folder.display())))
-}
-
-/// Adds to the configuration what it does not have: the repository, then what `more` adds. Returns the sections that were
-/// there already and stay as they are.
-///
-/// # Errors
-/// When the file is wrong or cannot be written.
-pub fn configure(plan: &Plan, more: &[(&'static str, Addition)]) -> Result<Configured, Failure> {
-    let place = Place { path: plan.config.clone(), rank: Rank::User };
-    let there = Config::load(&[place])?;
-    let mut addition = Addition::default();
-    let mut done = Configured::default();
-    let new = there.as_ref().is_none_or(|config| config.named(plan.name.as_str()).is_none());
-    match new {
-        true => repository_section(plan, &mut addition)?,
-        false => done.kept.push(format!("repository.{}", plan.name)),
-    }
-    let has = there.as_ref().map(|config| config.sections.clone()).unwrap_or_default();
-    for (section, text) in more {
-        match has.iter().any(|known| known == section) {
-            _ if *section == WITH_REPOSITORY && !new => {}
-            true => done.kept.push((*section).to_owned()),
-            false => addition.join(text),
-        }
-    }
-    if !addition.is_empty() {
-        config::append(&plan.config, &addition)?;
-        done.changed = true;
-    }
-    Ok(done)
-}
-
-/// What became of the configuration.
-#[derive(Debug, Default)]
-pub struct Configured {
-    /// Whether something was added.
-    pub changed: bool,
-    /// Sections that were there and stay as they are.
-    pub kept: Vec<String>,
-}
-
-fn repository_section(plan: &Plan, addition: &mut Addition) -> Result<(), Failure> {
-    addition.section(&format!("repository.{}", quoted(plan.name.as_str())));
-    addition.string("url", &text_of(&plan.url.to_string())?);
-    match &plan.opener {
-        Opener::KeyFile(file) => addition.string("key_file", &text_of(&file.to_string_lossy())?),
-        Opener::Given(_, Some((key, value))) => addition.string(key, &text_of(value)?),
-        Opener::Given(_, None) => {
-            addition.comment("What opens it is not named here: it was given by a variable, or typed.")
-        }
-    };
-    Ok(())
-}
-
-/// A dot in a name would begin a section below.
-fn quoted(name: &str) -> String {
-    if name.contains('.') { format!("\"{name}\"") } else { name.to_owned() }
-}
-
-/// A path that TOML can hold.
-fn text_of(text: &str) -> Result<String, Failure> {
-    match text.contains('\u{fffd}') {
-        true => Err(Failure::usage(format!("{text} is not UTF-8, as everything in a configuration must be"))),
-        false => Ok(text.to_owned()),
-    }
-}
-
-/// `[snapshot]` with what the plan takes snapshots of.
-pub fn snapshot_section(plan: &Plan) -> Addition {
-    let mut section = Addition::default();
-    section.section("snapshot").strings("paths", plan.paths.iter().map(String::as_str));
-    if !plan.exclude.is_empty() {
-        section.strings("exclude", plan.exclude.iter().map(String::as_str));
-    }
-    section
 }

@@ -1,7 +1,9 @@
 //! `boveda setup`: from nothing to a first snapshot: key, repository, recovery sheet, configuration. Safe to run again.
 
 mod ask;
+mod configure;
 pub mod from_env;
+mod inherited;
 mod make;
 mod plan;
 mod planning;
@@ -21,7 +23,8 @@ use super::error::{Code, Failure};
 use super::output::Output;
 use super::{escape, prompt};
 use crate::store::url::StoreUrl;
-use make::{Configured, Made, Sheet};
+use configure::Configured;
+use make::{Made, Sheet};
 use plan::{Opener, Plan};
 
 /// Set everything up: key, repository, recovery sheet, configuration, first snapshot
@@ -65,7 +68,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         return Err(Failure::new(Code::Failed, "stopped as asked: nothing was made"));
     }
     let made = make::make(&plan, context, &output)?;
-    let configured = make::configure(&plan, &[("snapshot", make::snapshot_section(&plan))])?;
+    let configured = configure::configure(&plan, &[("snapshot", configure::snapshot_section(&plan))])?;
     if configured.kept.iter().any(|section| section == "snapshot") && !arguments.source.is_empty() {
         output.warn(format!("[snapshot] of {} stays as it is: --source is not added", plan.config.display()));
     }

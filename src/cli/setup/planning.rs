@@ -13,6 +13,7 @@ use crate::cli::{escape, prompt};
 use crate::config::{self, Config, Name, Place, Rank};
 use crate::secrets;
 use crate::store::url::StoreUrl;
+use rustix::process::geteuid;
 
 /// The plan: what flags say, else the environment, else the configuration, else the terminal or the defaults.
 ///
@@ -36,14 +37,21 @@ pub fn plan(arguments: &Arguments, context: &Context, output: &Output) -> Result
     Ok(Plan { name, url, opener, config: file, recovery, paths, exclude })
 }
 
-/// The configuration to make or to add to: the one that is named, else the user's own.
+/// The configuration to make or to add to: the one that is named, else the user's own; for root, the machine's if only that
+/// is there.
 ///
 /// # Errors
 /// When there is no home for it.
 pub fn config_file(context: &Context) -> Result<PathBuf, Failure> {
-    match context.config_places()?.first() {
-        Some(place) if place.rank != Rank::System => Ok(place.path.clone()),
-        _ => context.user_config(),
+    let places = context.config_places()?;
+    if let Some(named) = places.iter().find(|place| place.rank == Rank::Named) {
+        return Ok(named.path.clone());
+    }
+    // A file of root's own would hide the machine's from root.
+    let of_machine = places.iter().find(|place| place.rank == Rank::System && place.path.exists());
+    match (context.user_config(), of_machine) {
+        (Ok(user), Some(machine)) if geteuid().is_root() && !user.exists() => Ok(machine.path.clone()),
+        (user, _) => user,
     }
 }
 
