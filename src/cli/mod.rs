@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing below this room prints, reads the environment, knows an exit code or asks a person.
 
+mod cache;
+mod completions;
 mod context;
 mod error;
 mod escape;
@@ -13,12 +15,14 @@ mod inside;
 mod key;
 mod listing;
 mod ls;
+mod man;
 mod mount;
 mod new_secret;
 mod open;
 mod output;
 mod prompt;
 mod recover;
+mod reference;
 mod restore;
 mod rewrite;
 mod selector;
@@ -31,6 +35,7 @@ mod stats;
 mod tag;
 mod time;
 mod umount;
+mod unlock;
 mod verify;
 mod version;
 
@@ -70,6 +75,12 @@ enum Verb {
     Stats(stats::Arguments),
     List(inside::list::Arguments),
     Cat(inside::cat::Arguments),
+    Cache(cache::Arguments),
+    Unlock(unlock::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
+    #[command(hide = true)]
+    Reference(reference::Arguments),
     Version(version::Arguments),
 }
 
@@ -85,6 +96,11 @@ pub fn main() -> ExitCode {
         failure.code
     });
     ExitCode::from(code.number())
+}
+
+/// The whole command line, for what is made from it: help, completions, manual pages.
+fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// The parsed command line; `None` when help or the version was asked for and printed.
@@ -120,6 +136,11 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Stats(arguments) => stats::run(&arguments, &context),
         Verb::List(arguments) => inside::list::run(&arguments, &context),
         Verb::Cat(arguments) => inside::cat::run(&arguments, &context),
+        Verb::Cache(arguments) => cache::run(&arguments, &context),
+        Verb::Unlock(arguments) => unlock::run(&arguments, &context),
+        Verb::Completions(arguments) => completions::run(&arguments, &context),
+        Verb::Man(arguments) => man::run(&arguments, &context),
+        Verb::Reference(arguments) => reference::run(&arguments, &context),
         Verb::Version(arguments) => version::run(&arguments, &context),
     }
 }

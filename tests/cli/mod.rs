@@ -5,10 +5,14 @@
 mod face;
 mod inside;
 mod keys;
+mod machine;
 mod mount;
 mod open;
 mod restore;
+mod rewrite;
+mod schema;
 mod snapshot;
+mod stats;
 mod tag;
 
 use std::ffi::OsStr;
