@@ -5,14 +5,15 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::error::Failure;
 
 /// Headings and their commands.
-const GROUPS: [(&str, &[&str]); 7] = [
+pub const GROUPS: [(&str, &[&str]); 8] = [
     ("Begin", &["setup", "init", "config", "key"]),
     ("Keep", &["snapshot", "import-tar"]),
     ("Look", &["mount", "umount", "snapshots", "ls", "find", "diff"]),
     ("Bring back", &["restore", "dump", "export-tar", "recover"]),
     ("Tidy", &["tag", "rewrite"]),
+    ("Trust", &["verify", "repair"]),
     ("Look inside", &["stats", "list", "cat"]),
-    ("Trust", &["verify", "repair", "doctor", "version", "help"]),
+    ("This machine", &["doctor", "cache", "unlock", "completions", "man", "version", "help"]),
 ];
 
 /// The command with grouped help. Commands that are in no group stand under the last one's heading.
@@ -22,7 +23,7 @@ pub fn grouped(mut command: clap::Command) -> clap::Command {
     let contents = contents(&command);
     command
         .help_template(format!(
-            "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{contents}\n{{options}}{{after-help}}"
+            "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{contents}Options of every command:\n{{options}}{{after-help}}"
         ))
         .after_help("`boveda help COMMAND` tells more. Guide, exit codes and JSON output: docs/ beside the source.")
 }
@@ -75,5 +76,20 @@ mod tests {
             assert!(listed, "`{}` is in no group", verb.get_name());
             assert!(verb.get_about().is_some(), "`{}` says nothing about itself", verb.get_name());
         }
+    }
+
+    #[test]
+    fn the_table_of_contents_names_every_command_once_and_nothing_else() {
+        let mut command = super::super::Cli::command();
+        command.build();
+        let mut names: Vec<_> = GROUPS.iter().flat_map(|(_, names)| names.iter()).collect();
+        for name in &names {
+            let verb = command.find_subcommand(name);
+            assert!(verb.is_some_and(|verb| !verb.is_hide_set()), "there is no command `{name}`");
+        }
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "a command stands in two groups: {names:?}");
     }
 }

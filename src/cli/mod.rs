@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing below this room prints, reads the environment, knows an exit code or asks a person.
 
+mod cache;
+mod completions;
 mod config;
 mod context;
 mod diff;
@@ -21,6 +23,7 @@ mod key;
 mod listing;
 mod lists;
 mod ls;
+mod man;
 mod mount;
 mod new_secret;
 mod open;
@@ -29,6 +32,7 @@ mod patterns;
 mod piped;
 mod prompt;
 mod recover;
+mod reference;
 mod repair;
 mod restore;
 mod rewrite;
@@ -49,6 +53,7 @@ mod tag;
 mod targets;
 mod time;
 mod umount;
+mod unlock;
 mod verify;
 mod version;
 
@@ -97,6 +102,12 @@ enum Verb {
     Stats(stats::Arguments),
     List(inside::list::Arguments),
     Cat(inside::cat::Arguments),
+    Cache(cache::Arguments),
+    Unlock(unlock::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
+    #[command(hide = true)]
+    Reference(reference::Arguments),
     Version(version::Arguments),
 }
 
@@ -112,6 +123,11 @@ pub fn main() -> ExitCode {
         failure.code
     });
     ExitCode::from(code.number())
+}
+
+/// The whole command line, for what is made from it: help, completions, manual pages.
+fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// The parsed command line; `None` when help or the version was asked for and printed.
@@ -165,6 +181,11 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Stats(arguments) => stats::run(&arguments, &context),
         Verb::List(arguments) => inside::list::run(&arguments, &context),
         Verb::Cat(arguments) => inside::cat::run(&arguments, &context),
+        Verb::Cache(arguments) => cache::run(&arguments, &context),
+        Verb::Unlock(arguments) => unlock::run(&arguments, &context),
+        Verb::Completions(arguments) => completions::run(&arguments, &context),
+        Verb::Man(arguments) => man::run(&arguments, &context),
+        Verb::Reference(arguments) => reference::run(&arguments, &context),
         Verb::Version(arguments) => version::run(&arguments, &context),
     }
 }

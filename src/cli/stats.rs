@@ -121,7 +121,7 @@ fn print(summary: &Summary, opened: &Opened, context: &Context, output: &Output)
 
 /// How often what is stored holds what it stands for.
 fn ratio(logical: u64, stored: u64) -> String {
-    if logical == 0 || stored == 0 {
+    if stored == 0 || logical <= stored {
         return String::new();
     }
     // A ratio is shown with one digit; the precision lost above 2^53 is far below that.

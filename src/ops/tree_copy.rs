@@ -176,3 +176,110 @@ pub fn left_out(tree: &Tree, excludes: &ExcludeSet) -> Result<Sums, catalog::Err
     }
     Ok(sums)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::aead::Suite;
+    use crate::event::Silent;
+    use crate::repo::catalog::testing::{MemoryChunks, any_extents, entry, file, forest, keys, path, write};
+    use crate::repo::chunk_index::IndexedPack;
+    use crate::repo::id::{DataKeyId, PackId, WriterId};
+    use crate::repo::segment::{Codec, Origin, SegmentDescriptor};
+    use std::sync::Arc;
+
+    /// An index that knows good places of these chunks.
+    fn index(ids: Vec<ChunkId>) -> ChunkIndex {
+        let row = SegmentDescriptor {
+            kind: ChunkKind::Data,
+            suite: Suite::Aes256Gcm,
+            codec: Codec::Stored,
+            epoch: 1,
+            offset: 0,
+            length: 64,
+            hash: [0; 32],
+            key_id: DataKeyId([0; 32]),
+            origin: Origin { writer: WriterId([0; 16]), seq: 1 },
+            ids,
+            bases: Vec::new(),
+        };
+        let mut index = ChunkIndex::new();
+        index.add(IndexedPack { id: PackId([1; 32]), length: 64, good: true }, [row]);
+        index
+    }
+
+    fn data_of(entry: &Entry) -> Vec<ChunkId> {
+        let EntryKind::File(Content::Extents(extents)) = &entry.kind else { return Vec::new() };
+        let chunk = |extent: &Extent| match extent {
+            Extent::Chunk { id, .. } => Some(*id),
+            Extent::Hole { .. } => None,
+        };
+        extents.iter().filter_map(chunk).collect()
+    }
+
+    /// A forest with a file so long that its extents are a tree, and all chunks that it needs.
+    fn long_forest(chunks: &MemoryChunks) -> (Vec<(EntryPath, Entry)>, Vec<ChunkId>) {
+        let mut entries = forest(20, 30);
+        let (keys, mut ids) = (keys(), entries.iter().flat_map(|(_, entry)| data_of(entry)).collect::<Vec<_>>());
+        let mut writer = ExtentWriter::new(chunks, &keys);
+        for extent in any_extents(2000) {
+            if let Extent::Chunk { id, .. } = extent {
+                ids.push(id);
+            }
+            writer.push(extent).unwrap();
+        }
+        let size = writer.length();
+        let content = writer.finish().unwrap();
+        assert!(matches!(content, Content::Tree { .. }));
+        entries.push((path("/directory-00003/long"), Entry { size, ..entry(EntryKind::File(content)) }));
+        (entries, ids)
+    }
+
+    fn copy(
+        chunks: &Arc<MemoryChunks>,
+        root: ChunkId,
+        index: &ChunkIndex,
+        excludes: &[&str],
+        lenient: bool,
+    ) -> Result<Copied, snapshot::Error> {
+        let tree = Tree::open(chunks.clone(), root);
+        let (keys, excludes) = (keys(), ExcludeSet::new(excludes).unwrap());
+        let events = &Silent;
+        TreeCopy { tree: &tree, index, sink: &**chunks, keys: &keys, excludes: &excludes, lenient, events }.run()
+    }
+
+    #[test]
+    fn a_copy_is_the_tree_that_the_entries_that_stay_would_give() {
+        let chunks = Arc::new(MemoryChunks::default());
+        let (entries, ids) = long_forest(&chunks);
+        let (root, index) = (write(&chunks, &entries), index(ids));
+        let same = copy(&chunks, root.skeleton, &index, &[], false).unwrap();
+        assert_eq!((same.root, same.left_out, same.lost), (root, Sums::default(), 0));
+        let gone = |path: &EntryPath| {
+            let text = String::from_utf8(path.to_bytes()).unwrap();
+            text.starts_with("/directory-00007") || text.ends_with("file-00004.txt")
+        };
+        let stays: Vec<_> = entries.iter().filter(|(path, _)| !gone(path)).cloned().collect();
+        let patterns = ["/directory-00007", "file-00004.txt"];
+        let copied = copy(&chunks, root.skeleton, &index, &patterns, false).unwrap();
+        assert_eq!(copied.root, write(&chunks, &stays));
+        assert_eq!(copied.left_out.entries, (entries.len() - stays.len()) as u64);
+        let tree = Tree::open(chunks.clone(), root.skeleton);
+        assert_eq!(left_out(&tree, &ExcludeSet::new(patterns).unwrap()).unwrap(), copied.left_out);
+    }
+
+    #[test]
+    fn lost_content_ends_a_copy_or_only_costs_its_entry() {
+        let chunks = Arc::new(MemoryChunks::default());
+        let entries = vec![
+            (path("/"), entry(EntryKind::Directory)),
+            (path("/good"), file(1, &[5])),
+            (path("/lost"), file(2, &[5])),
+        ];
+        let (root, index) = (write(&chunks, &entries), index(data_of(&entries[1].1)));
+        let strict = copy(&chunks, root.skeleton, &index, &[], false);
+        assert!(matches!(strict, Err(snapshot::Error::Chunk(chunks::Error::Unknown { .. }))), "{strict:?}");
+        let lenient = copy(&chunks, root.skeleton, &index, &[], true).unwrap();
+        assert_eq!((lenient.lost, lenient.root), (1, write(&chunks, &entries[..2])));
+    }
+}

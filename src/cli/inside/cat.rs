@@ -284,6 +284,13 @@ fn chunk_named(
     text: &str,
     wanted: impl Fn(ChunkKind) -> bool,
 ) -> Result<(ChunkKind, ChunkId), Failure> {
+    // A whole id needs no look at all the others.
+    if let Some(id) = ChunkId::from_hex(text) {
+        let kinds = [ChunkKind::Data, ChunkKind::Payload, ChunkKind::Skeleton].into_iter().filter(|kind| wanted(*kind));
+        if let Some(kind) = kinds.into_iter().find(|kind| reader.index().has(*kind, &id)) {
+            return Ok((kind, id));
+        }
+    }
     let segments = reader.index().segments().filter(|(_, segment)| wanted(segment.kind));
     let ids = segments.flat_map(|(_, segment)| segment.ids.iter().map(|id| (segment.kind, *id)));
     let mut found: Vec<_> = ids.filter(|(_, id)| id.to_string().starts_with(text)).collect();
