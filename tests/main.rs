@@ -3,6 +3,7 @@
 
 mod cli;
 mod crash;
+mod damage;
 mod decode;
 mod docs;
 mod formats;

@@ -188,3 +188,44 @@ fn lost_indexes_are_made_anew() {
     place.snapshot(&["files"], &[]);
     place.admin(["verify", "--level", "full"]).ends(0);
 }
+
+/// What is beyond repair ends every command that it concerns with 4, and no other.
+#[test]
+fn each_damage_has_its_exit_code() {
+    let newest = |place: &Place, what: &str| {
+        let mut found = stored(place, "");
+        found.retain(|file| file.to_str().unwrap().ends_with(what));
+        found.sort();
+        found.pop().unwrap()
+    };
+    let log = |place: &Place| {
+        ["log/00000000000000000000", "log/00000000000000000000.2"].map(|name| place.path("repository").join(name))
+    };
+    let cases: [(&str, &dyn Fn(&Place), [i32; 5]); 8] = [
+        ("one config", &|place| ruin(&place.path("repository/config")), [0, 0, 0, 4, 0]),
+        (
+            "both configs",
+            &|place| ["config", "config.2"].iter().for_each(|name| ruin(&place.path("repository").join(name))),
+            [4; 5],
+        ),
+        ("both copies of an entry", &|place| log(place).iter().for_each(|file| ruin(file)), [4; 5]),
+        ("an opening", &|place| ruin(&newest(place, "open")), [0, 0, 0, 4, 0]),
+        ("an end", &|place| ruin(&newest(place, "end")), [4, 1, 1, 4, 4]),
+        ("the indexes", &|place| stored(place, "idx").iter().for_each(|file| ruin(file)), [0, 0, 0, 4, 0]),
+        ("a pack", &|place| ruin(&only(place, "packs")), [0, 4, 4, 4, 0]),
+        ("no pack", &|place| fs::remove_file(only(place, "packs")).unwrap(), [0, 4, 4, 4, 4]),
+    ];
+    for (what, damage, expected) in cases {
+        let place = place();
+        damage(&place);
+        let codes = [
+            &["snapshots"][..],
+            &["ls", "latest"],
+            &["restore", "latest", "--target", "out"],
+            &["verify"],
+            &["snapshot", "files"],
+        ]
+        .map(|arguments| place.admin(arguments).code);
+        assert_eq!(codes, expected, "{what}");
+    }
+}

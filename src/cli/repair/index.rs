@@ -44,5 +44,5 @@ pub fn run(_: &Arguments, context: &Context) -> Result<Code, Failure> {
     for (pack, why) in &summary.unreadable {
         output.warn(format!("{pack} is not in them: {why}"));
     }
-    Ok(if summary.unreadable.is_empty() { Code::Ok } else { Code::Damage })
+    Ok(if summary.unreadable.is_empty() { output.code() } else { Code::Damage })
 }

@@ -62,5 +62,5 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
             summary.seconds
         ))?;
     }
-    Ok(if summary.left.is_empty() { Code::Ok } else { Code::Damage })
+    Ok(if summary.left.is_empty() { output.code() } else { Code::Damage })
 }

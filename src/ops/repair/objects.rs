@@ -93,19 +93,21 @@ impl Repair<'_> {
         if copies.len() == wanted.iter().flatten().count() && self.all_sound(&copies) {
             return Ok(());
         }
-        let truth = self.truth(&copies).map(<[u8]>::to_vec);
-        for name in wanted.into_iter().flatten() {
-            let seen = copies.iter().find(|seen| seen.name == name);
-            match &truth {
-                Ok(truth) if seen.is_some_and(|seen| seen.stored() == truth) => {}
-                Ok(truth) => {
-                    let own = seen.and_then(Seen::content) == Some(truth);
+        match self.truth(&copies).map(<[u8]>::to_vec) {
+            Ok(truth) => {
+                for name in wanted.into_iter().flatten() {
+                    let seen = copies.iter().find(|seen| seen.name == name);
+                    if seen.is_some_and(|seen| seen.stored() == truth) {
+                        continue;
+                    }
+                    let own = seen.and_then(Seen::content) == Some(&truth);
                     let means = if own { Means::Parity } else { Means::OtherCopy };
-                    self.put_back(name, truth, seen.is_some(), means)?;
+                    self.put_back(name, &truth, seen.is_some(), means)?;
                 }
-                Err(why) if seen.is_some_and(|seen| !seen.is_sound()) => self.leave(name, why),
-                Err(_) if seen.is_some() && copies.len() < 2 => {}
-                Err(why) => self.leave(name, why),
+            }
+            Err(why) => {
+                let damaged = copies.iter().filter(|seen| !seen.is_sound() || copies.len() > 1);
+                damaged.for_each(|seen| self.leave(seen.name, &why));
             }
         }
         Ok(())

@@ -50,6 +50,9 @@ pub enum Error {
     /// The bundle's role does not allow it.
     #[error("a {role}'s keys do not allow {action}")]
     Role { role: keys::role::Role, action: &'static str },
+    /// The log cannot be followed as far as where the bundle's principal is certified.
+    #[error("{0}; nothing that follows it counts, and so nobody knows who these keys belong to")]
+    Doubted(#[source] log::Doubt),
     /// The log does not certify the bundle's principal, or has revoked it.
     #[error("principal {principal} is {why}")]
     Principal { principal: PrincipalId, why: &'static str },

@@ -165,13 +165,14 @@ fn read(store: &dyn Store, config: &Config, bundle: &mut Bundle, pin: Option<Hea
         Ok(keys) => Ok(keys.index.clone()),
         Err(error) => Err(Arc::new(error) as log::Cause),
     };
-    check_standing(&log.state, bundle)?;
+    check_standing(&log, bundle)?;
     let view = View::judge(&log.state, census.as_ref(), &found, &keys)?;
     Ok(Read { log, view })
 }
 
 /// Only who is certified and was not revoked has any business here.
-fn check_standing(state: &State, bundle: &Bundle) -> Result<(), Error> {
+fn check_standing(log: &Log, bundle: &Bundle) -> Result<(), Error> {
+    let state = &log.state;
     let principal = bundle.principal_id();
     if state.trust().active(&principal).is_some() {
         return Ok(());
@@ -180,6 +181,9 @@ fn check_standing(state: &State, bundle: &Bundle) -> Result<(), Error> {
         return Err(Error::Unfounded);
     }
     let known = state.trust().principal(&principal).is_some();
+    if let Some(doubt) = log.stopped().filter(|_| !known) {
+        return Err(Error::Doubted(doubt.clone()));
+    }
     let why = if known { "revoked: these keys no longer count" } else { "not certified in the log" };
     Err(Error::Principal { principal, why })
 }

@@ -1,0 +1,229 @@
+//! Damage as a matrix: every object × every damage × what is done next.
+//!
+//! Afterwards everything is right, or what is wrong is named with an exit code other than 0: no wrong data in silence, no panic. What
+//! a restore reports good is exactly what it was. Full verification names every damaged byte of every object. What needs neither
+//! is in [`HARMLESS`], with its reason.
+//! `BOVEDA_TEST_FULL=1` takes every object of each kind, more places in each part of it, and every act after each damage. Else it is
+//! one object of each kind and a few acts, which take turns; `BOVEDA_TEST_TURN=N` begins with others.
+
+mod next;
+mod parts;
+mod site;
+mod wounds;
+
+use boveda::ops::verify::Level;
+use boveda::repo::armour::ObjectKind;
+use boveda::repo::names::{Copy, Name};
+use next::Outcome;
+use site::{Site, site};
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use wounds::Wound;
+
+/// What is done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    List,
+    ListAs(&'static str),
+    Read,
+    Restore,
+    Structure,
+    Full,
+    Snapshot,
+    SnapshotAsWriter,
+}
+
+const ACTS: [Act; 10] = [
+    Act::List,
+    Act::ListAs("writer"),
+    Act::ListAs("reader"),
+    Act::ListAs("maintainer"),
+    Act::Read,
+    Act::Restore,
+    Act::Structure,
+    Act::Full,
+    Act::Snapshot,
+    Act::SnapshotAsWriter,
+];
+
+/// Damage that an act may pass over in silence: the kinds of objects, how what was done to them begins, which acts, and why.
+type Excuse = (&'static [ObjectKind], &'static [&'static str], fn(Act) -> bool, &'static str);
+
+const HARMLESS: [Excuse; 3] = [
+    (
+        &[ObjectKind::Beat],
+        &["removed"],
+        |_| true,
+        "beats are signs of life of a session under way, and this one has ended; no content depends on them",
+    ),
+    (
+        &[ObjectKind::EpochKeys],
+        &["forged padding"],
+        |_| true,
+        "padding is random and means nothing; rot in it is found, only whoever makes new armour for it is not",
+    ),
+    (
+        &[ObjectKind::Pack],
+        &["deep damage", "forged", "a block of zeros", "all garbage", "packs/", "exchanged"],
+        |act| matches!(act, Act::Snapshot | Act::SnapshotAsWriter),
+        "a snapshot looks for the packs that it builds on and at their lengths; it does not read them again, verification does",
+    ),
+];
+
+fn is_harmless(name: &Name, wound: &Wound, act: Act) -> bool {
+    HARMLESS.iter().any(|(kinds, done, acts, _)| {
+        kinds.contains(&name.kind()) && done.iter().any(|what| wound.what.starts_with(what)) && acts(act)
+    })
+}
+
+fn perform(act: Act, site: &Site, wound: &Wound) -> Outcome {
+    let store = Arc::new(wound.inflict(site));
+    match act {
+        Act::List => next::listing(site, &store, &site.world.admin),
+        Act::ListAs("writer") => next::listing(site, &store, &site.writer.key),
+        Act::ListAs("reader") => next::listing(site, &store, &site.reader.key),
+        Act::ListAs(_) => next::listing(site, &store, &site.maintainer.key),
+        Act::Read => next::reading(site, &store, &site.world.admin),
+        Act::Restore => next::restoring(site, &store),
+        Act::Structure => next::verifying(site, &store, Level::Structure),
+        Act::Full => next::verifying(site, &store, Level::Full),
+        Act::Snapshot => next::snapshotting(site, &store, true),
+        Act::SnapshotAsWriter => next::snapshotting(site, &store, false),
+    }
+}
+
+/// Why the outcome is not what it must be.
+fn objection(act: Act, wound: &Wound, outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Wrong(why) => Some(format!("in silence: {why}")),
+        Outcome::Right(_) if act == Act::Full => Some("full verification does not mention it".to_owned()),
+        Outcome::Right(_) => None,
+        Outcome::Named(text) => {
+            let mentioned = wound.stored.iter().any(|(name, _)| mentions(text, name));
+            (!mentioned).then(|| format!("what is named is not the object: {text}"))
+        }
+    }
+}
+
+/// Whether a text names an object, by what people call it.
+fn mentions(text: &str, name: &Name) -> bool {
+    let full = name.to_string();
+    let stem = full.strip_suffix(".2").unwrap_or(&full);
+    let called = match name {
+        Name::Log(position, _) => format!("log entry {position} "),
+        Name::Pack(id) => id.to_string(),
+        // Where it is gone, its writer and its snapshot are what can be named.
+        Name::End(session) => format!("writer {}", session.writer),
+        _ => stem.to_owned(),
+    };
+    text.contains(stem) || text.contains(&called)
+}
+
+/// Runs the matrix for the objects that `chosen` picks.
+fn matrix(chosen: impl Fn(&Name) -> bool) {
+    let site = site();
+    let full = std::env::var_os("BOVEDA_TEST_FULL").is_some();
+    let mut objects: Vec<_> = site.objects().into_iter().filter(|(name, _)| chosen(name)).collect();
+    assert!(!objects.is_empty(), "the site has no such object");
+    if !full {
+        // Of the newest, most depends.
+        objects.drain(..objects.len() - 1);
+    }
+    let wounds: Vec<(Name, Wound)> = objects
+        .iter()
+        .flat_map(|(name, bytes)| wounds::all(site, *name, bytes).into_iter().map(|wound| (*name, wound)))
+        .collect();
+    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some((name, wound)) = wounds.get(number) else { break };
+            for act in acts(wound, number, full).filter(|act| !is_harmless(name, wound, *act)) {
+                let outcome = catch_unwind(AssertUnwindSafe(|| perform(act, site, wound)));
+                let why = match &outcome {
+                    Ok(outcome) => objection(act, wound, outcome),
+                    Err(panic) => Some(format!("a panic: {:?}", panic.downcast_ref::<String>())),
+                };
+                if let Some(why) = why {
+                    failures.lock().unwrap().push(format!("{name}: {}; {act:?}: {why}", wound.what));
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(work))));
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), wounds.len(), failures.join("\n\n"));
+}
+
+/// Every act; or at small scale full verification and a few others in turn: none where parity heals the armour, one where it heals
+/// the content, three where it does not.
+fn acts(wound: &Wound, number: usize, full: bool) -> impl Iterator<Item = Act> {
+    let further = match (full, wound.healed_armour, wound.what.starts_with("a bit of")) {
+        (true, ..) => ACTS.len(),
+        (_, true, _) => 0,
+        (.., true) => 1,
+        _ => 3,
+    };
+    let first: usize = std::env::var("BOVEDA_TEST_TURN").ok().and_then(|turn| turn.parse().ok()).unwrap_or(0);
+    // Three is no divisor of ten: all acts get their turn.
+    let turn = move |act: &Act| {
+        let at = ACTS.iter().position(|known| known == act).unwrap_or(0);
+        (at + ACTS.len() - (first + number * 3) % ACTS.len()) % ACTS.len() < further
+    };
+    ACTS.into_iter().filter(move |act| *act == Act::Full || turn(act))
+}
+
+/// A test for each kind of object, and each copy of those that have two.
+macro_rules! kinds {
+    ($($name:ident: $pattern:pat),* $(,)?) => {
+        $(
+            #[test]
+            fn $name() {
+                matrix(|name| matches!(name, $pattern));
+            }
+        )*
+
+        /// Every object that the program stores is in the matrix.
+        #[test]
+        fn the_matrix_covers_every_object() {
+            let covered = |name: &Name| matches!(name, $($pattern)|*);
+            let missed: Vec<_> = site().objects().into_iter().filter(|(name, _)| !covered(name)).collect();
+            assert!(missed.is_empty(), "{missed:?}");
+        }
+    };
+}
+
+kinds! {
+    config: Name::Config(Copy::First),
+    second_config: Name::Config(Copy::Second),
+    slots: Name::Slot(_, Copy::First),
+    second_slots: Name::Slot(_, Copy::Second),
+    epoch_keys: Name::EpochKeys { .. },
+    openings: Name::Open(_),
+    beats: Name::Beat(..),
+    ends: Name::End(_),
+    indexes: Name::Index { .. },
+    log_entries: Name::Log(_, Copy::First),
+    second_log_entries: Name::Log(_, Copy::Second),
+    packs: Name::Pack(_),
+}
+
+/// The site has an object of every kind that this version writes; the others have nobody yet who puts them.
+#[test]
+fn the_site_has_every_kind() {
+    let kinds: BTreeSet<_> = site().objects().iter().map(|(name, _)| name.kind()).collect();
+    let nobody_puts = [ObjectKind::Census, ObjectKind::Pin, ObjectKind::Hold];
+    let all = (0..=u8::MAX).filter_map(ObjectKind::from_number);
+    assert_eq!(all.filter(|kind| !kinds.contains(kind)).collect::<Vec<_>>(), nobody_puts);
+}
+
+/// Without damage nothing is said.
+#[test]
+fn an_intact_repository_is_right_in_every_way() {
+    let nothing = Wound { what: "nothing".to_owned(), stored: vec![], healed_armour: false };
+    for act in ACTS {
+        assert_eq!(perform(act, site(), &nothing), Outcome::Right(String::new()), "{act:?}");
+    }
+}
