@@ -113,8 +113,7 @@ pub(super) fn store(
     let id_key = session.repository().bundle().id_key().expect("a session is begun with a writer's keys only");
     let keys = CatalogKeys::derive(id_key);
     let writer = session.pack_writer(Compression::default(), PackSize::default());
-    let lane = SharedLane::default();
-    lane.open(writer.lane());
+    let lane = SharedLane::new(writer.lane());
     let copy = TreeCopy { tree, index: session.index(), sink: &lane, keys: &keys, excludes, lenient, events };
     let copied = copy.run().and_then(|copied| Ok(lane.flush().map(|()| copied)?));
     lane.close();

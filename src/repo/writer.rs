@@ -230,6 +230,11 @@ fn send(shared: &Shared, segments: &Sender<SealedSegment>, builder: &mut Segment
 pub struct SharedLane(Mutex<Option<Lane>>);
 
 impl SharedLane {
+    /// One that leads into the pack writer that the lane is of.
+    pub const fn new(lane: Lane) -> Self {
+        Self(Mutex::new(Some(lane)))
+    }
+
     /// Leads into the pack writer that the lane is of, from now on.
     pub fn open(&self, lane: Lane) {
         *self.lock() = Some(lane);

@@ -15,8 +15,6 @@ use boveda::repo::id::{ChunkKind, WriterId};
 use boveda::repo::keys::credential::Credential;
 use boveda::repo::names::IndexClass;
 use boveda::repo::repository::{Repository, Snapshot};
-use boveda::repo::segment::Compression;
-use boveda::source::files::stat::StampOptions;
 use boveda::store::memory::MemoryStore;
 use rustix::fs::FileType;
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,17 +94,8 @@ pub fn options(source: &Path) -> Options {
         roots: vec![entry_path(source)],
         host: "somewhere".to_owned(),
         user: "somebody".to_owned(),
-        tags: vec![],
-        time: None,
-        excludes: vec![],
-        one_file_system: false,
-        full: false,
-        dry_run: false,
-        stamp: StampOptions::default(),
-        compression: Compression::default(),
         threads: 2,
-        cache: None,
-        skip: vec![],
+        ..Options::default()
     }
 }
 

@@ -19,6 +19,7 @@ use crate::repo::entry::{Content, EntryKind, EntryPath, Extent, Timestamp};
 use crate::repo::id::{ChunkKind, SnapshotId, WriterId};
 use crate::repo::record::{Completeness, Private, SnapshotKind, SourceKind, Statistics, Structure, Tokens};
 use crate::repo::repository::{self, Repository, WriteSession};
+use crate::repo::pack::PackSize;
 use crate::repo::segment::Compression;
 use crate::repo::wire::Extensions;
 use crate::repo::writer::{Figures, SharedLane};
@@ -131,7 +132,7 @@ fn take_in(
 ) -> Result<Taken, Error> {
     let id_key = session.repository().bundle().id_key().expect("a session is begun with a writer's keys only");
     let catalog_keys = CatalogKeys::derive(id_key);
-    let packs = session.pack_writer(Compression::default());
+    let packs = session.pack_writer(Compression::default(), PackSize::default());
     let (data, pages) = (SharedLane::new(packs.lane()), SharedLane::new(packs.lane()));
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     let mut import = Import {

@@ -82,8 +82,7 @@ impl Run<'_> {
         let id_key = self.session.repository().bundle().id_key().expect("a session is begun with a writer's keys only");
         let catalog_keys = CatalogKeys::derive(id_key);
         let writer = self.session.pack_writer(self.options.compression, self.options.pack_size);
-        let pages = SharedLane::default();
-        pages.open(writer.lane());
+        let pages = SharedLane::new(writer.lane());
         let read = self.store(stream, &writer, &pages, &catalog_keys).and_then(|(content, size)| {
             let root = self.catalog(content, size, &pages, catalog_keys.clone())?;
             pages.flush()?;
