@@ -235,16 +235,45 @@ impl Repository {
 
     /// Puts an epoch's keys for one principal. What an attempt left that died is replaced: no log entry ever counted on it.
     fn hand_out(&self, keys: &EpochKeys, to: &PrincipalId, cert: &Cert) -> Result<(), Error> {
-        let action = "handing out keys";
-        let key = self.bundle.admin_signing_key().ok_or(Error::Role { role: self.bundle.role(), action })?;
-        let body = wrap_epoch(&self.bundle, keys, to, cert.role, &cert.sealing)?;
-        let name = Name::EpochKeys { epoch: keys.epoch, principal: *to };
-        let written = frame::write(&self.id(), &name, &body, None, &key);
+        let (name, written) = self.handing_out(keys, to, cert)?;
         if self.store.put(&name.object(), &written.stored)? == Put::Exists {
             self.store.delete(&name.object())?;
             self.store.put(&name.object(), &written.stored)?;
         }
         Ok(())
+    }
+
+    fn handing_out(&self, keys: &EpochKeys, to: &PrincipalId, cert: &Cert) -> Result<(Name, frame::Written), Error> {
+        let action = "handing out keys";
+        let key = self.bundle.admin_signing_key().ok_or(Error::Role { role: self.bundle.role(), action })?;
+        let body = wrap_epoch(&self.bundle, keys, to, cert.role, &cert.sealing)?;
+        let name = Name::EpochKeys { epoch: keys.epoch, principal: *to };
+        Ok((name, frame::write(&self.id(), &name, &body, None, &key)))
+    }
+
+    /// The objects that hand out the keys of later epochs to those who were there before, each with the label of whom it is for.
+    pub fn handed_out(&self) -> Vec<(Name, &str)> {
+        let trust = self.log.state.trust();
+        let of_epoch = |(epoch, start): (&u32, &log::trust::EpochStart)| {
+            let (epoch, position) = (*epoch, start.position);
+            let all = trust.principals().iter();
+            let there = all.filter(move |(_, known)| known.revoked.is_none() && known.since < position);
+            there.map(move |(id, known)| (Name::EpochKeys { epoch, principal: *id }, known.cert.label.as_str()))
+        };
+        trust.epochs().iter().flat_map(of_epoch).collect()
+    }
+
+    /// Hands out the keys of an epoch once more, because `keys/<epoch>/<to>` is lost. Returns the object's new bytes.
+    ///
+    /// # Errors
+    /// When this is not an admin's bundle, or nobody active has this id, or the store fails.
+    pub fn hand_out_again(&self, epoch: u32, to: &PrincipalId) -> Result<Vec<u8>, Error> {
+        let known = self.log.state.trust().active(to).ok_or(Error::Principal { principal: *to, why: "unknown" })?;
+        let (name, written) = self.handing_out(self.bundle.epoch(epoch)?, to, &known.cert)?;
+        if self.store.put(&name.object(), &written.stored)? == Put::Exists {
+            self.store.heal(&name.object(), &written.stored)?;
+        }
+        Ok(written.stored)
     }
 
     /// Enters a decision in the log, at whatever position turns out to be the next.
