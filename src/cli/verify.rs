@@ -119,10 +119,9 @@ fn print(summary: &Summary, level: Level, output: &Output) -> Result<(), Failure
 /// The scrub of the machine that stores the repository.
 fn keyless(context: &Context, output: &Arc<Output>) -> Result<Code, Failure> {
     let store = crate::store::open::open(&context.location()?)?;
-    match repository::look(&*store) {
-        // That there is none is worth saying; that its config is damaged, the scrub finds.
-        Err(error @ repository::Error::NotFound { .. }) => return Err(error.into()),
-        Ok(()) | Err(_) => {}
+    // That there is none is worth saying; that its config is damaged, the scrub finds.
+    if let Err(error @ repository::Error::NotFound { .. }) = repository::look(&*store) {
+        return Err(error.into());
     }
     let scrubbed = verify::scrub(&*store, &**output).map_err(|error| output.stopped(error.into()))?;
     output.clear();

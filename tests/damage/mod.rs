@@ -6,6 +6,7 @@
 //! `BOVEDA_TEST_FULL=1` takes every object of each kind, more places in each part of it, and every act after each damage. Else it is
 //! one object of each kind and a few acts, which take turns; `BOVEDA_TEST_TURN=N` begins with others.
 
+mod mend;
 mod next;
 mod parts;
 mod site;

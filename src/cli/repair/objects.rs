@@ -35,6 +35,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         let means = match mended.means {
             Means::Parity => "parity",
             Means::OtherCopy => "other copy",
+            Means::Keys => "keys at hand",
         };
         if output.json() {
             output.json_line(&json!({
@@ -42,7 +43,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
             }))?;
         } else {
             let verb = if arguments.dry_run { "would mend" } else { "mended" };
-            output.line(&escape::line(&format!("{verb} {} from its {means}", mended.name)))?;
+            output.line(&escape::line(&format!("{verb} {}: {means}", mended.name)))?;
         }
     }
     if output.json() {

@@ -10,6 +10,7 @@ use crate::repo::frame::Frame;
 use crate::repo::names::{Name, SessionName};
 use crate::repo::repository::{Error, Repository};
 use crate::store::ErrorKind;
+use std::collections::HashSet;
 use std::time::Instant;
 
 /// What an object was mended from.
@@ -19,6 +20,8 @@ pub enum Means {
     Parity,
     /// The other of its two copies.
     OtherCopy,
+    /// The admin's own keys: handed out once more.
+    Keys,
 }
 
 /// An object that was put back.
@@ -61,7 +64,7 @@ pub fn repair(repository: &Repository, dry_run: bool, events: &dyn Sink) -> Resu
     groups.extend(listed.objects.iter().filter(|(name, _)| matches!(name, Name::Pack(_))).map(|(name, _)| vec![*name]));
     let objects = listed.objects.len() as u64;
     let summary = Summary { objects, bytes: 0, mended: vec![], left: vec![], seconds: 0.0 };
-    let mut repair = Repair { repository, dry_run, events, summary };
+    let mut repair = Repair { repository, dry_run, events, summary, lost: HashSet::new() };
     for names in groups {
         if events.stopping() {
             return Err(chunks::Error::Stopped.into());
@@ -70,6 +73,7 @@ pub fn repair(repository: &Repository, dry_run: bool, events: &dyn Sink) -> Resu
         let progress = Progress { bytes: repair.summary.bytes, bytes_total, ..Progress::default() };
         events.emit(Event::Progress(Stage::Verify, progress));
     }
+    repair.keys(&listed)?;
     repair.summary.seconds = start.elapsed().as_secs_f64();
     Ok(repair.summary)
 }
@@ -79,6 +83,8 @@ struct Repair<'a> {
     dry_run: bool,
     events: &'a dyn Sink,
     summary: Summary,
+    /// Handed-out keys that are lost.
+    lost: HashSet<Name>,
 }
 
 impl Repair<'_> {
@@ -90,7 +96,9 @@ impl Repair<'_> {
         self.summary.bytes += copies.iter().map(|seen| seen.len() as u64).sum::<u64>();
         let Some(first) = copies.first() else { return Ok(()) };
         let wanted = [Some(first.name), first.name.other_copy()];
-        if copies.len() == wanted.iter().flatten().count() && self.all_sound(&copies) {
+        let complete = copies.len() == wanted.iter().flatten().count();
+        let keys = matches!(first.name, Name::EpochKeys { .. });
+        if complete && self.all_sound(&copies) && !keys {
             return Ok(());
         }
         match self.truth(&copies).map(<[u8]>::to_vec) {
@@ -106,9 +114,35 @@ impl Repair<'_> {
                 }
             }
             Err(why) => {
-                let damaged = copies.iter().filter(|seen| !seen.is_sound() || copies.len() > 1);
-                damaged.for_each(|seen| self.leave(seen.name, &why));
+                let damaged = copies.iter().filter(|seen| !seen.is_sound() || copies.len() > 1 || keys);
+                for seen in damaged {
+                    self.lose(seen.name, &why);
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// Keys that were handed out to a principal and are lost, an admin hands out again.
+    fn keys(&mut self, listed: &Listed) -> Result<(), Error> {
+        if !self.repository.bundle().role().may_certify() {
+            return Ok(());
+        }
+        let there: HashSet<Name> = listed.objects.iter().map(|(name, _)| *name).collect();
+        for (name, _) in self.repository.handed_out() {
+            let Name::EpochKeys { epoch, principal } = name else { continue };
+            let lost = self.lost.contains(&name);
+            if there.contains(&name) && !lost {
+                continue;
+            }
+            if !self.dry_run {
+                let written = self.repository.hand_out_again(epoch, &principal)?;
+                if self.repository.store().get(&name.object())? != written {
+                    self.leave(name, "what was put back does not come back as it was");
+                    continue;
+                }
+            }
+            self.summary.mended.push(Mended { name, means: Means::Keys });
         }
         Ok(())
     }
@@ -191,6 +225,16 @@ impl Repair<'_> {
         }
         self.summary.mended.push(Mended { name, means });
         Ok(())
+    }
+
+    /// What cannot be had from its own bytes. Keys that an admin can hand out again are no loss yet.
+    fn lose(&mut self, name: Name, why: &str) {
+        let handed_out = || self.repository.handed_out().iter().any(|(known, _)| *known == name);
+        if self.repository.bundle().role().may_certify() && handed_out() {
+            self.lost.insert(name);
+        } else {
+            self.leave(name, why);
+        }
     }
 
     fn leave(&mut self, name: Name, why: &str) {

@@ -4,7 +4,7 @@
 use super::Run;
 use crate::repo::catalog::{self, Expected, TreeRoot, check_page};
 use crate::repo::chunks::Bytes;
-use crate::repo::id::{ChunkId, ChunkKind};
+use crate::repo::id::{ChunkId, ChunkKind, SnapshotId};
 use crate::repo::reader::Reader;
 use crate::repo::repository::{self, Snapshot};
 use std::collections::{BTreeSet, HashSet};
@@ -20,35 +20,40 @@ impl Run<'_> {
         let root = |snapshot: &Snapshot| {
             let structure = &snapshot.structure;
             let root = TreeRoot { skeleton: structure.root, entries: structure.entries, bytes: structure.bytes };
-            Expected::root(&root)
+            (snapshot.id, Expected::root(&root))
         };
-        let mut pending: Vec<Expected> = self.repository.snapshots().iter().map(root).collect();
+        let mut pending: Vec<(SnapshotId, Expected)> = self.repository.snapshots().iter().map(root).collect();
         // Snapshots share most pages, and say the same of them.
         let mut seen = HashSet::new();
-        while let Some(expected) = pending.pop() {
+        while let Some((snapshot, expected)) = pending.pop() {
             self.go_on()?;
             if seen.insert(expected.clone()) {
-                pending.extend(self.page(reader, &expected)?);
+                pending.extend(self.page(reader, &snapshot, &expected)?.into_iter().map(|below| (snapshot, below)));
             }
         }
         Ok(())
     }
 
-    /// One page; returns those that it refers to.
-    fn page(&self, reader: &Reader, expected: &Expected) -> Result<Vec<Expected>, repository::Error> {
+    /// One page of a snapshot; returns those that it refers to.
+    fn page(
+        &self,
+        reader: &Reader,
+        snapshot: &SnapshotId,
+        expected: &Expected,
+    ) -> Result<Vec<Expected>, repository::Error> {
         let id = expected.id();
-        let Some((skeleton, references)) = self.skeleton(reader, id)? else { return Ok(vec![]) };
+        let Some((skeleton, references)) = self.skeleton(reader, snapshot, id)? else { return Ok(vec![]) };
         let Some(payload) = self.chunk(reader, ChunkKind::Payload, references.payload)? else { return Ok(vec![]) };
         let page = match check_page(&skeleton, &payload) {
             Ok(page) => page,
             Err(error) => {
-                self.bad_page(id, &error);
+                self.bad_page(snapshot, id, &error);
                 return Ok(vec![]);
             }
         };
         // What lies below is looked at all the same: more may be wrong there.
         if let Err(fault) = expected.check(&page) {
-            self.bad_page(id, &fault);
+            self.bad_page(snapshot, id, &fault);
         }
         Ok(expected.below(&page))
     }
@@ -56,15 +61,15 @@ impl Run<'_> {
     /// What maintainers see: references, without names.
     fn skeletons(&self, reader: &Reader) -> Result<(), repository::Error> {
         let mut seen = BTreeSet::new();
-        let roots = self.repository.snapshots().iter().map(|snapshot| snapshot.structure.root);
-        let mut pending: Vec<ChunkId> = roots.collect();
-        while let Some(id) = pending.pop() {
+        let roots = self.repository.snapshots().iter().map(|snapshot| (snapshot.id, snapshot.structure.root));
+        let mut pending: Vec<(SnapshotId, ChunkId)> = roots.collect();
+        while let Some((snapshot, id)) = pending.pop() {
             self.go_on()?;
             if seen.insert(id)
-                && let Some((_, references)) = self.skeleton(reader, id)?
+                && let Some((_, references)) = self.skeleton(reader, &snapshot, id)?
             {
                 self.has_place(reader.index(), ChunkKind::Payload, references.payload);
-                pending.extend(references.children);
+                pending.extend(references.children.into_iter().map(|child| (snapshot, child)));
             }
         }
         Ok(())
@@ -74,6 +79,7 @@ impl Run<'_> {
     fn skeleton(
         &self,
         reader: &Reader,
+        snapshot: &SnapshotId,
         id: ChunkId,
     ) -> Result<Option<(Bytes, catalog::References)>, repository::Error> {
         let Some(bytes) = self.chunk(reader, ChunkKind::Skeleton, id)? else { return Ok(None) };
@@ -83,14 +89,15 @@ impl Run<'_> {
                 Ok(Some((bytes, references)))
             }
             Err(error) => {
-                self.bad_page(id, &error);
+                self.bad_page(snapshot, id, &error);
                 Ok(None)
             }
         }
     }
 
-    fn bad_page(&self, id: ChunkId, why: &dyn std::error::Error) {
+    /// A page that is no good, with one of the snapshots that have it.
+    fn bad_page(&self, snapshot: &SnapshotId, id: ChunkId, why: &dyn std::error::Error) {
         self.bad.lock().unwrap_or_else(PoisonError::into_inner).insert((ChunkKind::Skeleton, id));
-        self.find(format!("catalog page {id}"), why, false);
+        self.find(format!("catalog page {id} of snapshot {snapshot}"), why, false);
     }
 }

@@ -55,7 +55,7 @@ impl Share {
     pub fn percent(percent: f64) -> Option<Self> {
         // A float that is too large or no number at all becomes a number outside of the range.
         let millionths = (percent * 10_000.0).round();
-        (millionths >= 1.0 && millionths <= 1_000_000.0).then_some(Self(millionths as u32))
+        (1.0..=1_000_000.0).contains(&millionths).then_some(Self(millionths as u32))
     }
 
     /// How many of `all` that is: one at least, if there is one.

@@ -135,16 +135,10 @@ impl Run<'_> {
                 self.find(other, "this copy is missing", true);
             }
         }
-        let trust = self.repository.log().state.trust();
-        for (epoch, start) in trust.epochs() {
-            let before = |since: u64| since < start.position;
-            let active = trust.principals().iter().filter(|(_, known)| known.revoked.is_none() && before(known.since));
-            for (principal, known) in active {
-                let name = Name::EpochKeys { epoch: *epoch, principal: *principal };
-                if !there.contains(&name) {
-                    let what = format!("it is missing; {:?} may not get the keys of epoch {epoch}", known.cert.label);
-                    self.find(name, what, false);
-                }
+        for (name, label) in self.repository.handed_out() {
+            if !there.contains(&name) {
+                let what = format!("it is missing; {label:?} may not get the keys of this epoch");
+                self.find(name, what, false);
             }
         }
         Ok(listed)

@@ -8,7 +8,7 @@ use super::{Error, Repository, slots};
 use crate::repo::frame;
 use crate::repo::id::{PrincipalId, SnapshotId, WriterId};
 use crate::repo::keys::epoch::{EpochKeys, key_set, wrap_epoch};
-use crate::repo::log::{Cert, Decision};
+use crate::repo::log::{self, Cert, Decision};
 use crate::repo::names::Name;
 use crate::store::Put;
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,13 +123,49 @@ impl Repository {
     }
 
     fn put_keys(&self, name: Name, keys: &EpochKeys, to: &PrincipalId, cert: &Cert) -> Result<bool, Error> {
-        let action = "handing out keys";
-        let key = self.bundle.admin_signing_key().ok_or(Error::Role { role: self.bundle.role(), action })?;
-        let body = wrap_epoch(&self.bundle, keys, to, cert.role, &cert.sealing)?;
-        let written = frame::write(&self.id(), &name, &body, None, &key);
+        let written = self.handing_out(&name, keys, to, cert)?;
         // "Exists" can be our own put, repeated.
         Ok(self.store.put(&name.object(), &written.stored)? == Put::Created
             || self.store.get(&name.object())? == written.stored)
+    }
+
+    fn handing_out(
+        &self,
+        name: &Name,
+        keys: &EpochKeys,
+        to: &PrincipalId,
+        cert: &Cert,
+    ) -> Result<frame::Written, Error> {
+        let action = "handing out keys";
+        let key = self.bundle.admin_signing_key().ok_or(Error::Role { role: self.bundle.role(), action })?;
+        let body = wrap_epoch(&self.bundle, keys, to, cert.role, &cert.sealing)?;
+        Ok(frame::write(&self.id(), name, &body, None, &key))
+    }
+
+    /// The objects that hand out the keys of later epochs to those who were there before, each with the label of whom it is for.
+    pub fn handed_out(&self) -> Vec<(Name, &str)> {
+        let trust = self.log.state.trust();
+        let of_epoch = |(epoch, start): (&u32, &log::trust::EpochStart)| {
+            let (epoch, position) = (*epoch, start.position);
+            let all = trust.principals().iter();
+            let there = all.filter(move |(_, known)| known.revoked.is_none() && known.since < position);
+            there.map(move |(id, known)| (Name::EpochKeys { epoch, principal: *id }, known.cert.label.as_str()))
+        };
+        trust.epochs().iter().flat_map(of_epoch).collect()
+    }
+
+    /// Hands out the keys of an epoch once more, because `keys/<epoch>/<to>` is lost. Returns the object's new bytes.
+    ///
+    /// # Errors
+    /// When this is not an admin's bundle, or nobody active has this id, or the store fails.
+    pub fn hand_out_again(&self, epoch: u32, to: &PrincipalId) -> Result<Vec<u8>, Error> {
+        let known = self.log.state.trust().active(to).ok_or(Error::Principal { principal: *to, why: "unknown" })?;
+        let name = Name::EpochKeys { epoch, principal: *to };
+        let written = self.handing_out(&name, self.bundle.epoch(epoch)?, to, &known.cert)?;
+        if self.store.put(&name.object(), &written.stored)? == Put::Exists {
+            self.store.heal(&name.object(), &written.stored)?;
+        }
+        Ok(written.stored)
     }
 
     /// Puts the keys of the epoch in force also where they are looked for without knowing the log: a second copy for everybody.
