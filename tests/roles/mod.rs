@@ -3,6 +3,7 @@
 mod races;
 mod slots;
 mod standing;
+mod turns;
 
 use crate::world::{Listener, World, noise};
 use boveda::ops::{snapshot, verify};

@@ -1,176 +1,19 @@
-//! Two admins at once: one goes so far, then the other goes so far, then the first to its end, then the other. For every
-//! pair of places where they may change over, with `BOVEDA_TEST_FULL=1`; else for some.
+//! Two admins at once: whatever order their calls of the store come in, nobody is locked out who stays, nobody who goes takes keys
+//! along, and nothing that one of them did is undone by the other.
 
+use super::turns::{Race, everywhere};
 use crate::world::{Someone, World, open, raw_key};
 use boveda::crypto::aead::Suite;
 use boveda::crypto::secret::Secret;
-use boveda::event::Silent;
 use boveda::repo::id::PrincipalId;
 use boveda::repo::keys::credential::Credential;
 use boveda::repo::keys::epoch::key_set;
 use boveda::repo::keys::role::Role;
 use boveda::repo::names::Name;
 use boveda::repo::repository::{Error, Repository, found};
+use boveda::store::Store;
 use boveda::store::memory::MemoryStore;
-use boveda::store::{self, Listed, ObjectName, Put, Store};
-use std::sync::{Arc, Condvar, Mutex};
-
-type Action<'a> = Box<dyn FnOnce() + Send + 'a>;
-
-/// Holds back the calls of one store, or does something before one of them.
-#[derive(Default)]
-struct Turnstile {
-    state: Mutex<Turns>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Turns {
-    /// How many more calls may pass; all, if there is no number.
-    left: Option<u64>,
-    waiting: bool,
-    over: bool,
-    calls: u64,
-    /// The call that another's turn comes before.
-    yields: Option<(u64, Arc<Turnstile>, u64)>,
-}
-
-impl Turnstile {
-    fn pass(&self) {
-        let mut turns = self.state.lock().unwrap();
-        turns.calls += 1;
-        if turns.yields.as_ref().is_some_and(|(at, ..)| *at == turns.calls) {
-            let (_, other, calls) = turns.yields.take().unwrap();
-            drop(turns);
-            other.turn(calls);
-            turns = self.state.lock().unwrap();
-        }
-        while turns.left == Some(0) {
-            turns.waiting = true;
-            self.changed.notify_all();
-            turns = self.changed.wait(turns).unwrap();
-        }
-        turns.waiting = false;
-        turns.left = turns.left.map(|left| left - 1);
-    }
-
-    /// Lets so many calls pass, and waits until they did or no more come.
-    fn turn(&self, calls: u64) {
-        let mut turns = self.state.lock().unwrap();
-        (turns.left, turns.waiting) = (Some(calls), false);
-        self.changed.notify_all();
-        while !(turns.over || (turns.left == Some(0) && turns.waiting)) {
-            turns = self.changed.wait(turns).unwrap();
-        }
-    }
-
-    fn set(&self, change: impl FnOnce(&mut Turns)) {
-        change(&mut self.state.lock().unwrap());
-        self.changed.notify_all();
-    }
-}
-
-/// A store behind a turnstile.
-struct Behind(Arc<MemoryStore>, Arc<Turnstile>);
-
-impl Store for Behind {
-    fn place(&self) -> String {
-        self.0.place()
-    }
-
-    fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, store::Error> {
-        self.1.pass();
-        self.0.put(name, bytes)
-    }
-
-    fn settle(&self, name: &ObjectName) -> Result<(), store::Error> {
-        self.1.pass();
-        self.0.settle(name)
-    }
-
-    fn heal(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), store::Error> {
-        self.1.pass();
-        self.0.heal(name, bytes)
-    }
-
-    fn get(&self, name: &ObjectName) -> Result<Vec<u8>, store::Error> {
-        self.1.pass();
-        self.0.get(name)
-    }
-
-    fn get_range(&self, name: &ObjectName, offset: u64, length: u64) -> Result<Vec<u8>, store::Error> {
-        self.1.pass();
-        self.0.get_range(name, offset, length)
-    }
-
-    fn length(&self, name: &ObjectName) -> Result<u64, store::Error> {
-        self.1.pass();
-        self.0.length(name)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Vec<Listed>, store::Error> {
-        self.1.pass();
-        self.0.list(prefix)
-    }
-
-    fn delete(&self, name: &ObjectName) -> Result<(), store::Error> {
-        self.1.pass();
-        self.0.delete(name)
-    }
-}
-
-/// Two stores over one, and who may call when.
-struct Race {
-    turnstiles: [Arc<Turnstile>; 2],
-    stores: [Arc<dyn Store>; 2],
-}
-
-impl Race {
-    fn over(memory: &Arc<MemoryStore>) -> Self {
-        let turnstiles = [Arc::<Turnstile>::default(), Arc::default()];
-        let stores = turnstiles.clone().map(|turnstile| Arc::new(Behind(memory.clone(), turnstile)) as Arc<dyn Store>);
-        Self { turnstiles, stores }
-    }
-
-    /// Both repositories, opened before the race begins.
-    fn opened(&self, keys: [&Credential; 2]) -> [Repository; 2] {
-        let open = |at: usize| Repository::open(self.stores[at].clone(), keys[at], |_| None, Arc::new(Silent)).unwrap();
-        [open(0), open(1)]
-    }
-
-    /// Lets the second make `second` calls before the `first` call of the first. Whether the first ever came so far.
-    fn run(&self, (first, second): (u64, u64), ours: impl FnOnce(), theirs: impl FnOnce() + Send) -> bool {
-        let [a, b] = &self.turnstiles;
-        b.set(|turns| turns.left = Some(0));
-        a.set(|turns| (turns.calls, turns.yields) = (0, Some((first, b.clone(), second))));
-        std::thread::scope(|scope| {
-            let theirs: Action<'_> = Box::new(theirs);
-            let thread = scope.spawn(move || {
-                theirs();
-                b.set(|turns| turns.over = true);
-            });
-            ours();
-            b.set(|turns| turns.left = None);
-            thread.join().unwrap();
-        });
-        self.turnstiles[0].state.lock().unwrap().yields.is_none()
-    }
-}
-
-/// Goes through pairs of places to change over. `race` says whether the first one was ever reached.
-fn everywhere(stride: u64, mut race: impl FnMut((u64, u64)) -> bool) {
-    let stride = if std::env::var_os("BOVEDA_TEST_FULL").is_some() { 1 } else { stride };
-    let mut tried = 0;
-    for first in (1..).step_by(stride as usize) {
-        for second in (1 + first % stride..60).step_by(stride as usize) {
-            if !race((first, second)) {
-                assert!(tried > 3, "the race is over before it began");
-                return;
-            }
-            tried += 1;
-        }
-    }
-}
+use std::sync::Arc;
 
 /// Everybody named here opens, and holds the keys of the epoch in force, the same as the others.
 fn all_agree(store: &Arc<MemoryStore>, keys: &[&Credential], what: &str) {

@@ -97,8 +97,8 @@ impl Repository {
         Ok(None)
     }
 
-    /// What must be entered before `label` is free: another label for a principal without a slot. Its keys were never stored
-    /// anywhere, as they died with the attempt that made them.
+    /// What must be entered before `label` is free: another label for a principal without a slot, as an attempt leaves it that
+    /// died half-way.
     fn free_label(&self, label: &str) -> Result<Option<Cert>, Error> {
         let headers = self.slot_headers()?;
         let taken =
@@ -108,7 +108,7 @@ impl Repository {
             None => Ok(None),
             Some((id, _)) if headers.iter().any(|(_, header)| header.principal == id) => Err(taken),
             Some((id, cert)) => {
-                let label = format!("{label} (never finished, {})", &id.to_string()[..8]);
+                let label = format!("{label} (no slot, {})", &id.to_string()[..8]);
                 Ok(Some(Cert { label, ..cert }))
             }
         }

@@ -10,6 +10,7 @@ use crate::repo::id::{PrincipalId, SnapshotId, WriterId};
 use crate::repo::keys::epoch::{EpochKeys, key_set, wrap_epoch};
 use crate::repo::log::{self, Cert, Decision};
 use crate::repo::names::Name;
+use crate::repo::wire;
 use crate::store::Put;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,12 +101,10 @@ impl Repository {
             .take()
             .filter(|offer| offer.keys.epoch == epoch && offer.given.iter().all(|given| stay.contains_key(given)))
             .map_or_else(|| self.draw(), Ok)?;
-        while let Some((other, cert)) = stay.iter().find(|(other, _)| !now.given.contains(other)) {
-            if self.give(&now.keys, other, cert)? {
+        for (other, cert) in &stay {
+            if !now.given.contains(other) {
+                self.give(&now.keys, other, cert)?;
                 now.given.insert(*other);
-            } else {
-                // A stranger's object has the name: these keys cannot reach everybody.
-                now = self.draw()?;
             }
         }
         Ok(&offer.insert(now).keys)
@@ -115,12 +114,20 @@ impl Repository {
         Ok(Offer { keys: self.bundle.next_epoch()?, given: BTreeSet::new() })
     }
 
-    /// Puts an epoch's keys for one principal. Whether they are there.
-    fn give(&self, keys: &EpochKeys, to: &PrincipalId, cert: &Cert) -> Result<bool, Error> {
+    /// Puts an epoch's keys for one principal.
+    fn give(&self, keys: &EpochKeys, to: &PrincipalId, cert: &Cert) -> Result<(), Error> {
         let action = "handing out keys";
         let read = keys.read_public().ok_or(Error::Role { role: self.bundle.role(), action })?;
-        self.put_keys(Name::EpochOffer { epoch: keys.epoch, set: key_set(&read), principal: *to }, keys, to, cert)
+        let name = Name::EpochOffer { epoch: keys.epoch, set: key_set(&read), principal: *to };
+        if self.put_keys(name, keys, to, cert)? {
+            return Ok(());
+        }
+        // The name is as fresh as the keys: somebody who watches the store was faster on purpose.
+        let source = wire::Error::Invalid("was put by somebody else just now; try again");
+        Err(Error::Body { object: name.to_string(), source })
     }
+
+    /// Whether the object that has the name is this one.
 
     fn put_keys(&self, name: Name, keys: &EpochKeys, to: &PrincipalId, cert: &Cert) -> Result<bool, Error> {
         let written = self.handing_out(&name, keys, to, cert)?;
