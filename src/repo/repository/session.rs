@@ -217,8 +217,8 @@ impl WriteSession<'_> {
         Chunker::new(key, self.repository.config.files)
     }
 
-    /// This principal's snapshots of the same host and paths, complete and partial ones, by whichever of its writers. They hold
-    /// nothing but what this session may rely on: the writers of one principal trust each other.
+    /// This principal's snapshots of the same host and paths, complete and partial ones, by whichever of its writers: those
+    /// trust each other, so that this session may rely on what they stored.
     pub fn relatives(&self, tokens: &Tokens) -> impl Iterator<Item = &Snapshot> {
         let (me, same) = (self.repository.bundle.principal_id(), (tokens.host, tokens.paths));
         self.repository.snapshots.iter().filter(move |snapshot| {
