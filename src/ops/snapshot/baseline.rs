@@ -13,8 +13,8 @@ use crate::state::changes::{CacheReader, CachedEntry};
 pub(super) struct Baseline {
     /// The snapshot that they are of.
     pub snapshot: SnapshotId,
-    /// Whether what lies below the pages of a long file may be taken over unseen (I3): it may if the snapshot is of the same
-    /// principal, which found all of it at places that it relies on.
+    /// Whether what lies below the pages of a long file may be taken over unseen (I3): it may if the same principal took the
+    /// snapshot here, and so found or left all of it at places that it relies on.
     pub own: bool,
     from: From,
 }
@@ -25,9 +25,9 @@ enum From {
 }
 
 impl Baseline {
-    /// By the change cache that describes the snapshot; such caches hold this principal's own snapshots only.
-    pub fn cache(reader: CacheReader) -> Self {
-        Self { snapshot: reader.snapshot(), own: true, from: From::Cache(Box::new(reader)) }
+    /// By the change cache that describes the snapshot.
+    pub fn cache(reader: CacheReader, own: bool) -> Self {
+        Self { snapshot: reader.snapshot(), own, from: From::Cache(Box::new(reader)) }
     }
 
     /// By its catalog. Stamps from the second `distrust` on may hide a later change.

@@ -37,6 +37,7 @@ use crate::repo::writer::SharedLane;
 use crate::state;
 use leg::Clock;
 use run::{Ended, Reached, Run};
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 /// Takes a snapshot as `writer`, whose lock the caller holds.
@@ -62,17 +63,10 @@ pub fn snapshot(
             }
         };
         match conclude(session, run, &reached)? {
-            Outcome::GoesOn(run) => before = Some(run),
-            Outcome::Done(summary) => return Ok(Summary { seconds: started.elapsed().as_secs_f64(), ..summary }),
+            ControlFlow::Continue(run) => before = Some(run),
+            ControlFlow::Break(summary) => return Ok(Summary { seconds: started.elapsed().as_secs_f64(), ..summary }),
         }
     }
-}
-
-/// Where a run stands at the end of a session.
-enum Outcome<'a> {
-    /// It goes on in another.
-    GoesOn(Run<'a>),
-    Done(Summary),
 }
 
 /// Reads on, in one session; every chunk of what was reached is durable when this returns without an error.
@@ -131,22 +125,26 @@ fn stay<'a>(
     Run::begin(session, pages, options, events)
 }
 
-/// Ends the session by what was reached in it.
-fn conclude<'a>(session: WriteSession<'_>, mut run: Run<'a>, reached: &Reached) -> Result<Outcome<'a>, Error> {
+/// Ends the session by what was reached in it; gives the run back if it goes on in another.
+fn conclude<'a>(
+    session: WriteSession<'_>,
+    mut run: Run<'a>,
+    reached: &Reached,
+) -> Result<ControlFlow<Summary, Run<'a>>, Error> {
     match reached.how {
-        Ended::Arrived if run.options.dry_run => Ok(Outcome::Done(run.summary(None))),
+        Ended::Arrived if run.options.dry_run => Ok(ControlFlow::Break(run.summary(None))),
         Ended::Arrived => {
             let id = commit(&session, &run, reached, Completeness::Complete)?;
             keep_cache(&session, &mut run, &id);
-            Ok(Outcome::Done(run.summary(Some(id))))
+            Ok(ControlFlow::Break(run.summary(Some(id))))
         }
         Ended::Unchanged => {
             session.abort("nothing had changed, and no snapshot was wanted then");
-            Ok(Outcome::Done(Summary { unchanged: true, ..run.summary(None) }))
+            Ok(ControlFlow::Break(Summary { unchanged: true, ..run.summary(None) }))
         }
         Ended::Paused => {
             leave_partial(&session, &mut run, reached)?;
-            Ok(Outcome::GoesOn(run))
+            Ok(ControlFlow::Continue(run))
         }
         Ended::Stopped => {
             leave_partial(&session, &mut run, reached)?;

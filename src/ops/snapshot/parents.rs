@@ -64,7 +64,7 @@ impl Caches<'_> {
         let complete = newest_of_each(relatives.iter().copied().filter(|snapshot| snapshot.is_complete()));
         let mut parents = Parents::default();
         if let Some((snapshot, reader)) = complete.iter().find_map(|snapshot| self.described(snapshot)) {
-            parents.baselines.push(Baseline::cache(reader));
+            parents.baselines.push(Baseline::cache(reader, !snapshot.copied));
             parents.complete = Some(snapshot.clone());
         } else {
             let own = |snapshot: &&&Snapshot| snapshot.session.writer == self.session.writer();
@@ -79,7 +79,7 @@ impl Caches<'_> {
             })
         };
         if let Some((partial, reader)) = unfinished.iter().filter(newer).find_map(|partial| self.described(partial)) {
-            parents.baselines.insert(0, Baseline::cache(reader));
+            parents.baselines.insert(0, Baseline::cache(reader, !partial.copied));
             parents.parent = Some(partial.clone());
         }
         parents
@@ -92,13 +92,14 @@ impl Caches<'_> {
             self.warn(format!("the parent {} is gone; every file is read", chosen.id.short()));
             return Parents::default();
         };
+        let me = self.session.repository().bundle().principal_id();
+        let own = snapshot.principal == me && !snapshot.copied;
         let baselines = if let Some((_, reader)) = self.described(snapshot) {
-            vec![Baseline::cache(reader)]
+            vec![Baseline::cache(reader, own)]
         } else if !self.session.may_reuse(&snapshot.id) {
             self.warn("a prune is under way that the parent is not safe from; every file is read".to_owned());
             Vec::new()
         } else if let (Some(tree), Some(private)) = (&chosen.tree, &snapshot.private) {
-            let own = snapshot.principal == self.session.repository().bundle().principal_id();
             vec![Baseline::catalog(
                 snapshot.id,
                 own,

@@ -222,8 +222,9 @@ impl WriteSession<'_> {
         Chunker::new(key, self.repository.config.files)
     }
 
-    /// This principal's snapshots of the same host and paths, complete and partial ones, by whichever of its writers, but for
-    /// those that were rewritten from another: they are not what the source was like. They hold nothing but what this session may rely on: the writers of one principal trust each other.
+    /// This principal's snapshots of the same host and paths, complete and partial ones, by whichever of its writers: those
+    /// trust each other, so that this session may rely on what they stored. Not those that were rewritten from another:
+    /// they are not what the source was like.
     pub fn relatives(&self, tokens: &Tokens) -> impl Iterator<Item = &Snapshot> {
         let (me, same) = (self.repository.bundle.principal_id(), (tokens.host, tokens.paths));
         self.repository.snapshots.iter().filter(move |snapshot| {

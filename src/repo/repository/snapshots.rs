@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub session: SessionName,
     /// Whose it is.
     pub principal: PrincipalId,
+    /// Whether it came here by a copy: then what it holds was stored by whoever copied it.
+    pub copied: bool,
     /// What everybody with a bundle sees.
     pub structure: Structure,
     /// What readers see; `None` with keys that do not read.
@@ -72,5 +74,5 @@ fn opened(live: &session_view::Snapshot, bundle: &Bundle, state: &State) -> Opti
         tags.retain(|tag| !change.removed.contains(tag));
         tags.extend(change.added.iter().filter(|tag| !tags.contains(tag)).cloned().collect::<Vec<_>>());
     }
-    Some(Snapshot { id, session, principal: live.principal, structure, private, tags })
+    Some(Snapshot { id, session, principal: live.principal, copied: live.copied, structure, private, tags })
 }
