@@ -90,7 +90,7 @@ pub fn compare<E>(
                 gather(tree, entry, &difference.path, chunks, sink);
             }
         }
-        if difference.marks != "" && (metadata || difference.marks != "U") {
+        if !difference.marks.is_empty() && (metadata || difference.marks != "U") {
             tell(&difference)?;
         }
     }
@@ -232,5 +232,103 @@ impl<A: Iterator<Item = Item>, B: Iterator<Item = Item>> Iterator for Merge<A, B
                 (None, None) => return None,
             }));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Silent};
+    use crate::repo::catalog::testing::{MemoryChunks, entry, file, forest, path, write};
+    use crate::repo::id::ChunkKind;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
+
+    #[test]
+    fn every_kind_of_change_has_its_mark() {
+        let old = file(1, &[5]);
+        let other = file(2, &[5]);
+        let later = |entry: &Entry| Entry { changed: Timestamp { seconds: 9, nanoseconds: 0 }, ..entry.clone() };
+        let link = |to: &[u8]| entry(EntryKind::Symlink(to.to_vec()));
+        let device = |minor| entry(EntryKind::BlockDevice { major: 8, minor });
+        for (before, after, expected) in [
+            (old.clone(), other.clone(), "M?"),
+            (old.clone(), later(&other), "M"),
+            (old.clone(), file(1, &[5, 6]), "M"),
+            (old.clone(), Entry { mode: 0o600, ..old.clone() }, "U"),
+            (old.clone(), later(&old), ""),
+            (old.clone(), Entry { accessed: Some(Timestamp::default()), ..old.clone() }, ""),
+            (old.clone(), link(b"x"), "T"),
+            (link(b"x"), link(b"y"), "M"),
+            (device(1), device(2), "M"),
+            (device(1), entry(EntryKind::CharacterDevice { major: 8, minor: 1 }), "T"),
+            (entry(EntryKind::Directory), Entry { uid: 7, ..entry(EntryKind::Directory) }, "U"),
+        ] {
+            assert_eq!(marks(&before, &after), expected, "{before:?} {after:?}");
+        }
+    }
+
+    fn compared(before: Side<'_>, after: Side<'_>, sink: &dyn Sink) -> (Vec<String>, Statistics) {
+        let mut told = Vec::new();
+        let statistics = compare(before, after, true, sink, |difference| {
+            told.push(format!("{}{}", difference.marks, String::from_utf8_lossy(&difference.path.to_bytes())));
+            Ok::<_, ()>(())
+        });
+        (told, statistics.unwrap())
+    }
+
+    #[test]
+    fn folders_with_other_paths_compare_entry_by_entry() {
+        let chunks = Arc::new(MemoryChunks::default());
+        let folder = entry(EntryKind::Directory);
+        let entries = [
+            (path("/a"), folder.clone()),
+            (path("/b"), folder.clone()),
+            (path("/a/both"), file(1, &[5])),
+            (path("/a/changed"), file(2, &[5])),
+            (path("/a/old"), file(3, &[7])),
+            (path("/b/both"), file(1, &[5])),
+            (path("/b/changed"), file(4, &[6])),
+            (path("/b/new"), folder),
+        ];
+        let tree = Tree::open(chunks.clone(), write(&chunks, &entries).skeleton);
+        let (a, b) = (path("/a"), path("/b"));
+        let (told, statistics) = compared(Side { tree: &tree, path: &a }, Side { tree: &tree, path: &b }, &Silent);
+        assert_eq!(told, ["M/changed", "+/new", "-/old"]);
+        assert_eq!((statistics.changed_files, statistics.added.dirs, statistics.removed.files), (1, 1, 1));
+        assert_eq!((statistics.added.bytes, statistics.removed.bytes), (6, 12));
+    }
+
+    /// Counts complaints.
+    #[derive(Default)]
+    struct Complaints(AtomicUsize);
+
+    impl Sink for Complaints {
+        fn emit(&self, event: Event) {
+            if matches!(event, Event::Damage { .. }) {
+                self.0.fetch_add(1, Atomic::Relaxed);
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_and_not_taken_for_a_difference() {
+        let chunks = Arc::new(MemoryChunks::default());
+        let entries = forest(40, 100);
+        let tree = Tree::open(chunks.clone(), write(&chunks, &entries).skeleton);
+        let mut other = entries.clone();
+        other[1000].1.uid = 7;
+        let pages = chunks.of(ChunkKind::Payload);
+        let changed = Tree::open(chunks.clone(), write(&chunks, &other).skeleton);
+        for (page, _) in chunks.of(ChunkKind::Payload) {
+            if !pages.iter().any(|(known, _)| *known == page) {
+                chunks.lose(ChunkKind::Payload, &page);
+            }
+        }
+        let (complaints, root) = (Complaints::default(), EntryPath::default());
+        let sides = [&tree, &changed].map(|tree| Side { tree, path: &root });
+        let (told, _) = compared(sides[0], sides[1], &complaints);
+        assert_eq!(told, [""; 0]);
+        assert!(complaints.0.into_inner() > 0);
     }
 }

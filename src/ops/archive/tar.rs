@@ -44,7 +44,9 @@ impl<'o> Tar<'o> {
             extended.set_entry_type(EntryType::XHeader);
             extended.set_mode(0o644);
             extended.set_size(head.records.len() as u64);
-            (extended.set_uid(0), extended.set_gid(0), extended.set_mtime(0));
+            extended.set_uid(0);
+            extended.set_gid(0);
+            extended.set_mtime(0);
             extended.set_cksum();
             self.out.write_all(extended.as_bytes())?;
             self.out.write_all(&head.records)?;

@@ -80,6 +80,8 @@ fn gnu_tar_reads_it_without_a_complaint() {
     assert_eq!((summary.files, summary.directories, summary.others, summary.left_out), (6, 1, 3, 1));
     assert_eq!(bytes.len() % 512, 0);
     assert!(bytes.len() < 64 << 10, "holes take no room: {}", bytes.len());
+    // As GNU tar writes it; its own listing of times before 1970 is off by some seconds.
+    assert!(bytes.windows(22).any(|record| record == b"22 mtime=-4.999999995\n"));
     let Some(list) = ask("tar", &["-tv", "--numeric-owner", "--full-time", "-f", "-"], &bytes) else { return };
     let long = "long name ".repeat(20);
     for expected in [
@@ -89,7 +91,6 @@ fn gnu_tar_reads_it_without_a_complaint() {
         &format!("link -> {long}"),
         "2098156 2023-11-14 22:13:20.000000005 a/sparse",
         "-rwsr-sr-x 3000000000/1000 ",
-        "1969-12-31 23:59:55.000000005 a/special",
     ] {
         assert!(list.contains(expected), "{expected:?} is not in\n{list}");
     }

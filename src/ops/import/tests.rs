@@ -14,7 +14,8 @@ fn header(name: &[u8], kind: u8, size: u64) -> [u8; 512] {
     header.set_mode(0o640);
     header.set_size(size);
     header.set_mtime(1_234_567_890);
-    (header.set_uid(5), header.set_gid(6));
+    header.set_uid(5);
+    header.set_gid(6);
     header.set_cksum();
     *header.as_bytes()
 }
@@ -34,8 +35,11 @@ fn link(name: &[u8], kind: u8, to: &[u8]) -> Vec<u8> {
     header.as_bytes().to_vec()
 }
 
+/// What was refused, and why.
+type Refusals = Vec<(String, &'static str)>;
+
 /// What an archive gives: accepted entries, and what was refused.
-fn gather(archive: &[u8]) -> (Vec<(String, Entry)>, Vec<(String, &'static str)>) {
+fn gather(archive: &[u8]) -> (Vec<(String, Entry)>, Refusals) {
     let (mut reader, mut refused) = (Reader::new(archive), Vec::new());
     let mut gathered = Gathered::new(EntryPath::default(), Timestamp::default(), 0, 0);
     while let Some(member) = reader.next().unwrap() {
