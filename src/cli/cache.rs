@@ -76,9 +76,10 @@ fn list(caches: &[Cache], context: &Context, output: &Output) -> Result<(), Fail
             output.line(&format!("{}  {:>9}  {used}", &id[..8], size(cache.bytes)))?;
         }
     }
-    Ok(if caches.is_empty() {
-        output.remark_for_people("no caches")?
-    })
+    if caches.is_empty() {
+        output.remark_for_people("no caches")?;
+    }
+    Ok(())
 }
 
 fn choose(mut caches: Vec<Cache>, wanted: &[String]) -> Result<Vec<Cache>, Failure> {

@@ -70,7 +70,7 @@ fn recover_one(
 ) -> Result<(crate::repo::id::SnapshotId, u64), Failure> {
     let lock = opened.host.writer(&opened.repository)?;
     let made = recover::recover(&mut opened.repository, &opened.host, lock.writer, lost, options, output);
-    made.map_err(|error| output.stopped(error.into()))
+    made.map_err(|error| super::rewrite::not_committed(error, opened, output))
 }
 
 fn print(

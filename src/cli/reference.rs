@@ -76,7 +76,7 @@ fn shape(argument: &clap::Arg) -> String {
 fn options(command: &clap::Command, of_verb: bool) -> String {
     let wanted = |argument: &&clap::Arg| {
         let named = ["help", "version"].contains(&argument.get_id().as_str());
-        !argument.is_hide_set() && !named && !(of_verb && argument.is_global_set())
+        !(argument.is_hide_set() || named || of_verb && argument.is_global_set())
     };
     let rows: Vec<_> = command.get_arguments().filter(wanted).map(row).collect();
     if rows.is_empty() { "No options of its own.\n".to_owned() } else { format!("| | |\n|---|---|\n{}", rows.concat()) }

@@ -7,12 +7,14 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::{Code, Failure};
-use super::open::{open, require};
+use super::open::{Opened, open, require};
 use super::output::{Output, size};
 use super::selector::Filter;
 use super::several;
 use crate::ops::rewrite::{self, Options, Rewritten};
+use crate::ops::snapshot;
 use crate::repo::id::SnapshotId;
+use crate::repo::repository;
 
 /// Make snapshots again without some of their files
 ///
@@ -46,7 +48,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let mut changed = 0;
     for id in &ids {
         let done = rewrite::rewrite(&mut opened.repository, &opened.host, lock.writer, id, &options, &*output);
-        if let Some(rewritten) = done.map_err(|error| output.stopped(error.into()))? {
+        if let Some(rewritten) = done.map_err(|error| not_committed(error, &opened, &output))? {
             changed += 1;
             print(id, &rewritten, &output)?;
         }
@@ -68,6 +70,14 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         }
     }
     Ok(output.code())
+}
+
+/// Why nothing was committed. A machine whose name is in use elsewhere too gets another one, for the next run.
+pub(super) fn not_committed(error: snapshot::Error, opened: &Opened, output: &Output) -> Failure {
+    if matches!(error, snapshot::Error::Repository(repository::Error::Cloned { .. })) {
+        opened.host.renew(&opened.repository);
+    }
+    output.stopped(error.into())
 }
 
 fn print(original: &SnapshotId, rewritten: &Rewritten, output: &Output) -> Result<(), Failure> {

@@ -105,7 +105,7 @@ fn fits(pattern: &str, text: &str) -> bool {
     match pattern {
         "^[0-9a-f]{32}([0-9a-f]{32})?$" => matches!(text.len(), 32 | 64) && hex(text),
         "^[0-9a-f]{8}$" => text.len() == 8 && hex(text),
-        "^([0-9a-f]{2})*$" => text.len() % 2 == 0 && hex(text),
+        "^([0-9a-f]{2})*$" => text.len().is_multiple_of(2) && hex(text),
         "^[0-9a-f]{32}/[0-9]+$" => text
             .split_once('/')
             .is_some_and(|(writer, number)| writer.len() == 32 && hex(writer) && number.parse::<u64>().is_ok()),

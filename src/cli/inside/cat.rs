@@ -18,7 +18,6 @@ use crate::cli::selector::{Filter, Selector};
 use crate::event::{Event, Sink as _};
 use crate::repo::catalog::{Fault, Tree, open_page};
 use crate::repo::chunks::ChunkSource as _;
-use crate::repo::entry::EntryPath;
 use crate::repo::id::{ChunkId, ChunkKind, PrincipalId};
 use crate::repo::keys::role::Role;
 use crate::repo::names::{Copy, IndexClass, Name, SessionName};
@@ -203,7 +202,7 @@ impl Look<'_> {
         require(repository, Role::reads_content, "reading a catalog")?;
         let snapshot = find(repository, selector, self.filter, self.context)?;
         let tree: Tree = self.opened.tree(snapshot, &[IndexClass::Catalog])?;
-        let path = selector.path.clone().unwrap_or_else(EntryPath::default);
+        let path = selector.path.clone().unwrap_or_default();
         let mut value = json!({
             "message_type": "tree", "snapshot_id": snapshot.id.to_string(), "page": snapshot.structure.root.to_string(),
         });
