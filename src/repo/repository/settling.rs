@@ -5,7 +5,7 @@
 //! and a power cut takes away again. Whoever was cut short was told nothing; but a session that counts on its packs, its
 //! indexes or its decisions would lose what it commits.
 
-use super::{Error, Repository, slots};
+use super::{Error, Repository};
 use crate::event::{Event, Level};
 use crate::repo::id::{SnapshotId, WriterId};
 use crate::repo::log;
@@ -66,13 +66,14 @@ impl Repository {
         }
     }
 
-    /// Puts copies of the config, of slots and of log entries that are missing, if the role may write there. That this fails
-    /// is no reason to go no further: the first copies are good.
+    /// Puts copies of the config and of log entries that are missing, if the role may write there. That this fails is no reason
+    /// to go no further: the first copies are good. Not those of slots: a slot without its second copy may be one that somebody
+    /// is removing at this moment, and must not come back.
     pub(super) fn complete_copies(&self) {
         if !self.bundle.role().may_maintain() {
             return;
         }
-        let completed = self.complete_config().and_then(|()| slots::complete(&*self.store)).map_err(Error::from);
+        let completed = self.complete_config().map_err(Error::from);
         let completed = completed.and_then(|()| Ok(log::append::put_missing_copies(&*self.store, &self.log)?));
         if let Err(error) = completed {
             let text = format!("a missing second copy could not be put, the next snapshot tries again: {error}");

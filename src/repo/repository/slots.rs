@@ -64,23 +64,6 @@ pub(super) fn differing(store: &dyn Store) -> Result<Vec<(SlotId, Vec<u8>)>, sto
     Ok(slots.into_iter().filter_map(second).collect())
 }
 
-/// Puts the copy that somebody could not put who made a slot and died, or was stopped half-way through removing one: it still
-/// opens, so it is all there or it is gone.
-///
-/// # Errors
-/// When the store fails.
-pub(super) fn complete(store: &dyn Store) -> Result<(), store::Error> {
-    let listed: BTreeSet<Name> = store.list(SLOTS)?.iter().filter_map(|listed| Name::parse(&listed.name)).collect();
-    for name in &listed {
-        let Some(other) = name.other_copy().filter(|other| !listed.contains(other)) else { continue };
-        let stored = store.get(&name.object())?;
-        if armour::check(&stored).is_ok() && content(&stored).is_some() {
-            store.put(&other.object(), &stored)?;
-        }
-    }
-    Ok(())
-}
-
 /// A slot's bytes out of its armour, healed if need be; `None` when no slot can be made of them.
 fn content(stored: &[u8]) -> Option<Vec<u8>> {
     let intact = |bytes: &[u8]| armour::check(bytes).ok().filter(|layout| layout.kind() == ObjectKind::Slot);
