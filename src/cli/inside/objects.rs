@@ -25,7 +25,7 @@ pub fn config(config: &Config) -> Value {
         })
     };
     json!({
-        "message_type": "config",
+        "message_type": "repository_config",
         "id": config.repository.to_string(),
         "version": crate::repo::config::FORMAT_VERSION,
         "suite": suite(config.suite),
@@ -56,7 +56,7 @@ pub fn slot(id: &str, header: &SlotHeader) -> Value {
 /// An entry of the log.
 pub fn entry(entry: &Entry, author: Option<&str>) -> Value {
     let mut value = json!({
-        "message_type": "log_entry",
+        "message_type": "decision",
         "position": entry.position,
         "time": seconds(entry.time),
         "author": entry.author.to_string(),
