@@ -149,10 +149,12 @@ fn archives_come_through_pipes_and_dry_runs_store_nothing() {
     write(&place.path("in/file"), "content");
     let import = |arguments: &[&str]| {
         let mut tar = Command::new("tar");
-        let tar = tar.args(["-cf", "-", "in"]).current_dir(place.path(".")).stdout(Stdio::piped()).spawn().unwrap();
+        let mut tar = tar.args(["-cf", "-", "in"]).current_dir(place.path(".")).stdout(Stdio::piped()).spawn().unwrap();
         let mut command = place.command(arguments);
         command.env("BOVEDA_REPOSITORY", place.path("repository")).env("BOVEDA_KEY_FILE", place.path("admin.key"));
-        Run::of(command.stdin(tar.stdout.unwrap()))
+        let run = Run::of(command.stdin(tar.stdout.take().unwrap()));
+        tar.wait().unwrap();
+        run
     };
     import(&["import-tar", "-", "--dry-run"]).ends(0);
     assert_eq!(place.admin(["--json", "snapshots"]).ends(0).out, "");
