@@ -189,7 +189,11 @@ fn lost_indexes_are_made_anew() {
     place.admin(["verify", "--level", "full"]).ends(0);
 }
 
-/// What is beyond repair ends every command that it concerns with 4, and no other.
+/// Damage to do, its name, and the exit codes of what is done next.
+type Damage<'a> = (&'static str, &'a dyn Fn(&Place), [i32; 5]);
+
+/// What is beyond repair ends every command that it concerns with 4, and no other; what selects a snapshot that nobody can see any
+/// more fails as for any that is not there, after the damage was named.
 #[test]
 fn each_damage_has_its_exit_code() {
     let newest = |place: &Place, what: &str| {
@@ -201,7 +205,7 @@ fn each_damage_has_its_exit_code() {
     let log = |place: &Place| {
         ["log/00000000000000000000", "log/00000000000000000000.2"].map(|name| place.path("repository").join(name))
     };
-    let cases: [(&str, &dyn Fn(&Place), [i32; 5]); 8] = [
+    let cases: [Damage<'_>; 8] = [
         ("one config", &|place| ruin(&place.path("repository/config")), [0, 0, 0, 4, 0]),
         (
             "both configs",
