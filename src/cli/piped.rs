@@ -12,23 +12,26 @@ use crate::source::stream::command::CommandOutput;
 use crate::source::stream::input::StandardInput;
 use crate::source::stream::{Error, Stream};
 
+/// Options that mean something for files only.
+const OF_FILES: [&str; 7] =
+    ["files_from", "files_from_verbatim", "files_from_raw", "explain", "parent", "skip_if_unchanged", "with_atime"];
+
 /// Options for what is no file.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Instead of files")]
 pub struct Pipes {
     /// Store what comes on standard input, as one file
-    #[arg(long, conflicts_with_all = ["paths", "command", "files_from", "files_from_verbatim", "files_from_raw", "explain"])]
+    #[arg(long, conflicts_with_all = ["paths", "command"], conflicts_with_all = OF_FILES)]
     stdin: bool,
     /// That file's name [default: stdin]
     #[arg(long, value_name = "NAME", visible_alias = "stdin-filename")]
     stdin_name: Option<OsString>,
     /// Run what follows `--`, without a shell, and store its output as a file of this name; if it fails, there is no snapshot
-    #[arg(long, value_name = "NAME", requires = "paths",
-        conflicts_with_all = ["stdin_name", "files_from", "files_from_verbatim", "files_from_raw", "explain"])]
+    #[arg(long, value_name = "NAME", requires = "paths", conflicts_with = "stdin_name", conflicts_with_all = OF_FILES)]
     command: Option<OsString>,
     /// The same, named by --stdin-filename: for those who know it from restic
     #[arg(long, hide = true, requires = "paths",
-        conflicts_with_all = ["command", "stdin", "files_from", "files_from_verbatim", "files_from_raw", "explain"])]
+        conflicts_with_all = ["command", "stdin"], conflicts_with_all = OF_FILES)]
     stdin_from_command: bool,
 }
 

@@ -22,6 +22,7 @@ use crate::repo::entry::EntryPath;
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
 use crate::repo::repository::Snapshot;
+use crate::source::files::rules::recorded;
 use crate::store::url::StoreUrl;
 
 /// Write a snapshot, or a part of it, into a folder
@@ -117,12 +118,21 @@ fn delete(snapshot: &Snapshot, context: &Context, output: &Output) -> Result<Opt
         output.emit(Event::Message(Level::Error, text.to_owned()));
         return Ok(None);
     }
-    let excludes = private.excludes.iter().map(|pattern| pattern.as_bytes().to_vec()).collect();
+    let left_out = recorded(&private.excludes);
+    if !left_out.others.is_empty() {
+        let text = format!(
+            "nothing is deleted: the snapshot left out what {} said at that time, and does not know what that was",
+            left_out.others.join(", ")
+        );
+        output.emit(Event::Message(Level::Error, text));
+        return Ok(None);
+    }
+    let left_out = Patterns { exclude: left_out.patterns, exclude_any_case: left_out.folded, ..Patterns::default() };
     let StoreUrl::Local(repository) = context.location()?;
     let own = [repository, context.state_folder()?, context.cache_folder()?];
     Ok(Some(Delete {
         roots: private.paths.iter().filter_map(|path| EntryPath::parse(path)).collect(),
-        left_out: patterns::compile(&Patterns { exclude: excludes, ..Patterns::default() })?,
+        left_out: patterns::compile(&left_out)?,
         // Those that do not exist need no keeping.
         keep: own.iter().filter_map(|folder| folder.metadata().ok()).map(|found| (found.dev(), found.ino())).collect(),
     }))

@@ -91,7 +91,9 @@ fn what_contradicts_itself_is_refused() {
         &["--stdin", "--command", "x", "--", "true"],
         &["--stdin", "--files-from", "list"],
         &["--stdin", "--stdin-name", "/"],
+        &["--stdin", "--skip-if-unchanged"],
         &["--stdin-name", "x", "path"],
+        &["--command", "x", "--parent", "latest", "--", "true"],
         &["--command", "x"],
         &["--command", "..", "--", "true"],
     ] {

@@ -105,3 +105,25 @@ fn a_killed_restore_goes_on_where_it_was() {
         assert!(fs::read(place.path("t").join(&name)).unwrap() == fs::read(place.path("files").join(&name)).unwrap());
     }
 }
+
+#[test]
+fn a_snapshot_that_cannot_tell_what_it_left_out_deletes_nothing() {
+    let place = Place::init();
+    for file in ["files/a", "files/B.TMP", "files/x.iso"] {
+        write(&place.path(file), "content");
+    }
+    let selector = format!("latest:{}", place.path("files").display());
+    let restore =
+        |options: &[&str]| place.admin([&["restore", &selector, "--target", "files", "--delete"], options].concat());
+    // A size is no name: what was too large then, nobody knows now.
+    place.snapshot(&["files"], &["--exclude-larger-than", "1M"]);
+    restore(&[]).ends(3).says("--exclude-larger-than=1048576");
+    assert!(place.path("files/x.iso").exists());
+    // Patterns of both kinds are known.
+    place.snapshot(&["files"], &["--iexclude", "*.tmp", "--exclude", "*.iso"]);
+    write(&place.path("files/new"), "");
+    restore(&[]).ends(0);
+    assert!(
+        place.path("files/B.TMP").exists() && place.path("files/x.iso").exists() && !place.path("files/new").exists()
+    );
+}

@@ -13,11 +13,12 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// Pages that must have something to run, so that this test cannot succeed by finding nothing.
-const RUN: [&str; 6] = [
+const RUN: [&str; 7] = [
     "README.md",
     "docs/tutorial.md",
     "docs/guide.md",
     "docs/configuration.md",
+    "docs/excludes.md",
     "docs/from-env.md",
     "docs/from-restic.md",
 ];

@@ -35,13 +35,17 @@ impl Rules {
     }
 
     /// The rules as short texts, for the record of a snapshot: plain patterns as they are, all else with its option.
+    /// [`recorded`] reads them again.
     pub fn texts(&self) -> Vec<String> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let pattern = |origin: &Reason| match origin.option {
-            "--iexclude" | "--iexclude-file" => format!("--iexclude={}", text(&origin.text)),
-            _ => text(&origin.text),
+        let pattern = |origin: &Reason| {
+            let text = recordable(&origin.text)?;
+            Some(match origin.option {
+                "--iexclude" | "--iexclude-file" => format!("{FOLDED}{text}"),
+                _ => text,
+            })
         };
-        let mut texts: Vec<String> = self.patterns.origins().map(pattern).collect();
+        let mut texts: Vec<String> = self.patterns.origins().filter_map(pattern).collect();
         texts.extend(self.ignore_files.iter().map(|name| format!("--ignore-file={}", text(name.as_bytes()))));
         texts.extend(self.tags.iter().map(|tag| match tag.option {
             "--exclude-caches" => tag.option.to_owned(),
@@ -51,6 +55,48 @@ impl Rules {
         texts.extend(self.nodump.then(|| "--exclude-nodump".to_owned()));
         texts
     }
+}
+
+/// What begins the record of a pattern to which upper and lower case are the same.
+const FOLDED: &str = "--iexclude=";
+
+/// A pattern as text. Records have no place for bytes that are none: a name with such bytes becomes `*`, and what brings
+/// something back is dropped, so that the record leaves out no less than the rules did.
+fn recordable(pattern: &[u8]) -> Option<String> {
+    let part = |part: &[u8]| std::str::from_utf8(part).map_or_else(|_| "*".to_owned(), str::to_owned);
+    match std::str::from_utf8(pattern) {
+        Ok(text) => Some(text.to_owned()),
+        Err(_) if pattern.starts_with(b"!") => None,
+        Err(_) => Some(pattern.split(|&byte| byte == b'/').map(part).collect::<Vec<_>>().join("/")),
+    }
+}
+
+/// What a record says that its snapshot left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Patterns.
+    pub patterns: Vec<Vec<u8>>,
+    /// Patterns to which upper and lower case are the same.
+    pub folded: Vec<Vec<u8>>,
+    /// Rules that look at more than names: from a record nobody can tell what they left out.
+    pub others: Vec<String>,
+}
+
+/// Reads what [`Rules::texts`] made for a record.
+pub fn recorded(texts: &[String]) -> Recorded {
+    const OTHERS: [&str; 5] =
+        ["--ignore-file=", "--exclude-caches", "--exclude-if-present=", "--exclude-larger-than=", "--exclude-nodump"];
+    let mut recorded = Recorded::default();
+    for text in texts {
+        if let Some(pattern) = text.strip_prefix(FOLDED) {
+            recorded.folded.push(pattern.as_bytes().to_vec());
+        } else if OTHERS.iter().any(|other| text.starts_with(other)) {
+            recorded.others.push(text.clone());
+        } else {
+            recorded.patterns.push(text.as_bytes().to_vec());
+        }
+    }
+    recorded
 }
 
 /// A file that marks the folder it lies in.
@@ -132,6 +178,16 @@ mod tests {
             "--exclude-nodump",
         ];
         assert_eq!(rules.texts(), expected);
+        let read = recorded(&rules.texts());
+        assert_eq!((read.patterns, read.folded), (vec![b"*.o".to_vec(), b"!keep.o".to_vec()], vec![b"*.TMP".to_vec()]));
+        assert_eq!(read.others, expected[3..]);
+    }
+
+    #[test]
+    fn a_record_leaves_out_no_less_than_the_rules_did() {
+        let patterns = [&b"/a/x\xff?/b"[..], b"!\xff", b"caf\xc3\xa9"];
+        let rules = Rules::patterns(ExcludeSet::new(patterns).unwrap());
+        assert_eq!(rules.texts(), ["/a/*/b", "café"]);
     }
 
     #[test]
