@@ -18,11 +18,10 @@ use super::selector::{Filter, Selector};
 use crate::event::{Event, Level, Sink as _};
 use crate::ops::restore::{self, Delete, Options, Summary};
 use crate::ops::select::Patterns;
-use crate::repo::entry::EntryPath;
+use crate::repo::entry::{EntryName, EntryPath};
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
 use crate::repo::repository::Snapshot;
-use crate::source::files::rules::recorded;
 use crate::store::url::StoreUrl;
 
 /// Write a snapshot, or a part of it, into a folder
@@ -118,24 +117,47 @@ fn delete(snapshot: &Snapshot, context: &Context, output: &Output) -> Result<Opt
         output.emit(Event::Message(Level::Error, text.to_owned()));
         return Ok(None);
     }
-    let left_out = recorded(&private.excludes);
-    if !left_out.others.is_empty() {
-        let text = format!(
-            "nothing is deleted: the snapshot left out what {} said at that time, and does not know what that was",
-            left_out.others.join(", ")
-        );
-        output.emit(Event::Message(Level::Error, text));
-        return Ok(None);
+    let mut delete = Delete::default();
+    let mut patterns = Patterns::default();
+    for text in &private.excludes {
+        if !left_out(text, &mut patterns, &mut delete) {
+            let text =
+                format!("nothing is deleted: the snapshot left things out by {text}, which cannot be applied here");
+            output.emit(Event::Message(Level::Error, text));
+            return Ok(None);
+        }
     }
-    let left_out = Patterns { exclude: left_out.patterns, exclude_any_case: left_out.folded, ..Patterns::default() };
     let StoreUrl::Local(repository) = context.location()?;
     let own = [repository, context.state_folder()?, context.cache_folder()?];
     Ok(Some(Delete {
         roots: private.paths.iter().filter_map(|path| EntryPath::parse(path)).collect(),
-        left_out: patterns::compile(&left_out)?,
+        left_out: patterns::compile(&patterns)?,
         // Those that do not exist need no keeping.
         keep: own.iter().filter_map(|folder| folder.metadata().ok()).map(|found| (found.dev(), found.ino())).collect(),
+        ..delete
     }))
+}
+
+/// Takes over one of the rules by which a snapshot left things out, as its record has them; `false` if it cannot be applied
+/// to the target.
+fn left_out(text: &str, patterns: &mut Patterns, delete: &mut Delete) -> bool {
+    let (option, value) = text.split_once('=').unwrap_or((text, ""));
+    match option {
+        "--iexclude" => patterns.exclude_any_case.push(value.as_bytes().to_vec()),
+        "--exclude-caches" => delete.markers.extend(EntryName::new(*b"CACHEDIR.TAG")),
+        "--exclude-if-present" => {
+            let name = value.split(':').next().unwrap_or_default();
+            delete.markers.extend(EntryName::new(name.as_bytes()));
+        }
+        "--exclude-larger-than" => match value.parse() {
+            Ok(size) => delete.larger_than = Some(size),
+            Err(_) => return false,
+        },
+        "--exclude-nodump" => delete.nodump = true,
+        option if option.starts_with("--") => return false,
+        _ => patterns.exclude.push(text.as_bytes().to_vec()),
+    }
+    true
 }
 
 fn print(summary: &Summary, time: Duration, arguments: &Arguments, output: &Output) -> Result<(), Failure> {
@@ -188,4 +210,29 @@ fn print(summary: &Summary, time: Duration, arguments: &Arguments, output: &Outp
         output.warn(format!("{} parts could not be read from the repository: see above", summary.damaged));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_that_left_something_out_hold_for_deletion() {
+        let (mut patterns, mut delete) = (Patterns::default(), Delete::default());
+        let mut take = |text: &str| left_out(text, &mut patterns, &mut delete);
+        let rules = [
+            "*.o=x",
+            "--iexclude=*.TMP",
+            "--exclude-caches",
+            "--exclude-if-present=.nobackup:why",
+            "--exclude-larger-than=5000",
+            "--exclude-nodump",
+        ];
+        assert!(rules.into_iter().all(&mut take));
+        assert!(!["--ignore-file=.gitignore", "--of-a-later-version", "--exclude-larger-than=x"].into_iter().any(take));
+        assert_eq!((patterns.exclude, patterns.exclude_any_case), (vec![b"*.o=x".to_vec()], vec![b"*.TMP".to_vec()]));
+        let markers: Vec<_> = delete.markers.iter().map(EntryName::as_bytes).collect();
+        assert_eq!(markers, [&b"CACHEDIR.TAG"[..], b".nobackup"]);
+        assert_eq!((delete.larger_than, delete.nodump), (Some(5000), true));
+    }
 }

@@ -9,7 +9,7 @@ use super::context::Context;
 use crate::ops::select::{Select, Verdict};
 use crate::repo::catalog::Tree;
 use crate::repo::entry::{EntryName, EntryPath};
-use rustix::fs::{Dir, FileType, Stat};
+use rustix::fs::{Dir, FileType, IFlags, Stat};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -20,6 +20,12 @@ pub struct Delete {
     pub roots: Vec<EntryPath>,
     /// What the snapshot left out when it was taken.
     pub left_out: Select,
+    /// It left out what lies in folders that hold a file of one of these names.
+    pub markers: Vec<EntryName>,
+    /// It left out regular files with more bytes than this.
+    pub larger_than: Option<u64>,
+    /// It left out what has the no-dump flag.
+    pub nodump: bool,
     /// Device and inode of folders that stay with all that is in them.
     pub keep: Vec<(u64, u64)>,
 }
@@ -49,7 +55,7 @@ pub(super) fn sweep(context: &Context<'_>, dir: BorrowedFd<'_>, path: &EntryPath
     // A snapshot holds what it did not enter as an empty folder: the repository, other file systems.
     match rustix::fs::fstat(dir) {
         Ok(stat) => {
-            if let Some(reason) = sweep.spares(&stat) {
+            if let Some(reason) = sweep.spares(&stat).or_else(|| sweep.is_marked(dir)) {
                 return context.report.stays(path, reason);
             }
         }
@@ -92,6 +98,27 @@ impl Sweep<'_> {
     }
 }
 
+impl Sweep<'_> {
+    /// Why nothing in a directory may go that the snapshot left out for a file in it.
+    fn is_marked(&self, dir: BorrowedFd<'_>) -> Option<&'static str> {
+        let marked = self.delete.markers.iter().any(|marker| beneath::stat(dir, marker).is_ok());
+        marked.then_some("a file in it kept it out of the snapshot")
+    }
+
+    /// Whether the snapshot would have left `name` out for its size or its flag.
+    fn never_saw(&self, dir: BorrowedFd<'_>, name: &EntryName, stat: &Stat) -> bool {
+        let kind = beneath::file_type(stat);
+        let large = |limit| kind == FileType::RegularFile && stat.st_size as u64 > limit;
+        let flagged = || {
+            matches!(kind, FileType::RegularFile | FileType::Directory)
+                && beneath::open_to_read(dir, name).is_ok_and(|handle| {
+                    rustix::fs::ioctl_getflags(&handle).is_ok_and(|flags| flags.contains(IFlags::NODUMP))
+                })
+        };
+        self.delete.larger_than.is_some_and(large) || self.delete.nodump && flagged()
+    }
+}
+
 /// Verdicts by the restore's patterns, and by the snapshot's.
 #[derive(Clone, Copy)]
 struct Both {
@@ -131,6 +158,9 @@ fn remove(
     }
     let path = parent.join(name.clone());
     let removed = beneath::stat(dir, name).and_then(|stat| {
+        if sweep.never_saw(dir, name, &stat) {
+            return Ok((false, stat));
+        }
         let emptied = beneath::file_type(&stat) != FileType::Directory
             || empty(context, sweep, dir, name, &path, &stat, verdict)?;
         if emptied && !sweep.dry_run {
@@ -170,6 +200,10 @@ fn empty(
     let handle = if sweep.dry_run { beneath::open_directory(dir, name)? } else { super::folder::open_own(dir, name)? };
     if Identity::from(&rustix::fs::fstat(&handle)?) != Identity::from(stat) {
         return Err(io::Error::other("it was replaced by something else during the restore"));
+    }
+    if let Some(reason) = sweep.is_marked(handle.as_fd()) {
+        context.report.stays(path, reason);
+        return Ok(false);
     }
     let mut all = true;
     for child in list(handle.as_fd())? {

@@ -35,7 +35,6 @@ impl Rules {
     }
 
     /// The rules as short texts, for the record of a snapshot: plain patterns as they are, all else with its option.
-    /// [`recorded`] reads them again.
     pub fn texts(&self) -> Vec<String> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let pattern = |origin: &Reason| {
@@ -69,34 +68,6 @@ fn recordable(pattern: &[u8]) -> Option<String> {
         Err(_) if pattern.starts_with(b"!") => None,
         Err(_) => Some(pattern.split(|&byte| byte == b'/').map(part).collect::<Vec<_>>().join("/")),
     }
-}
-
-/// What a record says that its snapshot left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recorded {
-    /// Patterns.
-    pub patterns: Vec<Vec<u8>>,
-    /// Patterns to which upper and lower case are the same.
-    pub folded: Vec<Vec<u8>>,
-    /// Rules that look at more than names: from a record nobody can tell what they left out.
-    pub others: Vec<String>,
-}
-
-/// Reads what [`Rules::texts`] made for a record.
-pub fn recorded(texts: &[String]) -> Recorded {
-    const OTHERS: [&str; 5] =
-        ["--ignore-file=", "--exclude-caches", "--exclude-if-present=", "--exclude-larger-than=", "--exclude-nodump"];
-    let mut recorded = Recorded::default();
-    for text in texts {
-        if let Some(pattern) = text.strip_prefix(FOLDED) {
-            recorded.folded.push(pattern.as_bytes().to_vec());
-        } else if OTHERS.iter().any(|other| text.starts_with(other)) {
-            recorded.others.push(text.clone());
-        } else {
-            recorded.patterns.push(text.as_bytes().to_vec());
-        }
-    }
-    recorded
 }
 
 /// A file that marks the folder it lies in.
@@ -178,9 +149,6 @@ mod tests {
             "--exclude-nodump",
         ];
         assert_eq!(rules.texts(), expected);
-        let read = recorded(&rules.texts());
-        assert_eq!((read.patterns, read.folded), (vec![b"*.o".to_vec(), b"!keep.o".to_vec()], vec![b"*.TMP".to_vec()]));
-        assert_eq!(read.others, expected[3..]);
     }
 
     #[test]

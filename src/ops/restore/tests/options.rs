@@ -173,6 +173,23 @@ fn patterns_and_what_the_snapshot_left_out_hold_for_deletion_too() {
 }
 
 #[test]
+fn what_a_mark_or_its_size_kept_out_of_the_snapshot_stays() {
+    let temp = scratch();
+    for file in ["home/ann/sub/CACHEDIR.TAG", "home/ann/sub/thumb", "home/ann/new/CACHEDIR.TAG", "home/ann/new/thumb"] {
+        std::fs::create_dir_all(temp.path().join(file).parent().unwrap()).unwrap();
+        std::fs::write(temp.path().join(file), "x").unwrap();
+    }
+    std::fs::write(temp.path().join("home/ann/large"), [0; 101]).unwrap();
+    std::fs::write(temp.path().join("home/ann/small"), [0; 100]).unwrap();
+    let markers = vec![name("CACHEDIR.TAG")];
+    let deleting = Delete { markers, larger_than: Some(100), ..delete(&["/home"]).unwrap() };
+    restored(&sample(), "/", temp.path(), &Options { delete: Some(deleting), ..Options::default() });
+    for (there, expected) in [("sub/thumb", true), ("new/thumb", true), ("large", true), ("small", false)] {
+        assert_eq!(temp.path().join("home/ann").join(there).exists(), expected, "{there}");
+    }
+}
+
+#[test]
 fn one_file_is_restored_without_deleting_its_neighbours() {
     let temp = scratch();
     std::fs::write(temp.path().join("neighbour"), "x").unwrap();
