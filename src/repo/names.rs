@@ -380,6 +380,6 @@ mod tests {
         assert_eq!(index(1).bound(), "idx/00000000000000000003/d-");
         assert_eq!(index(1).bound(), index(2).bound());
         let bound: std::collections::BTreeSet<_> = every_name().iter().map(|(name, _)| name.bound()).collect();
-        assert_eq!(bound.len(), 14);
+        assert_eq!(bound.len(), 15);
     }
 }

@@ -136,6 +136,7 @@ fn every_command_prints_what_the_schema_says() {
     inside(&mut seen, &place);
     compared(&mut seen, &place);
     keys(&mut seen, &place);
+    repair(&mut seen, &place);
     changes(&mut seen, &place);
     machine(&mut seen, &place);
     setup(&mut seen);
@@ -234,7 +235,21 @@ fn changes(seen: &mut Seen, place: &Place) {
     seen.run(place, &["recover"], 0);
 }
 
+/// What mends, where there is nothing to mend.
+fn repair(seen: &mut Seen, place: &Place) {
+    for what in ["objects", "index", "log", "rollback"] {
+        seen.run(place, &["repair", what], 0);
+    }
+}
+
 fn machine(seen: &mut Seen, place: &Place) {
+    seen.run(place, &["config", "check"], 0);
+    seen.run(place, &["config", "show"], 0);
+    // What is broken depends on the machine.
+    let doctor = place.admin(["doctor", "--json"]);
+    let code = doctor.code;
+    assert!(matches!(code, 0 | 1), "{doctor:?}");
+    seen.take(doctor, &["doctor"], code);
     for arguments in
         [&["cache", "list"][..], &["cache", "clear", "--all"], &["unlock"], &["man", "--dir", "man"], &["version"]]
     {

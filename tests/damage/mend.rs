@@ -35,8 +35,13 @@ fn a_record_that_miscounts_its_catalog_is_found() {
 fn lost_keys_are_handed_out_again() {
     let site = site();
     let name = Name::EpochKeys { epoch: 2, principal: site.writer.id };
+    let mut objects = site.objects().into_iter().map(|(name, _)| name);
+    let theirs =
+        |name: &Name| matches!(name, Name::EpochOffer { epoch: 2, principal, .. } if *principal == site.writer.id);
+    let offer = objects.find(theirs).expect("they were offered before they were handed out");
     for stored in [None, Some(b"nothing".to_vec())] {
-        let wound = Wound { what: "lost keys".to_owned(), stored: vec![(name, stored)], healed_armour: false };
+        let stored = vec![(name, stored), (offer, None)];
+        let wound = Wound { what: "lost keys".to_owned(), stored, healed_armour: false };
         let store = Arc::new(wound.inflict(site));
         assert!(open(store.clone(), &site.writer.key).is_err());
         // A maintainer has no keys to give.

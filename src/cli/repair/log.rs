@@ -56,7 +56,12 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     } else {
         output.remark("`boveda repair log --yes` mends this; it removes nothing")?;
     }
-    Ok(if done || found.is_empty() { output.code() } else { Code::Damage })
+    // What was found was named as damage when the repository was opened, and is none any more.
+    Ok(match (done, found.is_empty()) {
+        (true, _) => Code::Ok,
+        (false, true) => output.code(),
+        (false, false) => Code::Damage,
+    })
 }
 
 fn show(found: &Doubtful, repository: &Repository, (context, output): (&Context, &Output)) -> Result<(), Failure> {

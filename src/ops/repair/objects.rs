@@ -60,7 +60,7 @@ pub fn repair(repository: &Repository, dry_run: bool, events: &dyn Sink) -> Resu
     let start = Instant::now();
     let listed = Listed::read(&**repository.store())?;
     let bytes_total = listed.objects.iter().map(|(_, length)| length).sum();
-    let mut groups = listed.small();
+    let mut groups = listed.small(Some(repository.log()));
     groups.extend(listed.objects.iter().filter(|(name, _)| matches!(name, Name::Pack(_))).map(|(name, _)| vec![*name]));
     let objects = listed.objects.len() as u64;
     let summary = Summary { objects, bytes: 0, mended: vec![], left: vec![], seconds: 0.0 };

@@ -6,6 +6,7 @@
 use super::{Finding, Run, parallel};
 use crate::repo::examine::{Health, examine};
 use crate::repo::frame::Frame;
+use crate::repo::log::Log;
 use crate::repo::names::{Copy, Name, SessionName};
 use crate::repo::repository;
 use crate::store::{self, ErrorKind, Store};
@@ -32,10 +33,16 @@ impl Listed {
         Ok(listed)
     }
 
-    /// All but the packs; copies of one object together, the first copy first.
-    pub fn small(&self) -> Vec<Vec<Name>> {
+    /// All but the packs, and but what later entries of `log` voided; copies of one object together, the first copy first.
+    pub fn small(&self, log: Option<&Log>) -> Vec<Vec<Name>> {
+        let voided: HashSet<u64> = log.into_iter().flat_map(Log::voided).collect();
+        let means_something = |name: &Name| match name {
+            Name::Pack(_) => false,
+            Name::Log(position, _) => !voided.contains(position),
+            _ => true,
+        };
         let mut groups: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
-        for (name, _) in self.objects.iter().filter(|(name, _)| !matches!(name, Name::Pack(_))) {
+        for (name, _) in self.objects.iter().filter(|(name, _)| means_something(name)) {
             let first = name.other_copy().map_or(*name, |other| other.min(*name));
             groups.entry(first).or_default().push(*name);
         }
@@ -146,7 +153,7 @@ impl Run<'_> {
 
     /// Reads every object but the packs.
     pub(super) fn objects(&self, listed: &Listed) -> Result<(), repository::Error> {
-        parallel::each(&listed.small(), |names| {
+        parallel::each(&listed.small(Some(self.repository.log())), |names| {
             self.go_on()?;
             let store = &**self.repository.store();
             let copies = names.iter().filter_map(|name| Seen::read(store, name).transpose());
@@ -171,7 +178,7 @@ impl Run<'_> {
             Name::Config(_) if frame.clear() != config.encode() => {
                 return self.find(seen.name, "it is the config of another repository", true);
             }
-            Name::EpochKeys { .. } => frame.verify(&id, &config.admin),
+            Name::EpochKeys { .. } | Name::EpochOffer { .. } => frame.verify(&id, &config.admin),
             Name::Beat(session, _) => self.beat(&session, &frame),
             _ => Ok(()),
         };
@@ -209,7 +216,7 @@ mod tests {
     }
 
     fn findings(store: &MemoryStore) -> Vec<(String, bool)> {
-        let groups = Listed::read(store).unwrap().small();
+        let groups = Listed::read(store).unwrap().small(None);
         assert_eq!(groups.len(), 1, "copies stay together");
         let seen: Vec<_> = groups[0].iter().map(|name| Seen::read(store, name).unwrap().unwrap()).collect();
         compare(&seen).into_iter().map(|finding| (finding.object, finding.healable)).collect()

@@ -38,7 +38,7 @@ pub struct Scrubbed {
 pub fn scrub(store: &dyn Store, events: &dyn Sink) -> Result<Scrubbed, Error> {
     let start = Instant::now();
     let listed = Listed::read(store)?;
-    let mut groups = listed.small();
+    let mut groups = listed.small(None);
     groups.extend(listed.objects.iter().filter(|(name, _)| matches!(name, Name::Pack(_))).map(|(name, _)| vec![*name]));
     let bytes_total = listed.objects.iter().map(|(_, length)| length).sum();
     let (bytes, findings) = (AtomicU64::new(0), Mutex::new(Vec::new()));

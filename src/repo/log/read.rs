@@ -29,6 +29,14 @@ impl Log {
     pub fn stopped(&self) -> Option<&Doubt> {
         self.doubts.first()
     }
+
+    /// Positions of what later entries voided: whatever lies there means nothing.
+    pub fn voided(&self) -> impl Iterator<Item = u64> {
+        self.notes.iter().filter_map(|note| match note {
+            Note::Voided(doubt) => Some(doubt.position),
+            _ => None,
+        })
+    }
 }
 
 /// An object in the log that does not verify.

@@ -156,12 +156,16 @@ fn put_config(store: &dyn Store, bundle: &Bundle, config: &Config) -> Result<boo
     let key = bundle.admin_signing_key().ok_or(Error::Role { role: bundle.role(), action: "founding a repository" })?;
     let name = Name::Config(Copy::First);
     let written = frame::write(&config.repository, &name, &config.encode(), None, &key);
+    let mut stored = written.stored;
     for copy in Copy::BOTH {
-        if store.put(&Name::Config(copy).object(), &written.stored)? == Put::Exists {
-            // "Exists" can be our own put, repeated.
-            let theirs = objects::get(store, &Name::Config(copy))?.and_then(|stored| Frame::read(&name, &stored).ok());
-            if theirs.is_none_or(|frame| frame.digest() != written.digest) {
-                return Ok(false);
+        if store.put(&Name::Config(copy).object(), &stored)? == Put::Exists {
+            // "Exists" can be our own put, repeated; or that of a founding that died, which was padded otherwise.
+            let theirs = objects::get(store, &Name::Config(copy))?.unwrap_or_default();
+            match Frame::read(&name, &theirs) {
+                Ok(frame) if frame.digest() == written.digest => {
+                    stored = frame.healed().map_or_else(|| theirs.clone(), <[u8]>::to_vec);
+                }
+                _ => return Ok(false),
             }
         }
     }

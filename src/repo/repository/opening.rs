@@ -177,12 +177,12 @@ fn check_standing(log: &Log, bundle: &Bundle) -> Result<(), Error> {
     if state.trust().active(&principal).is_some() {
         return Ok(());
     }
-    if state.head().is_none() {
-        return Err(Error::Unfounded);
-    }
     let known = state.trust().principal(&principal).is_some();
     if let Some(doubt) = log.stopped().filter(|_| !known) {
         return Err(Error::Doubted(doubt.clone()));
+    }
+    if state.head().is_none() {
+        return Err(Error::Unfounded);
     }
     let why = if known { "revoked: these keys no longer count" } else { "not certified in the log" };
     Err(Error::Principal { principal, why })
