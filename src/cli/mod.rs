@@ -44,6 +44,7 @@ mod several;
 mod signals;
 mod snapshot;
 mod snapshot_defaults;
+mod snapshot_groups;
 mod snapshot_list;
 mod snapshot_options;
 mod snapshots;
@@ -98,6 +99,7 @@ enum Verb {
     Dump(dump::Arguments),
     ExportTar(dump::ExportArguments),
     ImportTar(import_tar::Arguments),
+    #[command(visible_alias = "check")]
     Verify(verify::Arguments),
     Stats(stats::Arguments),
     List(inside::list::Arguments),

@@ -9,12 +9,14 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::{Code, Failure};
-use super::open::{Opened, open, require};
+use super::open::{Opened, open, require, shown};
 use super::output::Output;
+use super::selector::Filter;
 use crate::mount::background::{self, Half, Serving};
 use crate::mount::{self, Options};
 use crate::ops::follow::Followed;
 use crate::repo::keys::role::Role;
+use crate::repo::repository::Snapshot;
 use crate::store::url::StoreUrl;
 
 /// What a log of mounts may have grown to before it is begun anew, in bytes.
@@ -35,9 +37,8 @@ pub struct Arguments {
     /// Let other users look, as far as the stored modes allow (as an ordinary user: if /etc/fuse.conf says user_allow_other)
     #[arg(long)]
     allow_other: bool,
-    /// Show partial snapshots too, in by-time and by-id: what a run had read when it took long, or was stopped
-    #[arg(long)]
-    partial: bool,
+    #[command(flatten)]
+    filter: Filter,
 }
 
 /// Mounts; returns when the mount is ready, or has ended.
@@ -56,7 +57,11 @@ fn serve(arguments: &Arguments, context: &Context, serving: Option<Serving>) -> 
     let Opened { repository, host } = open(context, &output)?;
     require(&repository, Role::reads_content, "mounting")?;
     let cache = cache();
-    let followed = Followed::with_partial(host, repository, cache, arguments.partial)?;
+    let filter = arguments.filter.clone();
+    let wanted = move |snapshot: &Snapshot| {
+        (filter.partial || snapshot.is_complete()) && (filter.is_empty() || filter.passes(&shown(snapshot).listed()))
+    };
+    let followed = Followed::choosing(host, repository, cache, Box::new(wanted))?;
     let StoreUrl::Local(location) = context.location()?;
     let options = Options {
         allow_other: arguments.allow_other,

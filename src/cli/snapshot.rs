@@ -46,8 +46,8 @@ pub struct Arguments {
     explain: Vec<PathBuf>,
     #[command(flatten)]
     piped: Pipes,
-    /// Read every byte again
-    #[arg(long, help_heading = "What is read")]
+    /// Read every byte again (also: --force)
+    #[arg(long, alias = "force", short_alias = 'f', help_heading = "What is read")]
     full: bool,
     /// An inode number that changed does not make a file read again (network file systems)
     #[arg(long, help_heading = "What is read")]

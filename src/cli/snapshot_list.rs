@@ -88,15 +88,7 @@ fn put_private(object: &mut Value, private: &Private) {
     object["gid"] = private.gid.into();
     object["excludes"] = private.excludes.clone().into();
     object["program_version"] = private.program.as_str().into();
-    object["paths"] = private.paths.iter().map(|path| String::from_utf8_lossy(path)).collect::<Vec<_>>().into();
-    if private.paths.iter().any(|path| std::str::from_utf8(path).is_err()) {
-        let exactly = private.paths.iter().map(|path| {
-            let mut one = json!({});
-            put_path(&mut one, "path", path);
-            one
-        });
-        object["paths_hex"] = exactly.collect::<Vec<_>>().into();
-    }
+    put_paths(object, &private.paths);
     object["summary"] = json!({
         "backup_start": time::rfc3339(private.started),
         "backup_end": time::rfc3339(private.finished),
@@ -116,6 +108,19 @@ fn put_private(object: &mut Value, private: &Private) {
     });
 }
 
+/// Puts paths into an object: as text, and where that loses something, exactly.
+pub fn put_paths(object: &mut Value, paths: &[Vec<u8>]) {
+    object["paths"] = paths.iter().map(|path| String::from_utf8_lossy(path)).collect::<Vec<_>>().into();
+    if paths.iter().any(|path| std::str::from_utf8(path).is_err()) {
+        let exactly = paths.iter().map(|path| {
+            let mut one = json!({});
+            put_path(&mut one, "path", path);
+            one
+        });
+        object["paths_hex"] = exactly.collect::<Vec<_>>().into();
+    }
+}
+
 const fn kind(structure: &Structure) -> &'static str {
     match structure.kind {
         SnapshotKind::Full => "full",
@@ -125,12 +130,22 @@ const fn kind(structure: &Structure) -> &'static str {
 
 /// A table: columns as wide as their widest cell, the last one ragged; columns that say nothing are left out.
 pub fn table(snapshots: &[Shown<'_>], zone: &TimeZone) -> Vec<String> {
+    columns(snapshots, zone, |_| true)
+}
+
+/// The same without kind, size and paths; partial snapshots still say that they are.
+pub fn compact(snapshots: &[Shown<'_>], zone: &TimeZone) -> Vec<String> {
+    let partial = snapshots.iter().any(|snapshot| snapshot.structure.completeness == Completeness::Partial);
+    columns(snapshots, zone, |column| column < 4 || (column == 4 && partial))
+}
+
+fn columns(snapshots: &[Shown<'_>], zone: &TimeZone, wanted: impl Fn(usize) -> bool) -> Vec<String> {
     let mut rows = vec![["ID", "Time", "Host", "Tags", "Kind", "Size", "Paths"].map(str::to_owned)];
     rows.extend(snapshots.iter().map(|snapshot| snapshot.row(zone)));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     let empty = |column: usize| rows[1..].iter().all(|row| row[column].is_empty());
-    let columns: Vec<usize> = (0..rows[0].len()).filter(|&column| !empty(column)).collect();
+    let columns: Vec<usize> = (0..rows[0].len()).filter(|&column| wanted(column) && !empty(column)).collect();
     let line = |row: &[String; 7]| {
         let cells = columns.iter().map(|&column| format!("{:<width$}", row[column], width = widths[column]));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
@@ -183,6 +198,10 @@ mod tests {
                 "abababab  1970-01-01 01:00:00  web\\u{1b}1  x     incremental (partial)  2.00 KiB  /etc /a\\xff",
             ]
         );
+        assert_eq!(compact(&[shown], &zone)[0], "ID        Time                 Host        Tags  Kind");
+        let complete = Structure { completeness: Completeness::Complete, ..structure.clone() };
+        let whole = Shown { structure: &complete, ..shown };
+        assert_eq!(compact(&[whole], &zone)[1], "abababab  1970-01-01 01:00:00  web\\u{1b}1  x");
         let blind = Shown { private: None, tags: &[], ..shown };
         assert_eq!(table(&[blind], &zone)[1], "abababab  1970-01-01 01:00:00  incremental (partial)  2.00 KiB");
         assert!(shown.listed().partial);

@@ -2,17 +2,30 @@
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::open::{open, require, shown};
+use super::output::Output;
 use super::selector::Filter;
-use super::snapshot_list::table;
+use super::snapshot_groups::{Group, Grouping};
+use super::snapshot_list::{Shown, compact, table};
 use crate::repo::keys::role::Role;
 use crate::repo::record::Completeness;
 
 /// List the snapshots, oldest first
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
+    /// Only id, time, host and tags
+    #[arg(short, long)]
+    compact: bool,
+    /// Only the newest N of the same host and paths, or of each group
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    latest: Option<u32>,
+    /// In groups with the same `host`, `paths` or `tags`, or several of them: `host,paths`
+    #[arg(short, long, value_name = "WHAT[,WHAT…]", value_parser = Grouping::parse)]
+    group_by: Option<Grouping>,
     #[command(flatten)]
     filter: Filter,
 }
@@ -26,13 +39,57 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     all.retain(|snapshot| arguments.filter.partial || snapshot.structure.completeness == Completeness::Complete);
     all.retain(|snapshot| arguments.filter.is_empty() || arguments.filter.passes(&snapshot.listed()));
     all.sort_by_key(|snapshot| snapshot.structure.time);
-    if output.json() {
-        all.iter().try_for_each(|snapshot| output.json_line(&snapshot.json()))?;
-    } else if all.is_empty() {
-        output.remark("no snapshots")?;
+    if arguments.latest.is_some() || arguments.group_by.is_some() {
+        require(&opened.repository, Role::reads_content, "telling snapshots of one host and the same paths apart")?;
+    }
+    if let Some(count) = arguments.latest {
+        let groups = arguments.group_by.unwrap_or(Grouping::SOURCE).divide(all);
+        all = groups.into_values().flat_map(|group| newest(group, count as usize)).collect();
+        all.sort_by_key(|snapshot| snapshot.structure.time);
+    }
+    let count = all.len();
+    if let Some(grouping) = arguments.group_by {
+        for (at, (group, snapshots)) in grouping.divide(all).into_iter().enumerate() {
+            head(&group, at, snapshots.len(), &output)?;
+            list(&snapshots, arguments, &context.zone, &output)?;
+        }
     } else {
-        table(&all, &context.zone).iter().try_for_each(|line| output.line(line))?;
-        output.remark(&format!("{} snapshot{}", all.len(), if all.len() == 1 { "" } else { "s" }))?;
+        list(&all, arguments, &context.zone, &output)?;
+    }
+    if !output.json() {
+        output.remark(&match count {
+            0 => "no snapshots".to_owned(),
+            1 => "1 snapshot".to_owned(),
+            many => format!("{many} snapshots"),
+        })?;
     }
     Ok(output.code())
+}
+
+/// The last so many.
+fn newest(mut group: Vec<Shown<'_>>, count: usize) -> Vec<Shown<'_>> {
+    group.split_off(group.len().saturating_sub(count))
+}
+
+/// What a group is, before its snapshots.
+fn head(group: &Group, at: usize, snapshots: usize, output: &Output) -> std::io::Result<()> {
+    if output.json() {
+        return output.json_line(&group.json(snapshots));
+    }
+    let Some(heading) = group.heading() else { return Ok(()) };
+    if at > 0 {
+        output.line("")?;
+    }
+    output.line(&format!("{heading}:"))
+}
+
+fn list(snapshots: &[Shown<'_>], arguments: &Arguments, zone: &TimeZone, output: &Output) -> std::io::Result<()> {
+    if output.json() {
+        return snapshots.iter().try_for_each(|snapshot| output.json_line(&snapshot.json()));
+    }
+    if snapshots.is_empty() {
+        return Ok(());
+    }
+    let lines = if arguments.compact { compact(snapshots, zone) } else { table(snapshots, zone) };
+    lines.iter().try_for_each(|line| output.line(line))
 }

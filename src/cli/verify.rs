@@ -12,7 +12,7 @@ use super::output::{Output, size};
 use crate::ops::verify::{self, Finding, Level, ROUNDS, Scrubbed, Share, Summary};
 use crate::repo::repository;
 
-/// Prove that the repository holds what it promises
+/// Prove that the repository holds what it promises (also: check)
 ///
 /// Damage is named with the files that it costs, and ends with exit code 4, also where parity can still heal it: then
 /// `boveda repair objects` does.
@@ -27,6 +27,12 @@ pub struct Arguments {
     /// somebody removed or exchanged
     #[arg(long)]
     keyless: bool,
+    /// Another word for --level full
+    #[arg(long, conflicts_with_all = ["level", "keyless"])]
+    read_data: bool,
+    /// Another word for --level sample=N%
+    #[arg(long, value_name = "N%", value_parser = sample, conflicts_with_all = ["level", "keyless", "read_data"])]
+    read_data_subset: Option<Depth>,
 }
 
 /// [`Level`], as it is typed.
@@ -52,9 +58,15 @@ impl FromStr for Depth {
     }
 }
 
+fn sample(share: &str) -> Result<Depth, &'static str> {
+    let known = "it is a share of the packs, such as 5%";
+    if share.ends_with('%') { format!("sample={share}").parse() } else { Err(known) }
+}
+
 /// Verifies.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
-    let level = arguments.level.map(|depth| depth.0);
+    let told = arguments.level.or(arguments.read_data_subset).map(|depth| depth.0);
+    let level = told.or_else(|| arguments.read_data.then_some(Level::Full));
     let output = Arc::new(context.stoppable_output()?);
     if arguments.keyless {
         return match level {

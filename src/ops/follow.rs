@@ -1,5 +1,5 @@
-//! A repository that is followed: its snapshots now, and again whenever there are new ones. What a mount shows. Partial
-//! snapshots, which show less than was asked for, only if they are wanted.
+//! A repository that is followed: its snapshots now, and again whenever there are new ones. What a mount shows: all
+//! complete ones, or those that the caller wants.
 //!
 //! Looking is cheap while nothing happens: two listings of names. Only when a session has ended or the log has grown is the
 //! repository read again. Every snapshot keeps the number that this host gave it.
@@ -13,11 +13,14 @@ use crate::repo::repository::{Error, Repository, Snapshot};
 use crate::store::Store;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Whether a snapshot is to be shown.
+pub type Wanted = Box<dyn Fn(&Snapshot) -> bool + Send + Sync>;
+
 /// An open repository, followed.
 pub struct Followed {
     host: Host,
     cache: usize,
-    partial: bool,
+    wanted: Wanted,
     now: Mutex<Now>,
 }
 
@@ -33,18 +36,18 @@ impl Followed {
     /// # Errors
     /// When the indexes cannot be read.
     pub fn new(host: Host, repository: Repository, cache: usize) -> Result<Self, Error> {
-        Self::with_partial(host, repository, cache, false)
+        Self::choosing(host, repository, cache, Box::new(Snapshot::is_complete))
     }
 
-    /// The same; partial snapshots too if they are wanted.
+    /// The same; only the snapshots that are wanted, partial ones among them.
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn with_partial(host: Host, repository: Repository, cache: usize, partial: bool) -> Result<Self, Error> {
+    pub fn choosing(host: Host, repository: Repository, cache: usize, wanted: Wanted) -> Result<Self, Error> {
         // The mark comes first: what ends meanwhile is then seen by the next look.
         let mark = mark(&**repository.store())?;
-        let listing = listing(&host, &repository, cache, partial)?;
-        Ok(Self { host, cache, partial, now: Mutex::new(Now { repository, mark, listing }) })
+        let listing = listing(&host, &repository, cache, &wanted)?;
+        Ok(Self { host, cache, wanted, now: Mutex::new(Now { repository, mark, listing }) })
     }
 
     fn look(&self, now: &mut Now) -> Result<(), Error> {
@@ -54,10 +57,10 @@ impl Followed {
         }
         now.repository.refresh()?;
         self.host.remember(&now.repository);
-        let shown = snapshots(&self.host, &now.repository, self.partial);
+        let shown = snapshots(&self.host, &now.repository, &self.wanted);
         // Sessions also end without a new snapshot, and then what is in memory stays good.
         if shown != now.listing.snapshots {
-            now.listing = listing(&self.host, &now.repository, self.cache, self.partial)?;
+            now.listing = listing(&self.host, &now.repository, self.cache, &self.wanted)?;
         }
         now.mark = mark;
         Ok(())
@@ -84,14 +87,13 @@ fn mark(store: &dyn Store) -> Result<[u8; 32], Error> {
     Ok(hash::blake3(&names))
 }
 
-fn listing(host: &Host, repository: &Repository, cache: usize, partial: bool) -> Result<Listing, Error> {
+fn listing(host: &Host, repository: &Repository, cache: usize, wanted: &Wanted) -> Result<Listing, Error> {
     let source = Arc::new(host.reader(repository, &IndexClass::BOTH, cache)?);
-    Ok(Listing { snapshots: snapshots(host, repository, partial), source })
+    Ok(Listing { snapshots: snapshots(host, repository, wanted), source })
 }
 
-fn snapshots(host: &Host, repository: &Repository, partial: bool) -> Vec<MountedSnapshot> {
-    let wanted = |snapshot: &&Snapshot| partial || snapshot.is_complete();
-    let shown: Vec<&Snapshot> = repository.snapshots().iter().filter(wanted).collect();
+fn snapshots(host: &Host, repository: &Repository, wanted: &Wanted) -> Vec<MountedSnapshot> {
+    let shown: Vec<&Snapshot> = repository.snapshots().iter().filter(|snapshot| wanted(snapshot)).collect();
     let ids: Vec<SnapshotId> = shown.iter().map(|snapshot| snapshot.id).collect();
     let numbers = host.state().snapshot_numbers(&repository.id(), &ids, &**repository.events());
     let mounted = |(snapshot, number): (&Snapshot, u32)| MountedSnapshot {

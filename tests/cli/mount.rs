@@ -70,6 +70,26 @@ fn mount_returns_when_the_folder_can_be_used_and_follows_new_snapshots() {
 }
 
 #[test]
+fn only_snapshots_that_pass_the_filters_are_shown() {
+    let Some(place) = place() else { return };
+    let other = place.snapshot(&["files"], &["--time", "2026-01-02", "-H", "other", "--tag", "kept"]);
+    place.admin(["mount", "there", "-H", "other", "--tag", "kept"]).ends(0);
+    let shown = || {
+        let names = fs::read_dir(place.path("there/by-time")).unwrap().map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(), ["2026-01-02T00-00-00Z"]);
+    assert_eq!(fs::read_link(place.path("there/latest")).unwrap(), Path::new("by-time/2026-01-02T00-00-00Z"));
+    assert!(fs::read_dir(place.path("there/by-id")).unwrap().count() > 0, "{other}");
+    // New snapshots appear only if they pass.
+    place.snapshot(&["files"], &["--time", "2026-01-03"]);
+    place.snapshot(&["files"], &["--time", "2026-01-04", "-H", "other", "--tag", "kept"]);
+    eventually("the new one", || shown().len() == 2);
+    assert!(!shown().contains(&"2026-01-03T00-00-00Z".to_owned()));
+    place.run(["umount", "there"]).ends(0);
+}
+
+#[test]
 fn what_is_wrong_is_said_before_the_command_returns() {
     let Some(place) = place() else { return };
     place.admin(["mount", "files"]).ends(2).says("not empty");

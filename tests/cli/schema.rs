@@ -181,6 +181,7 @@ fn snapshots(seen: &mut Seen, place: &Place) {
     write(&place.path("a/more"), "more");
     seen.run(place, &["snapshot", "a", "--exclude", "*.tmp"], 0);
     seen.run(place, &["snapshots"], 0);
+    seen.run(place, &["snapshots", "--group-by", "host,paths,tags", "--latest", "1"], 0);
     seen.run(place, &["ls", "latest", "-R"], 0);
     seen.run(place, &["restore", "latest", "--target", "out", "-v"], 0);
     seen.run(place, &["verify", "--level", "full"], 0);

@@ -1,4 +1,5 @@
 //! The pages tell the truth: every command line in README and docs runs as written, in a fresh home; links lead somewhere.
+//! The tutorial runs as an ordinary user too.
 //!
 //! A block of commands is fenced as `sh` (a script) or `console` (commands after `$ `, the rest being output). What cannot run
 //! here says so in its info string: `not-run: WHY`; `needs-fuse` runs where there is FUSE. `<!-- run: … -->` holds lines that
@@ -8,20 +9,32 @@ mod page;
 
 use page::{Page, Unfit};
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// Pages that must have something to run, so that this test cannot succeed by finding nothing.
-const RUN: [&str; 7] = [
+const RUN: [&str; 15] = [
     "README.md",
     "docs/tutorial.md",
     "docs/guide.md",
     "docs/configuration.md",
     "docs/excludes.md",
+    "docs/from-borg.md",
     "docs/from-env.md",
     "docs/from-restic.md",
+    "docs/inside.md",
+    "docs/keys.md",
+    "docs/look.md",
+    "docs/restore.md",
+    "docs/snapshot.md",
+    "docs/tidy.md",
+    "docs/verify.md",
 ];
+
+/// An ordinary user that no machine knows by name.
+const STRANGER: u32 = 61_234;
 
 fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -46,6 +59,12 @@ fn fuse() -> bool {
     there
 }
 
+/// Whether any user can mount.
+fn fuse_for_all() -> bool {
+    let open = fs::metadata("/dev/fuse").is_ok_and(|device| device.mode() & 0o006 == 0o006);
+    open && Path::new("/usr/bin/fusermount3").exists()
+}
+
 /// A home with something to keep. Whatever is still mounted in it when it goes is taken away.
 struct Home(TempDir);
 
@@ -62,10 +81,26 @@ impl Home {
         home
     }
 
+    /// Runs as whoever runs the tests.
     fn run(&self, script: &str) -> Output {
         let program = Path::new(env!("CARGO_BIN_EXE_boveda")).parent().unwrap();
+        self.shell(Command::new("sh"), program, script)
+    }
+
+    /// Runs as [`STRANGER`], who need not be able to look into the folder that the program was built in. Needs root.
+    fn run_as_stranger(&self, script: &str) -> Output {
+        let programs = self.0.path().join(".programs");
+        fs::create_dir(&programs).unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_boveda"), programs.join("boveda")).unwrap();
+        let user = format!("{STRANGER}:{STRANGER}");
+        assert!(Command::new("chown").args(["-R", &user]).arg(self.0.path()).status().unwrap().success());
+        let mut command = Command::new("setpriv");
+        command.args([format!("--reuid={STRANGER}"), format!("--regid={STRANGER}")]).args(["--clear-groups", "sh"]);
+        self.shell(command, &programs, script)
+    }
+
+    fn shell(&self, mut shell: Command, program: &Path, script: &str) -> Output {
         let path = std::env::var("PATH").unwrap();
-        let mut shell = Command::new("sh");
         shell.env_clear().env("HOME", self.0.path()).env("PATH", format!("{}:{path}", program.display()));
         shell.env("TZ", "UTC").env("LC_ALL", "C.UTF-8").current_dir(self.0.path()).stdin(Stdio::null());
         shell.args(["-c", script]).output().unwrap()
@@ -84,6 +119,11 @@ impl Drop for Home {
     }
 }
 
+fn said(output: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    format!("{}\n{out}\n{err}", output.status)
+}
+
 /// Runs a page; what went wrong, if anything.
 fn run(name: &str, text: &str, fuse: bool) -> Result<usize, String> {
     let page = Page::parse(text).map_err(|Unfit { line, reason }| format!("{name}:{line}: {reason}"))?;
@@ -93,12 +133,7 @@ fn run(name: &str, text: &str, fuse: bool) -> Result<usize, String> {
     let output = Home::new().run(&page.script(name, fuse));
     match output.status.success() {
         true => Ok(page.commands(fuse)),
-        false => Err(format!(
-            "{name}: {}\n{}\n{}",
-            output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        )),
+        false => Err(format!("{name}: {}", said(&output))),
     }
 }
 
@@ -126,6 +161,20 @@ fn every_command_line_of_the_pages_runs_as_written() {
 }
 
 #[test]
+fn the_tutorial_runs_as_an_ordinary_user_too() {
+    // Whoever is no root runs all pages as an ordinary user already.
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return;
+    }
+    let name = "docs/tutorial.md";
+    let page = Page::parse(&fs::read_to_string(top().join(name)).unwrap()).unwrap();
+    let script = page.script(name, fuse_for_all()) + "\nid -u";
+    let output = Home::new().run_as_stranger(&script);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.stdout.ends_with(format!("\n{STRANGER}\n").as_bytes()), "{}", said(&output));
+}
+
+#[test]
 fn a_page_that_lies_is_seen() {
     let block = |info: &str, text: &str| format!("# Page\n\n```{info}\n{text}\n```\n");
     assert_eq!(run("p", &block("sh", "test -f ~/Documents/letter.txt\nboveda version"), true), Ok(1));
@@ -137,6 +186,7 @@ fn a_page_that_lies_is_seen() {
         (block("sh not-run", "x"), "p:3: say why"),
         (block("sh not-run:", "x"), "p:3: say why"),
         (block("sh maybe", "x"), "p:3: unknown"),
+        (block("", "boveda version"), "p:3: commands"),
         ("```sh\nnever closed\n".to_owned(), "p:1: "),
     ] {
         let error = run("p", &text, true).unwrap_err();
@@ -173,12 +223,48 @@ fn links_between_pages_lead_somewhere() {
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let target = link.split('#').next().unwrap();
-            let outside = link.contains("://") || target.is_empty();
-            if !outside && !page.parent().unwrap().join(target).exists() {
+            if link.contains("://") {
+                continue;
+            }
+            let (target, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if target.is_empty() { page.clone() } else { page.parent().unwrap().join(target) };
+            let there = target.exists()
+                && (heading.is_empty()
+                    || anchors(&fs::read_to_string(&target).unwrap()).any(|anchor| anchor == heading));
+            if !there {
                 broken.push(format!("{}: {link}", name(&page)));
             }
         }
     }
     assert!(broken.is_empty(), "{broken:?}");
+}
+
+/// What headings are called in links: small letters, hyphens between words, nothing else.
+fn anchors(text: &str) -> impl Iterator<Item = String> {
+    let mut code = false;
+    let headings = text.lines().filter(move |line| {
+        code ^= line.starts_with("```");
+        !code && line.starts_with('#')
+    });
+    let anchor = |heading: &str| {
+        let heading = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        heading.chars().filter(|char| char.is_alphanumeric() || matches!(char, '-' | '_')).collect()
+    };
+    headings.map(anchor).collect::<Vec<String>>().into_iter()
+}
+
+#[test]
+fn headings_are_found_by_their_links() {
+    let text = "# Page\n\n```sh\n# no heading\n```\n\n## One file: `dump`\n";
+    assert_eq!(anchors(text).collect::<Vec<_>>(), ["page", "one-file-dump"]);
+}
+
+#[test]
+fn the_index_names_every_page() {
+    let index = fs::read_to_string(top().join("docs/README.md")).unwrap();
+    let inside = |page: &PathBuf| page.parent().is_some_and(|folder| folder.ends_with("docs"));
+    for page in pages().iter().filter(|page| inside(page)) {
+        let file = page.file_name().unwrap().to_str().unwrap();
+        assert!(file == "README.md" || index.contains(&format!("]({file})")), "docs/README.md does not name {file}");
+    }
 }

@@ -85,6 +85,10 @@ fn block(line: usize, info: &str, body: &[&str]) -> Result<Option<Block>, Unfit>
     let script = match language {
         "sh" => body.join("\n"),
         "console" => body.iter().filter_map(|line| line.strip_prefix("$ ")).collect::<Vec<_>>().join("\n"),
+        // Commands that nobody runs grow old. A usage line, with `[OPTIONS]`, is no command.
+        "" if body.iter().any(|line| line.starts_with("boveda ") && !line.contains("[OPTIONS]")) => {
+            return unfit("commands of boveda: label the block `sh`".to_owned());
+        }
         _ => return Ok(None),
     };
     let needs_fuse = match rest.trim() {
