@@ -9,6 +9,7 @@ mod dump;
 mod face;
 mod find;
 mod from_env;
+mod golden;
 mod hostile;
 mod inside;
 mod keys;
