@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::{Code, Failure};
-use super::output::{Output, size};
+use super::output::{Output, count, size};
 use super::time;
 use crate::repo::entry::Timestamp;
 use crate::repo::id::RepositoryId;
@@ -102,7 +102,7 @@ fn remove(caches: &[Cache], output: &Output) -> Result<(), Failure> {
     if output.json() {
         output.json_line(&json!({ "message_type": "cleared", "caches": caches.len(), "bytes": bytes }))?;
     }
-    output.remark_for_people(&format!("{} caches removed, {}", caches.len(), size(bytes)))?;
+    output.remark_for_people(&format!("{} removed, {}", count(caches.len(), "cache"), size(bytes)))?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::error::{Code, Failure};
 use super::escape;
 use super::open::{find, open, require};
-use super::output::{Output, put_path, size};
+use super::output::{Output, count, put_path, size};
 use super::selector::{Filter, Selector};
 use super::stream::{Stream, WithoutProgress};
 use crate::ops::archive::{self, Format, export};
@@ -191,7 +191,8 @@ fn report(output: &Output, path: &EntryPath, files: u64, others: u64, bytes: u64
         put_path(&mut line, "path", &path.to_bytes());
         output.json_line(&line)?;
     } else {
-        output.remark(&format!("wrote {files} files and {others} folders and others, {}", size(bytes)))?;
+        let more = if others > 0 { format!(", {others} folders and others") } else { String::new() };
+        output.remark(&format!("wrote {}{more}, {}", count(files, "file"), size(bytes)))?;
     }
     Ok(())
 }

@@ -12,7 +12,9 @@ impl From<store::Error> for Failure {
         let failure = Self::because(of_store(&error), &error);
         match error.kind {
             ErrorKind::NoStore => {
-                failure.hint("check the location (-r), or make a repository there with `boveda init`")
+                let message = format!("there is no repository at {}: {}", error.place, error.source);
+                Self::new(failure.code, message)
+                    .hint("check the location (-r), or make a repository there with `boveda init`")
             }
             ErrorKind::Denied => failure.hint("check who owns the repository's folder, and its mode"),
             ErrorKind::Full => {

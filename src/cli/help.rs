@@ -52,14 +52,33 @@ pub fn explain(error: &clap::Error) -> Failure {
         let _ = error.print();
         return Failure::usage("");
     }
-    if let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand)
-        && error.get(ContextKind::SuggestedSubcommand).is_none()
-    {
-        return Failure::usage(format!("there is no command `{name}`")).hint("`boveda help` lists them");
+    if let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand) {
+        let hint = match error.get(ContextKind::SuggestedSubcommand) {
+            Some(ContextValue::String(one)) => format!("did you mean `{one}`?"),
+            Some(ContextValue::Strings(several)) if !several.is_empty() => {
+                // The likeliest stands last.
+                let names: Vec<_> = several.iter().rev().map(|name| format!("`{name}`")).collect();
+                format!("did you mean {}?", names.join(" or "))
+            }
+            _ => format!("`{} --help` lists them", command_of(error)),
+        };
+        return Failure::usage(format!("there is no command `{name}`")).hint(hint);
     }
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
     Failure::usage(text.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n"))
+}
+
+/// The command that the error is about, such as `boveda key`, from the usage that clap shows with it.
+fn command_of(error: &clap::Error) -> String {
+    let usage = match error.get(ContextKind::Usage) {
+        Some(ContextValue::StyledStr(usage)) => usage.to_string(),
+        _ => String::new(),
+    };
+    let plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let words = usage.split_whitespace().skip_while(|word| *word != "boveda").take_while(plain);
+    let command = words.collect::<Vec<_>>().join(" ");
+    if command.is_empty() { "boveda".to_owned() } else { command }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::open::{Opened, open, require};
-use super::output::{Output, size};
+use super::output::{Output, count, size};
 use super::snapshot::{remember, user};
 use super::{escape, time};
 use crate::ops::import::{self, Options, Summary, import};
@@ -117,14 +117,15 @@ fn print(summary: &Summary, arguments: &Arguments, output: &Output) -> Result<()
         return Ok(());
     }
     let Summary { files, directories, others, bytes, .. } = summary;
-    output.remark(&format!("read:    {files} files, {directories} folders, {others} others, {}", size(*bytes)))?;
+    let (files, directories) = (count(*files, "file"), count(*directories, "folder"));
+    output.remark(&format!("read:    {files}, {directories}, {}, {}", count(*others, "other"), size(*bytes)))?;
     output.remark(&format!("added:   {} ({} stored)", size(summary.bytes_added), size(summary.bytes_stored)))?;
     match &summary.snapshot {
         Some(id) => output.remark(&format!("snapshot {} saved", id.short()))?,
         None => output.remark("nothing was stored: this was a dry run")?,
     }
     if summary.refused > 0 {
-        output.warn(format!("{} members were refused: see above", summary.refused));
+        output.warn(format!("{} refused: see above", count(summary.refused, "member")));
     }
     Ok(())
 }

@@ -57,7 +57,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         return Err(Failure::usage(format!(
             "{} exists: a recovery key is never written over anything",
             file.display()
-        )));
+        ))
+        .hint("name another file with --recovery-key-file"));
     }
     let credential = arguments.secret.get_for_founding(context, &output)?;
     let store = crate::store::open::create(&location)?;

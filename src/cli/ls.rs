@@ -65,7 +65,8 @@ impl List<'_> {
     fn folder(&mut self, tree: &Tree, path: &EntryPath, selector: &Selector) -> Result<(), Failure> {
         let Some(found) = tree.get(path)? else {
             let path = super::escape::name(&path.to_bytes());
-            return Err(Failure::new(Code::Failed, format!("there is no {path} in snapshot {selector}")));
+            return Err(Failure::new(Code::Failed, format!("there is no {path} in snapshot {selector}"))
+                .hint("`boveda find` looks for a name in all snapshots"));
         };
         if found.entry.kind != EntryKind::Directory {
             return self.entry(path, &found.entry);

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::open::{find, open, require};
-use super::output::{Output, duration, size};
+use super::output::{Output, count, duration, size};
 use super::patterns;
 use super::selector::{Filter, Selector};
 use crate::event::{Event, Level, Sink as _};
@@ -186,7 +186,10 @@ fn print(summary: &Summary, time: Duration, arguments: &Arguments, output: &Outp
     let Summary { files, directories, others, unchanged, .. } = summary;
     let verb = if arguments.dry_run { "would restore" } else { "restored" };
     output.remark(&format!(
-        "{verb} {files} files ({unchanged} had every byte already), {directories} folders, {others} others, {} in {}",
+        "{verb} {} ({unchanged} had every byte already), {}, {}, {} in {}",
+        count(*files, "file"),
+        count(*directories, "folder"),
+        count(*others, "other"),
         size(summary.bytes),
         duration(time)
     ))?;
@@ -194,7 +197,7 @@ fn print(summary: &Summary, time: Duration, arguments: &Arguments, output: &Outp
     for (count, what) in [
         (summary.kept, format!("left {} as they were", summary.kept)),
         (summary.deleted, format!("{verb} {} that the snapshot does not have", summary.deleted)),
-        (u64::from(arguments.verify), format!("read {} files back: as in the snapshot", summary.verified)),
+        (u64::from(arguments.verify), format!("read {} back: as in the snapshot", count(summary.verified, "file"))),
     ] {
         if count > 0 {
             output.remark(&what)?;
@@ -204,10 +207,11 @@ fn print(summary: &Summary, time: Duration, arguments: &Arguments, output: &Outp
         output.warn("nothing in the snapshot fits: nothing was restored");
     }
     if summary.problems + summary.skipped > 0 {
-        output.warn(format!("{} problems, {} entries left out: see above", summary.problems, summary.skipped));
+        let (problems, skipped) = (count(summary.problems, "problem"), count(summary.skipped, "entry"));
+        output.warn(format!("{problems}, {skipped} left out: see above"));
     }
     if summary.damaged > 0 {
-        output.warn(format!("{} parts could not be read from the repository: see above", summary.damaged));
+        output.warn(format!("{} could not be read from the repository: see above", count(summary.damaged, "part")));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::error::{Code, Failure};
 use super::explain;
 use super::open::{Opened, open, require};
-use super::output::{Output, duration, size};
+use super::output::{Output, count, duration, size};
 use super::piped::Pipes;
 use super::selection::Selection;
 use super::snapshot_defaults::Defaults;
@@ -197,14 +197,14 @@ fn print(summary: &Summary, options: &Options, output: &Output) -> Result<(), Fa
     let (added, stored) = (size(summary.bytes_added), size(summary.bytes_stored));
     output.remark(&format!("added:   {added} ({stored} stored)"))?;
     let time = duration(Duration::try_from_secs_f64(summary.seconds).unwrap_or_default());
-    output.remark(&format!("read:    {} files, {} in {time}", counts.files(), size(counts.bytes)))?;
+    output.remark(&format!("read:    {}, {} in {time}", count(counts.files(), "file"), size(counts.bytes)))?;
     match &summary.snapshot {
         Some(id) => output.remark(&format!("snapshot {} saved ({kind})", id.short()))?,
         None if summary.unchanged => output.remark("nothing changed: no snapshot was taken")?,
         None => output.remark("nothing was stored: this was a dry run")?,
     }
     if summary.problems > 0 {
-        output.warn(format!("{} entries could not be read as they should: see above", summary.problems));
+        output.warn(format!("{} could not be read in full: see above", count(summary.problems, "entry")));
     }
     Ok(())
 }

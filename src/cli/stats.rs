@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::open::{Opened, find, open, require, shown};
-use super::output::{Output, put_path, size};
+use super::output::{Output, count, put_path, size};
 use super::selector::{Filter, Selector};
 use super::{escape, time};
 use crate::ops::stats::{self, Alone, Held, Summary};
@@ -83,7 +83,8 @@ fn folders(
         return Ok(());
     }
     let path = escape::name(&path.to_bytes());
-    Err(Failure::new(Code::Failed, format!("there is no {path} in snapshot {selector}")))
+    Err(Failure::new(Code::Failed, format!("there is no {path} in snapshot {selector}"))
+        .hint("`boveda ls` and `boveda find` show what is in a snapshot"))
 }
 
 fn print(summary: &Summary, opened: &Opened, context: &Context, output: &Output) -> Result<(), Failure> {
@@ -92,21 +93,26 @@ fn print(summary: &Summary, opened: &Opened, context: &Context, output: &Output)
     output.line(&format!("snapshots  {}, with {entries} entries and {} in all", snapshots.len(), size(bytes)))?;
     if let Some(unique) = summary.unique {
         let (held, stored) = (size(unique.bytes), size(unique.stored));
-        output.line(&format!("unique     {held} in {} chunks, {stored} compressed", unique.chunks))?;
+        output.line(&format!("unique     {held} in {}, {stored} compressed", count(unique.chunks, "chunk")))?;
     }
     let stored: u64 = summary.rooms.values().map(|room| room.bytes).sum();
     output.line(&format!("stored     {}{}", size(stored), ratio(bytes, stored)))?;
     for (room, objects) in &summary.rooms {
         output.line(&format!(
-            "  {:<8} {:>9} in {} objects",
+            "  {:<8} {:>9} in {}",
             escape::line(room),
             size(objects.bytes),
-            objects.objects
+            count(objects.objects, "object")
         ))?;
     }
     output.line("segments")?;
     for (kind, segments) in &summary.kinds {
-        output.line(&format!("  {:<8} {:>9} with {} chunks", word(*kind), size(segments.stored), segments.chunks))?;
+        output.line(&format!(
+            "  {:<8} {:>9} with {}",
+            word(*kind),
+            size(segments.stored),
+            count(segments.chunks, "chunk")
+        ))?;
     }
     if !summary.each.is_empty() {
         output.line(&format!("{:<8}  {:<19}  {:>9}  {:>9}  {:>9}", "ID", "Time", "Size", "Alone", "Compressed"))?;

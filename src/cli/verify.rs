@@ -8,7 +8,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::open::open;
-use super::output::{Output, size};
+use super::output::{Output, count, size};
 use crate::ops::verify::{self, Finding, Level, ROUNDS, Scrubbed, Share, Summary};
 use crate::repo::repository;
 
@@ -112,16 +112,18 @@ fn print(summary: &Summary, level: Level, output: &Output) -> Result<(), Failure
         return Ok(());
     }
     let what = match level {
-        Level::Usual => format!("structure, and {} packs whole: all of them in {ROUNDS} runs", summary.packs_read),
-        Level::Sample(_) => format!("sample of {} packs", summary.packs_read),
+        Level::Usual => {
+            format!("structure, and {} whole: all of them in {ROUNDS} runs", count(summary.packs_read, "pack"))
+        }
+        Level::Sample(_) => format!("sample of {}", count(summary.packs_read, "pack")),
         _ => name.to_owned(),
     };
     output.remark(&format!(
-        "{}: {} snapshots, {} packs, {} chunks and {} read in {:.1} s ({what})",
+        "{}: {}, {}, {} and {} read in {:.1} s ({what})",
         verdict(&summary.findings, Some(summary.affected.len())),
-        summary.snapshots,
-        summary.packs,
-        summary.chunks,
+        count(summary.snapshots, "snapshot"),
+        count(summary.packs, "pack"),
+        count(summary.chunks, "chunk"),
         size(summary.bytes),
         summary.seconds
     ))?;
@@ -153,8 +155,10 @@ fn keyless(context: &Context, output: &Arc<Output>) -> Result<Code, Failure> {
         }))?;
     } else {
         output.remark(&format!(
-            "{}: {objects} objects ({packs} packs) and {} read in {seconds:.1} s (scrub, without keys)",
+            "{}: {} ({}) and {} read in {seconds:.1} s (scrub, without keys)",
             verdict(findings, None),
+            count(objects, "object"),
+            count(packs, "pack"),
             size(bytes)
         ))?;
         hint(findings, output)?;
@@ -169,14 +173,19 @@ fn healable(findings: &[Finding]) -> usize {
 fn verdict(findings: &[Finding], affected: Option<usize>) -> String {
     match (findings.len(), affected) {
         (0, _) => "all is well".to_owned(),
-        (number, Some(affected)) => format!("{number} findings, {affected} files affected"),
-        (number, None) => format!("{number} findings"),
+        (number, Some(affected)) => format!("{}, {} affected", count(number, "finding"), count(affected, "file")),
+        (number, None) => count(number, "finding"),
     }
 }
 
 fn hint(findings: &[Finding], output: &Output) -> Result<(), Failure> {
     if healable(findings) > 0 {
         output.remark("`boveda repair objects` mends what parity or a second copy still has")?;
+    }
+    if healable(findings) < findings.len() {
+        output.remark(
+            "what is lost: keep the repository as it is, and take a new snapshot of what the source still has",
+        )?;
     }
     Ok(())
 }

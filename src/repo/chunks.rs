@@ -9,13 +9,13 @@ use std::sync::Arc;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// No index knows the chunk.
-    #[error("{kind:?} chunk {id} is in no pack that the indexes name")]
+    #[error("{kind} chunk {id} is in no pack that the indexes name")]
     Unknown { kind: ChunkKind, id: ChunkId },
     /// Every place that should hold the chunk is damaged beyond what parity heals.
-    #[error("{kind:?} chunk {id} is damaged: {reason}")]
+    #[error("{kind} chunk {id} is damaged: {reason}")]
     Damaged { kind: ChunkKind, id: ChunkId, reason: String },
     /// The bundle in use does not hold the key that this kind needs.
-    #[error("these keys cannot read {kind:?} chunks")]
+    #[error("these keys cannot read {kind} chunks")]
     NoKey { kind: ChunkKind },
     /// The store failed.
     #[error("{0}")]

@@ -120,6 +120,16 @@ impl ChunkKind {
     }
 }
 
+impl fmt::Display for ChunkKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Data => "data",
+            Self::Payload => "payload",
+            Self::Skeleton => "skeleton",
+        })
+    }
+}
+
 /// Decodes exactly `2 * N` lower-case hexadecimal digits.
 fn decode_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();

@@ -88,7 +88,7 @@ fn a_wrong_file_stops_every_command_that_needs_it() {
 fn check_says_what_is_right_and_what_is_probably_not_meant() {
     let place = configured();
     let run = place.run(["config", "check"]).ends(0);
-    assert!(run.out.contains("1 repositories, 1 paths") && run.err.is_empty(), "{run:?}");
+    assert!(run.out.contains("1 repository, 1 path") && run.err.is_empty(), "{run:?}");
     let checked = place.run(["--json", "config", "check"]).ends(0).message("config");
     assert_eq!(checked["repositories"], serde_json::json!(["main"]));
     fs::remove_file(place.path("admin.key")).unwrap();

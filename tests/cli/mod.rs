@@ -9,6 +9,7 @@ mod dump;
 mod face;
 mod find;
 mod from_env;
+mod golden;
 mod habits;
 mod hostile;
 mod inside;

@@ -7,12 +7,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-/// A place with a snapshot of `files` and an empty folder `there`; `None` where there is no FUSE, which CI must have.
+/// Whether there is FUSE, which CI must have.
 #[allow(clippy::print_stdout, reason = "a test that is skipped says so")]
-fn place() -> Option<Place> {
-    if !Path::new("/dev/fuse").exists() {
+pub fn has_fuse() -> bool {
+    let there = Path::new("/dev/fuse").exists();
+    if !there {
         assert!(std::env::var_os("CI").is_none(), "/dev/fuse is needed for this test");
         println!("skipped: there is no /dev/fuse");
+    }
+    there
+}
+
+/// A place with a snapshot of `files` and an empty folder `there`; `None` where there is no FUSE.
+fn place() -> Option<Place> {
+    if !has_fuse() {
         return None;
     }
     let place = super::restore::place_with_snapshot();

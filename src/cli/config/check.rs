@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::escape;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, count};
 use crate::config::{Config, Settings};
 
 /// Check the configuration: exit code 2 and the line of whatever is wrong
@@ -67,8 +67,10 @@ fn report(config: &Config, output: &Output) -> Result<(), Failure> {
     }
     let (repositories, paths) = (repository.len(), snapshot.paths.len());
     output.remark(&format!(
-        "{} is right: {repositories} repositories, {paths} paths to take snapshots of",
-        escape::line(&path)
+        "{} is right: {}, {} to take snapshots of",
+        escape::line(&path),
+        count(repositories, "repository"),
+        count(paths, "path")
     ))?;
     Ok(())
 }

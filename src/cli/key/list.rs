@@ -11,6 +11,7 @@ use crate::cli::output::Output;
 use crate::cli::{escape, time};
 use crate::repo::entry::Timestamp;
 use crate::repo::id::{PrincipalId, SlotId};
+use crate::repo::keys::slot::SlotHeader;
 use crate::repo::repository::Member;
 
 /// Show the principals, their roles and slots, and whom they trust
@@ -45,7 +46,10 @@ fn print(
         notes += "  (you)";
     }
     if let Some(reason) = &member.revoked {
-        notes += &format!("  (revoked: {})", escape::line(reason));
+        notes += &match reason.as_str() {
+            "" => "  (revoked)".to_owned(),
+            reason => format!("  (revoked: {})", escape::line(reason)),
+        };
     }
     let id = &member.id.to_string()[..8];
     output.line(&format!("{:<10} {:<16} {id}{notes}", cert.role, escape::line(&cert.label)))?;
@@ -57,7 +61,7 @@ fn print(
         output
             .line(&format!("           relies on {}", cert.trusts.iter().map(label).collect::<Vec<_>>().join(", ")))?;
     }
-    for (id, header) in &member.slots {
+    for (id, header) in in_order(member, slot) {
         let created = time::local(Timestamp { seconds: header.created, nanoseconds: 0 }, &context.zone);
         let current = if *id == slot { "  (in use)" } else { "" };
         output.line(&format!(
@@ -69,8 +73,15 @@ fn print(
     Ok(())
 }
 
+/// Ids are chance: the slot in use comes first, then the older ones.
+fn in_order(member: &Member, current: SlotId) -> impl Iterator<Item = &(SlotId, SlotHeader)> {
+    let mut slots: Vec<_> = member.slots.iter().collect();
+    slots.sort_by_key(|(id, header)| (*id != current, header.created, header.kind.noun()));
+    slots.into_iter()
+}
+
 fn print_json(member: &Member, (me, slot): (PrincipalId, SlotId), output: &Output) -> Result<(), Failure> {
-    let slots = member.slots.iter().map(|(id, header)| {
+    let slots = in_order(member, slot).map(|(id, header)| {
         json!({
             "id": id.to_string(),
             "kind": header.kind.noun(),

@@ -94,8 +94,9 @@ pub fn recovery(arguments: &Recovery, context: &Context) -> Result<Code, Failure
         None => {
             let key = Secret::generate();
             // The file first: a recovery key that nobody has is worse than one that opens nothing yet.
-            secrets::create_file(&file, &words::file_text(&id, &key))
-                .map_err(|error| Failure::because(Code::Usage, &error))?;
+            secrets::create_file(&file, &words::file_text(&id, &key)).map_err(|error| {
+                Failure::because(Code::Usage, &error).hint("--recovery-key-file names another file")
+            })?;
             key
         }
     };
@@ -141,7 +142,15 @@ fn check(file: &Path, context: &Context) -> Result<Code, Failure> {
         Err(error) => return Err(Failure::because(Code::Usage, &error)),
     };
     // Without this host's memory of the repository, which is for whoever works with it.
-    let opened = Repository::open(store, &key, |_| None, Arc::clone(&output) as _)?;
+    let opened = Repository::open(store, &key, |_| None, Arc::clone(&output) as _).map_err(|error| {
+        let failure = Failure::from(error);
+        match failure.code {
+            Code::WrongKey => failure.hint(
+                "it is an old one, or another repository's: with a password or key, `boveda key recovery` makes a new one",
+            ),
+            _ => failure,
+        }
+    })?;
     let slot = opened.slot();
     if output.json() {
         output.json_line(&json!({

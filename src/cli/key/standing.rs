@@ -99,7 +99,8 @@ pub fn trust(arguments: &Trust, context: &Context) -> Result<Code, Failure> {
         let by: Vec<_> = who.iter().map(ToString::to_string).collect();
         output.json_line(&json!({ "message_type": "trusted", "id": whom.to_string(), "by": by }))?;
     } else {
-        output.remark(&format!("{} writers rely on {:?} now", who.len(), arguments.label))?;
+        let who = if who.len() == 1 { "1 writer relies".to_owned() } else { format!("{} writers rely", who.len()) };
+        output.remark(&format!("{who} on {:?} now", arguments.label))?;
     }
     Ok(output.code())
 }

@@ -4,6 +4,7 @@
 //! everything on to one of two faces.
 
 mod asked;
+mod count;
 mod json;
 mod people;
 mod rate;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use count::count;
 pub use json::put_path;
 pub use size::{bytes as size, duration, parse as parse_size};
 

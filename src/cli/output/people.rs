@@ -53,8 +53,10 @@ impl People {
                 self.say(&format!("error: {}: {during}: {}", escape::name(&path), escape::line(&error)));
             }
             Event::Damage { object, what, healed } => {
-                let outcome = if healed { " (healed from parity)" } else { "" };
-                self.say(&format!("damage: {}: {}{outcome}", escape::line(&object), escape::line(&what)));
+                // Many an error names its object itself.
+                let said = if what.starts_with(&object) { what } else { format!("{object}: {what}") };
+                let outcome = if healed { " (nothing is lost)" } else { "" };
+                self.say(&format!("damage: {}{outcome}", escape::line(&said)));
             }
             Event::Message(level, text) => self.message(level, &text),
         }

@@ -55,7 +55,8 @@ pub fn free(name: &str, folder: &Path) -> Finding {
 }
 
 fn judge_free(name: &str, shown: &str, free: u64) -> Finding {
-    let text = format!("the {name} {shown} has {} MiB of room", free >> 20);
+    let room = if free >> 30 < 10 { format!("{} MiB", free >> 20) } else { format!("{} GiB", free >> 30) };
+    let text = format!("the {name} {shown} has {room} of room");
     let cure = "make room there, or move it to a larger disk";
     match free {
         0..HARDLY_ANY => Finding::broken("space", text, cure),

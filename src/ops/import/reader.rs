@@ -39,6 +39,14 @@ pub enum Error {
     },
 }
 
+/// An early end in words that say so.
+fn plain(error: io::Error) -> io::Error {
+    match error.kind() {
+        kind @ io::ErrorKind::UnexpectedEof => io::Error::new(kind, "it ends there, in the middle of a member"),
+        _ => error,
+    }
+}
+
 /// One member's headers.
 #[derive(Debug, Clone)]
 pub struct Member {
@@ -140,7 +148,7 @@ impl<R: Read> Reader<R> {
     }
 
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
-        self.input.read_exact(buffer).map_err(|source| Error::Read { at: self.at, source })?;
+        self.input.read_exact(buffer).map_err(|source| Error::Read { at: self.at, source: plain(source) })?;
         self.at += buffer.len() as u64;
         Ok(())
     }
@@ -154,7 +162,7 @@ impl<R: Read> Reader<R> {
         if passed == length {
             return Ok(());
         }
-        Err(Error::Read { at: self.at, source: io::ErrorKind::UnexpectedEof.into() })
+        Err(Error::Read { at: self.at, source: plain(io::ErrorKind::UnexpectedEof.into()) })
     }
 
     /// The next header; `None` at the end: a block of zeros, or nothing at all between two members.

@@ -172,7 +172,7 @@ pub enum Hidden {
 impl fmt::Display for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown => f.write_str("(extent unknown)"),
+            Self::Unknown => f.write_str("(what it covers is not known)"),
             Self::Entries { from, until, count } => {
                 write!(f, "({count} {} from {}", if *count == 1 { "entry" } else { "entries" }, shown(from))?;
                 match until {

@@ -141,7 +141,8 @@ impl Repository {
                 Err(Error::Label(format!("several principals are called {name:?}; give an id instead")))
             }
             (None, _) => {
-                let labels: Vec<String> = active().map(|(_, cert)| cert.label).collect();
+                let mut labels: Vec<String> = active().map(|(_, cert)| cert.label).collect();
+                labels.sort_unstable();
                 Err(Error::Label(format!("no active principal is called {name:?}; there are: {}", labels.join(", "))))
             }
         }
