@@ -66,6 +66,7 @@ enum Form {
 /// Dumps.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let stream = Stream::new(arguments.target.as_deref());
+    stream.refuse_inside_repository(context)?;
     let format = match arguments.archive {
         Form::Tar => Format::Tar,
         Form::Zip => Format::Zip,
@@ -78,6 +79,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
 pub fn run_export(arguments: &ExportArguments, context: &Context) -> Result<Code, Failure> {
     let stream = Stream::new(Some(&arguments.file));
     stream.refuse_terminal()?;
+    stream.refuse_inside_repository(context)?;
     write(&Wanted { selector: &arguments.selector, path: None, filter: &arguments.filter }, None, &stream, context)
 }
 

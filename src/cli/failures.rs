@@ -76,6 +76,7 @@ impl From<repository::Error> for Failure {
                 .hint("run the command again: what was stored is used by the next session"),
             E::Cloned { .. } => Self::because(Code::Failed, &error)
                 .hint("run the command again; do not copy boveda's state folder from one machine to another"),
+            E::Log(log::Error::Store(error)) => error.into(),
             E::Log(ref log) => Self::because(of_chain(log), &error),
             _ => Self::because(of_chain(&error), &error),
         }
@@ -213,4 +214,26 @@ fn of_chain(error: &(dyn std::error::Error + 'static)) -> Code {
         next = error.source();
     }
     Code::Damage
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_full_disk_is_no_damage_whoever_met_it() {
+        let full = || store::Error {
+            kind: ErrorKind::Full,
+            action: "write",
+            object: "log/1".to_owned(),
+            place: "/r".to_owned(),
+            source: Arc::new(std::io::Error::from_raw_os_error(28)),
+        };
+        for error in [repository::Error::Store(full()), repository::Error::Log(log::Error::Store(full()))] {
+            let failure = Failure::from(error);
+            assert_eq!(failure.code, Code::Failed);
+            assert!(failure.hint.unwrap().contains("make room"));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing below this room prints, reads the environment, knows an exit code or asks a person.
 
+mod apart;
 mod cache;
 mod completions;
 mod config;

@@ -75,6 +75,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let start = Instant::now();
     let selector = Selector::parse(arguments.selector.as_bytes(), &context.zone)?;
     let select = arguments.patterns.select()?;
+    context.refuse_inside_repository(&arguments.target)?;
     let opened = open(context, &output)?;
     require(&opened.repository, Role::reads_content, "restoring")?;
     let snapshot = find(&opened.repository, &selector, &arguments.filter, context)?;

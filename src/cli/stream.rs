@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::context::Context;
 use super::error::{Code, Failure};
 use super::escape;
 use super::output::Output;
@@ -40,6 +41,14 @@ impl<'a> Stream<'a> {
                 .hint("name a file, or send standard output somewhere: `… > FILE`, `… | tar -t`"));
         }
         Ok(())
+    }
+
+    /// Refuses to write where the repository's objects are.
+    ///
+    /// # Errors
+    /// When the file would lie there.
+    pub fn refuse_inside_repository(&self, context: &Context) -> Result<(), Failure> {
+        self.target.map_or(Ok(()), |target| context.refuse_inside_repository(target))
     }
 
     /// Lets `work` write. A file gets its name, readable for its owner alone, when all went well; else nothing is left.

@@ -2,6 +2,7 @@
 //!
 //! Every test runs the built program in a place of its own, with an environment of its own, without standard input.
 
+mod apart;
 mod config;
 mod diff;
 mod doctor;
@@ -12,6 +13,7 @@ mod from_env;
 mod golden;
 mod habits;
 mod hostile;
+mod import;
 mod inside;
 mod keys;
 mod machine;

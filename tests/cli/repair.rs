@@ -150,3 +150,18 @@ fn a_good_entry_is_restored_from_its_second_copy_and_never_voided() {
         place.with_key("reader.key", ["snapshots"]).ends(0);
     }
 }
+
+#[test]
+fn a_pack_that_is_gone_is_named_as_beyond_repair() {
+    let place = Place::init();
+    write(&place.path("files/a"), "one");
+    place.snapshot(&["files"], &[]);
+    place.admin(["repair", "objects"]).ends(0).tells("0 beyond repair");
+    let mut folders = std::fs::read_dir(place.path("repository/packs")).unwrap().map(|folder| folder.unwrap().path());
+    let packs = folders.find(|folder| folder.read_dir().unwrap().next().is_some()).unwrap();
+    std::fs::remove_dir_all(packs).unwrap();
+    let run = place.admin(["repair", "objects", "--dry-run"]).ends(4).says("it is missing");
+    run.tells("1 beyond repair");
+    let run = place.admin(["--json", "repair", "objects"]).ends(4);
+    assert_eq!(run.message("summary")["num_errors"], 1);
+}

@@ -152,7 +152,7 @@ fn take_in(
                 EntryKind::Directory => summary.directories += 1,
                 _ => summary.others += 1,
             }
-            summary.bytes += entry.size;
+            summary.bytes = summary.bytes.saturating_add(entry.size);
             tree.push_path(&path, &entry)?;
         }
         let root = tree.finish()?;

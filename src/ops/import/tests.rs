@@ -148,6 +148,15 @@ fn an_archive_that_is_cut_or_damaged_is_an_error() {
         let huge = header(b"huge", description, 1 << 40);
         assert!(matches!(read(&huge), Err(Error::Format { .. })));
     }
+    for size in ["18446744073709551615", "9223372036854775808"] {
+        for key in ["size", "GNU.sparse.realsize"] {
+            let mut record = format!(" {key}={size}\n");
+            record.insert_str(0, &(record.len() + 2).to_string());
+            let endless = [member(b"pax", b'x', record.as_bytes()), member(b"a", b'0', b"x")].concat();
+            let refused = read(&endless).unwrap_err().to_string();
+            assert!(refused.contains("longer than any file"), "{record}{refused}");
+        }
+    }
     let lying = member(b"pax", b'x', b"99 path=x\n");
     assert!(matches!(read(&lying), Err(Error::Format { .. })));
     let sparse = [member(b"pax", b'x', b"34 GNU.sparse.map=0,5,18446744073\n"), member(b"s", b'0', b"12345")].concat();

@@ -8,7 +8,7 @@ use crate::ops::verify::objects::{Listed, Seen};
 use crate::repo::chunks;
 use crate::repo::frame::Frame;
 use crate::repo::names::{Name, SessionName};
-use crate::repo::repository::{Error, Repository};
+use crate::repo::repository::{Error, Indexes, Repository};
 use crate::store::ErrorKind;
 use std::collections::HashSet;
 use std::time::Instant;
@@ -73,6 +73,7 @@ pub fn repair(repository: &Repository, dry_run: bool, events: &dyn Sink) -> Resu
         let progress = Progress { bytes: repair.summary.bytes, bytes_total, ..Progress::default() };
         events.emit(Event::Progress(Stage::Verify, progress));
     }
+    repair.missing_packs(&listed)?;
     repair.keys(&listed)?;
     repair.summary.seconds = start.elapsed().as_secs_f64();
     Ok(repair.summary)
@@ -118,6 +119,19 @@ impl Repair<'_> {
                 for seen in damaged {
                     self.lose(seen.name, &why);
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Packs that indexes name and that are gone have nothing that they could be mended from.
+    fn missing_packs(&mut self, listed: &Listed) -> Result<(), Error> {
+        let there: HashSet<Name> = listed.objects.iter().map(|(name, _)| *name).collect();
+        // What was named when the repository was opened was there before the listing.
+        for pack in Indexes::readable(self.repository)?.chunks.packs() {
+            if !there.contains(&Name::Pack(pack.id)) {
+                let why = "it is missing; the next snapshot stores again what the source still has of it";
+                self.leave(Name::Pack(pack.id), why);
             }
         }
         Ok(())

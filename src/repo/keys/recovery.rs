@@ -51,13 +51,14 @@ pub fn file_text(repository: &RepositoryId, key: &Secret) -> SecretBytes {
 /// [`Error::RecoveryChecksum`].
 pub fn parse(text: &str) -> Result<Secret, Error> {
     let words: Vec<Zeroizing<String>> = words_in(text).map(|word| Zeroizing::new(word.to_lowercase())).collect();
+    // First of all: what is no recovery key at all may be another secret, such as a password file, and is shown to nobody.
+    if words.len() != WORDS {
+        return Err(Error::RecoveryWordCount(words.len()));
+    }
     for (at, word) in words.iter().enumerate() {
         if Language::English.find_word(word).is_none() {
             return Err(Error::RecoveryWord { position: at + 1, word: word.to_string(), suggestion: suggestion(word) });
         }
-    }
-    if words.len() != WORDS {
-        return Err(Error::RecoveryWordCount(words.len()));
     }
     let mut line = Zeroizing::new(String::with_capacity(WORDS * 9));
     for word in &words {
@@ -137,10 +138,14 @@ mod tests {
         assert!(error(&good.replacen("thank", "thanks", 1)).contains("did you mean \"thank\"?"));
         assert!(error(&good.replacen("thank ", "", 1)).contains("not 23"));
         assert!(error("").contains("not 0"));
+        assert!(!error("correct horse battery staple").contains("battery"), "a password that was taken for a key");
         assert!(matches!(parse(&good.replacen("thank year", "year thank", 1)), Err(Error::RecoveryChecksum)));
         assert!(matches!(parse(&good.replacen("thank", "zoo", 1)), Err(Error::RecoveryChecksum)));
         // Multi-byte characters where a word is cut for a suggestion.
-        assert!(matches!(parse("aé漢字 zoo"), Err(Error::RecoveryWord { position: 1, .. })));
+        assert!(matches!(
+            parse(&format!("aé漢字{}", " zoo".repeat(WORDS - 1))),
+            Err(Error::RecoveryWord { position: 1, .. })
+        ));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::segment::{self, Codec, DecodedSegment};
 use crate::event::{Event, Sink};
 use crate::store::{ErrorKind, Store};
 use cache::SegmentCache;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of decoded segments kept in memory.
@@ -34,6 +35,9 @@ pub struct Reader {
     events: Arc<dyn Sink>,
     /// The pack healed last: damage comes in clusters, and healing needs the whole pack.
     healed: Mutex<Option<(PackId, Arc<Vec<u8>>)>>,
+    /// Packs that their parity could not heal, and why: reading a whole pack in vain once for each of its chunks would take
+    /// hours. What is put back in the store meanwhile is seen all the same, since the stored bytes are always asked first.
+    hopeless: Mutex<BTreeMap<PackId, String>>,
 }
 
 /// Why one place did not give the chunk.
@@ -57,7 +61,17 @@ impl Reader {
         cache: usize,
         events: Arc<dyn Sink>,
     ) -> Self {
-        Self { store, repository, keys, ring, index, cache: SegmentCache::new(cache), events, healed: Mutex::default() }
+        Self {
+            store,
+            repository,
+            keys,
+            ring,
+            index,
+            cache: SegmentCache::new(cache),
+            events,
+            healed: Mutex::default(),
+            hopeless: Mutex::default(),
+        }
     }
 
     /// The index behind it.
@@ -131,6 +145,10 @@ impl Reader {
             return Ok(Arc::clone(bytes));
         }
         let name = Name::Pack(*id).object();
+        let mut hopeless = self.hopeless.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = hopeless.get(id) {
+            return Err(Failure::Damage(format!("{name}: {why}; {error}")));
+        }
         let stored = self.store.get(&name).map_err(|error| Failure::Final(Error::Store(Arc::new(error))))?;
         let report = |healed| {
             self.events.emit(Event::Damage { object: name.to_string(), what: why.to_owned(), healed });
@@ -144,6 +162,7 @@ impl Reader {
             }
             Err(error) => {
                 report(false);
+                hopeless.insert(*id, error.to_string());
                 Err(Failure::Damage(format!("{name}: {why}; {error}")))
             }
         }

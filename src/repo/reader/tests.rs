@@ -150,6 +150,11 @@ fn damage_is_healed_in_memory_or_named() {
     world.store.heal(&name, &ruined).unwrap();
     let reader = world.reader(world.index(&packs, true));
     assert!(matches!(reader.get(ChunkKind::Data, &id), Err(Error::Damaged { .. })));
+    // What was beyond its parity once is not read whole again for every chunk; what is put back is seen at once.
+    world.store.heal(&name, &flipped).unwrap();
+    assert!(matches!(reader.get(ChunkKind::Data, &id), Err(Error::Damaged { .. })));
+    world.store.heal(&name, &stored).unwrap();
+    assert_eq!(&*reader.get(ChunkKind::Data, &id).unwrap(), random);
 
     world.store.delete(&name).unwrap();
     let reader = world.reader(world.index(&packs, true));

@@ -103,7 +103,7 @@ impl Indexes {
     ///
     /// # Errors
     /// When the store fails.
-    pub(super) fn readable(repository: &Repository) -> Result<Self, Error> {
+    pub fn readable(repository: &Repository) -> Result<Self, Error> {
         Self::default().read_all(repository, &IndexClass::BOTH)
     }
 
