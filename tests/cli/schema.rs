@@ -233,7 +233,8 @@ fn changes(seen: &mut Seen, place: &Place) {
     let record = place.admin(["--json", "cat", "snapshot", "latest~1"]).message("snapshot_record");
     let (writer, number) = record["session"].as_str().unwrap().split_once('/').unwrap();
     std::fs::remove_file(place.path(&format!("repository/sess/{writer}/{number:0>20}/end"))).unwrap();
-    seen.run(place, &["recover"], 0);
+    // The lost record is named as damage.
+    seen.run(place, &["recover"], 4);
 }
 
 /// What mends, where there is nothing to mend.
