@@ -10,7 +10,7 @@ use crate::repo::frame::Frame;
 use crate::repo::names::{Name, SessionName};
 use crate::repo::repository::{Error, Indexes, Repository};
 use crate::store::ErrorKind;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
 /// What an object was mended from.
@@ -128,11 +128,11 @@ impl Repair<'_> {
     fn missing_packs(&mut self, listed: &Listed) -> Result<(), Error> {
         let there: HashSet<Name> = listed.objects.iter().map(|(name, _)| *name).collect();
         // What was named when the repository was opened was there before the listing.
-        for pack in Indexes::readable(self.repository)?.chunks.packs() {
-            if !there.contains(&Name::Pack(pack.id)) {
-                let why = "it is missing; the next snapshot stores again what the source still has of it";
-                self.leave(Name::Pack(pack.id), why);
-            }
+        let indexes = Indexes::readable(self.repository)?;
+        // Two indexes may name one pack.
+        let named: BTreeSet<_> = indexes.chunks.packs().iter().map(|pack| pack.id).collect();
+        for name in named.into_iter().map(Name::Pack).filter(|name| !there.contains(name)) {
+            self.leave(name, "it is missing; the next snapshot stores again what the source still has of it");
         }
         Ok(())
     }
