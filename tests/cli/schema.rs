@@ -234,7 +234,7 @@ fn changes(seen: &mut Seen, place: &Place) {
     let (writer, number) = record["session"].as_str().unwrap().split_once('/').unwrap();
     std::fs::remove_file(place.path(&format!("repository/sess/{writer}/{number:0>20}/end"))).unwrap();
     // The lost record is named as damage.
-    seen.run(place, &["recover"], 4);
+    seen.run(place, &["recover"], 0);
 }
 
 /// What mends, where there is nothing to mend.
