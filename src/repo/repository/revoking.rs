@@ -128,7 +128,6 @@ impl Repository {
     }
 
     /// Whether the object that has the name is this one.
-
     fn put_keys(&self, name: Name, keys: &EpochKeys, to: &PrincipalId, cert: &Cert) -> Result<bool, Error> {
         let written = self.handing_out(&name, keys, to, cert)?;
         // "Exists" can be our own put, repeated.
