@@ -56,7 +56,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     } else {
         output.remark("`boveda repair log --yes` mends this; it removes nothing")?;
     }
-    Ok(if done || found.is_empty() { output.code() } else { Code::Damage })
+    // What was told as damage on opening is what was mended, if it is no more than that.
+    let mended = done && output.damage() <= found.len();
+    Ok(match (mended, done || found.is_empty()) {
+        (true, _) => Code::Ok,
+        (false, true) => output.code(),
+        (false, false) => Code::Damage,
+    })
 }
 
 fn show(found: &Doubtful, repository: &Repository, (context, output): (&Context, &Output)) -> Result<(), Failure> {
