@@ -76,7 +76,8 @@ impl From<repository::Error> for Failure {
                 .hint("run the command again: what was stored is used by the next session"),
             E::Cloned { .. } => Self::because(Code::Failed, &error)
                 .hint("run the command again; do not copy boveda's state folder from one machine to another"),
-            E::Log(log::Error::Store(error)) => error.into(),
+            // An entry that is not there is damage; no room, or no leave to write, is not.
+            E::Log(log::Error::Store(error)) if matches!(error.kind, ErrorKind::Full | ErrorKind::Denied) => error.into(),
             E::Log(ref log) => Self::because(of_chain(log), &error),
             _ => Self::because(of_chain(&error), &error),
         }

@@ -141,6 +141,11 @@ impl Output {
         }
     }
 
+    /// How often damage was told that nothing healed.
+    pub fn damage(&self) -> usize {
+        usize::try_from(self.damage.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
     /// The exit code of the signal that asked to stop, if one did.
     pub fn signal(&self) -> Option<Code> {
         self.stop.code()

@@ -56,8 +56,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     } else {
         output.remark("`boveda repair log --yes` mends this; it removes nothing")?;
     }
-    // What was found was named as damage when the repository was opened, and is none any more.
-    Ok(match (done, found.is_empty()) {
+    // What was told as damage on opening is what was mended, if it is no more than that.
+    let mended = done && output.damage() <= found.len();
+    Ok(match (mended, done || found.is_empty()) {
         (true, _) => Code::Ok,
         (false, true) => output.code(),
         (false, false) => Code::Damage,
