@@ -17,6 +17,9 @@ const DESCRIPTION: u64 = 16 << 20;
 /// The longest map of a sparse file, in stretches.
 const STRETCHES: usize = 1 << 20;
 
+/// The longest file that Linux can have, in bytes.
+const LONGEST_FILE: u64 = i64::MAX as u64;
+
 /// Why an archive cannot be read on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -235,7 +238,9 @@ impl<R: Read> Reader<R> {
         let pax_number = |key: &str| record(key).and_then(|value| number(value));
         let pax_time = |key: &str| record(key).and_then(|value| pax::parse_time(value));
         let id = |key: &str, old: io::Result<u64>| {
-            u32::try_from(pax_number(key).or(old.ok()).unwrap_or_default()).unwrap_or(u32::MAX - 1)
+            let number = pax_number(key).or(old.ok()).unwrap_or_default();
+            // The last number means "nobody" to no system, and "leave it" to chown.
+            u32::try_from(number).unwrap_or(u32::MAX).min(u32::MAX - 1)
         };
         let modified = Timestamp { seconds: header.mtime().unwrap_or_default().cast_signed(), nanoseconds: 0 };
         let sparse_name = owned("GNU.sparse.name");
@@ -271,6 +276,9 @@ impl<R: Read> Reader<R> {
             size: real.unwrap_or(size),
             sparse: None,
         };
+        if size.max(member.size) > LONGEST_FILE {
+            return Err(self.wrong("a member is longer than any file can be"));
+        }
         // Only files have content; some writers give other kinds a size that means nothing.
         let has_content = matches!(member.kind, EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse)
             || !is_known(member.kind);
@@ -285,6 +293,9 @@ impl<R: Read> Reader<R> {
             Some(sparse::pairs(&numbers).ok_or(malformed)?)
         } else if member.kind == EntryType::GNUSparse {
             let (map, real) = self.old_map(header)?;
+            if real > LONGEST_FILE {
+                return Err(self.wrong("a member is longer than any file can be"));
+            }
             member.size = real;
             Some(map)
         } else {

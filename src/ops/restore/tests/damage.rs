@@ -27,7 +27,7 @@ fn what_is_lost_is_zero_and_named_and_the_rest_is_there() {
         assert_eq!((summary.damaged, summary.problems, summary.files), (1, 0, 2));
         let problems = listener.problems();
         assert!(problems[0].starts_with("/hurt: content: 20000 of 60000 bytes"), "{problems:?}");
-        assert!(problems[0].contains("offset 10000: Data chunk"), "{problems:?}");
+        assert!(problems[0].contains("offset 10000: data chunk"), "{problems:?}");
         let expected = [&parts[0][..], &[0; 20_000], &parts[2]].concat();
         assert_eq!(std::fs::read(temp.path().join("hurt")).unwrap(), expected);
         assert_eq!(std::fs::read(temp.path().join("whole")).unwrap(), parts[2]);
