@@ -115,9 +115,9 @@ fn a_snapshot_that_cannot_tell_what_it_left_out_deletes_nothing() {
     let selector = format!("latest:{}", place.path("files").display());
     let restore =
         |options: &[&str]| place.admin([&["restore", &selector, "--target", "files", "--delete"], options].concat());
-    // A size is no name: what was too large then, nobody knows now.
-    place.snapshot(&["files"], &["--exclude-larger-than", "1M"]);
-    restore(&[]).ends(3).says("--exclude-larger-than=1048576");
+    // What the ignore files said then, nobody knows now.
+    place.snapshot(&["files"], &["--ignore-file", ".ignore"]);
+    restore(&[]).ends(3).says("--ignore-file=.ignore");
     assert!(place.path("files/x.iso").exists());
     // Patterns of both kinds are known.
     place.snapshot(&["files"], &["--iexclude", "*.tmp", "--exclude", "*.iso"]);
