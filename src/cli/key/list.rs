@@ -73,10 +73,10 @@ fn print(
     Ok(())
 }
 
-/// Ids are chance: the slot in use comes first, then the older ones.
+/// Ids are chance, and several slots can be of one second: the slot in use comes first, then kind by kind, the older ones first.
 fn in_order(member: &Member, current: SlotId) -> impl Iterator<Item = &(SlotId, SlotHeader)> {
     let mut slots: Vec<_> = member.slots.iter().collect();
-    slots.sort_by_key(|(id, header)| (*id != current, header.created, header.kind.noun()));
+    slots.sort_by_key(|(id, header)| (*id != current, header.kind.noun(), header.created));
     slots.into_iter()
 }
 
