@@ -4,6 +4,7 @@ pub mod archive;
 pub mod content;
 pub mod diff;
 pub mod doctor;
+mod draft;
 pub mod find;
 pub mod follow;
 pub mod host;

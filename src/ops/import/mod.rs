@@ -12,16 +12,16 @@ mod tests;
 pub use reader::Error as ArchiveError;
 
 use crate::event::{Event, Progress, Sink, Stage};
+use crate::ops::draft::Draft;
 use crate::repo::catalog::{self, CatalogKeys, ExtentWriter, TreeRoot, TreeWriter};
 use crate::repo::chunker::Chunker;
 use crate::repo::chunks::{self, ChunkSink};
 use crate::repo::entry::{Content, EntryKind, EntryPath, Extent, Timestamp};
 use crate::repo::id::{ChunkKind, SnapshotId, WriterId};
 use crate::repo::pack::PackSize;
-use crate::repo::record::{Completeness, Private, SnapshotKind, SourceKind, Statistics, Structure, Tokens};
+use crate::repo::record::{Completeness, SnapshotKind, Statistics};
 use crate::repo::repository::{self, Repository, WriteSession};
 use crate::repo::segment::Compression;
-use crate::repo::wire::Extensions;
 use crate::repo::writer::{Figures, SharedLane};
 use gather::Gathered;
 use reader::{Member, Reader};
@@ -107,7 +107,7 @@ pub fn import(
     let session = repository.begin(writer, options.dry_run)?;
     let imported = take_in(&session, input, options, started, events).and_then(|mut taken| {
         if !options.dry_run {
-            let (structure, private) = record(&session, &taken, options, started);
+            let (structure, private) = draft(&taken, options, started).record(&session);
             taken.summary.snapshot = Some(session.commit(&taken.packs, &structure, &private)?);
         }
         Ok(taken.summary)
@@ -268,23 +268,8 @@ impl<R: Read> Import<'_, R> {
     }
 }
 
-fn record(session: &WriteSession<'_>, taken: &Taken, options: &Options, started: Timestamp) -> (Structure, Private) {
-    let (root, summary) = (&taken.root, &taken.summary);
-    let paths = vec![options.below.to_bytes()];
-    let key = session.repository().bundle().structure_key();
-    let structure = Structure {
-        root: root.skeleton,
-        entries: root.entries,
-        bytes: root.bytes,
-        source: SourceKind::FILES,
-        kind: SnapshotKind::Full,
-        completeness: Completeness::Complete,
-        tokens: Tokens::of(key, &options.host, &paths, &options.tags),
-        time: options.time.unwrap_or(started),
-        heads: session.heads_digest(),
-        parent: None,
-        extensions: Extensions::default(),
-    };
+fn draft<'a>(taken: &'a Taken, options: &'a Options, started: Timestamp) -> Draft<'a> {
+    let summary = &taken.summary;
     let statistics = Statistics {
         files_new: summary.files,
         dirs_new: summary.directories,
@@ -297,21 +282,18 @@ fn record(session: &WriteSession<'_>, taken: &Taken, options: &Options, started:
         errors: summary.refused,
         ..Statistics::default()
     };
-    let private = Private {
-        host: options.host.clone(),
-        user: options.user.clone(),
-        uid: rustix::process::getuid().as_raw(),
-        gid: rustix::process::getgid().as_raw(),
-        root: b"/".to_vec(),
-        paths,
-        tags: options.tags.clone(),
+    Draft {
+        root: &taken.root,
+        host: &options.host,
+        user: &options.user,
+        paths: vec![options.below.to_bytes()],
+        tags: &options.tags,
         excludes: Vec::new(),
-        program: concat!("boveda ", env!("CARGO_PKG_VERSION")).to_owned(),
+        time: options.time,
         started,
-        finished: Timestamp::now(),
+        kind: SnapshotKind::Full,
+        completeness: Completeness::Complete,
+        parent: None,
         statistics,
-        original: None,
-        extensions: Extensions::default(),
-    };
-    (structure, private)
+    }
 }

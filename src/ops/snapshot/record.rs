@@ -2,11 +2,10 @@
 
 use super::run::{Reached, Run};
 use super::summary::Summary;
-use crate::repo::entry::Timestamp;
+use crate::ops::draft::Draft;
 use crate::repo::id::SnapshotId;
-use crate::repo::record::{Completeness, Private, SnapshotKind, SourceKind, Statistics, Structure};
+use crate::repo::record::{Completeness, Private, SnapshotKind, Statistics, Structure};
 use crate::repo::repository::WriteSession;
-use crate::repo::wire::Extensions;
 
 impl Run<'_> {
     /// What the caller is told.
@@ -37,38 +36,23 @@ impl Run<'_> {
         reached: &Reached,
         completeness: Completeness,
     ) -> (Structure, Private) {
-        let (root, options) = (&reached.root, self.options);
+        let options = self.options;
         let full = self.assembler.figures().reused == 0;
-        let structure = Structure {
-            root: root.skeleton,
-            entries: root.entries,
-            bytes: root.bytes,
-            source: SourceKind::FILES,
+        let draft = Draft {
+            root: &reached.root,
+            host: &options.host,
+            user: &options.user,
+            paths: options.root_bytes(),
+            tags: &options.tags,
+            excludes: options.excludes.texts(),
+            time: options.time,
+            started: self.clock,
             kind: if full { SnapshotKind::Full } else { SnapshotKind::Incremental },
             completeness,
-            tokens: self.tokens.clone(),
-            time: options.time.unwrap_or(self.clock),
-            heads: session.heads_digest(),
             parent: self.parent.as_ref().map(|parent| parent.id),
-            extensions: Extensions::default(),
-        };
-        let private = Private {
-            host: options.host.clone(),
-            user: options.user.clone(),
-            uid: rustix::process::getuid().as_raw(),
-            gid: rustix::process::getgid().as_raw(),
-            root: b"/".to_vec(),
-            paths: options.root_bytes(),
-            tags: options.tags.clone(),
-            excludes: options.excludes.texts(),
-            program: concat!("boveda ", env!("CARGO_PKG_VERSION")).to_owned(),
-            started: self.clock,
-            finished: Timestamp::now(),
             statistics: self.statistics(),
-            original: None,
-            extensions: Extensions::default(),
         };
-        (structure, private)
+        draft.record(session)
     }
 
     fn statistics(&self) -> Statistics {

@@ -8,14 +8,14 @@ use super::stage::{Failure, Stage};
 use super::tally::Tally;
 use super::{Counts, Error, Options, Summary};
 use crate::event::{EntryStatus, Event, Progress, Sink};
+use crate::ops::draft::Draft;
 use crate::repo::catalog::{CatalogKeys, ExtentWriter, TreeRoot, TreeWriter};
 use crate::repo::chunks::{self, ChunkSink};
 use crate::repo::entry::{Content, Entry, EntryKind, EntryPath, Timestamp};
 use crate::repo::id::WriterId;
 use crate::repo::pack::PackSummary;
-use crate::repo::record::{Completeness, Private, SnapshotKind, SourceKind, Statistics, Structure, Tokens};
+use crate::repo::record::{Completeness, SnapshotKind, Statistics};
 use crate::repo::repository::{Repository, WriteSession};
-use crate::repo::wire::Extensions;
 use crate::repo::writer::{Figures, PackWriter, SharedLane};
 use crate::source::files::content::Read;
 use crate::source::files::owners::Owners;
@@ -52,7 +52,7 @@ pub fn snapshot_stream(
     };
     let mut summary = run.summary(&taken);
     if !options.dry_run {
-        let (structure, private) = run.record(&taken);
+        let (structure, private) = run.draft(&taken).record(&session);
         summary.snapshot = Some(session.commit(&taken.packs, &structure, &private)?);
     }
     events.emit(Event::Entry { path: path.to_bytes(), status: EntryStatus::New, size: taken.size });
@@ -217,40 +217,22 @@ impl Run<'_> {
         }
     }
 
-    fn record(&self, taken: &Taken) -> (Structure, Private) {
+    fn draft<'a>(&'a self, taken: &'a Taken) -> Draft<'a> {
         let options = self.options;
-        let paths = vec![self.path.to_bytes()];
-        let key = self.session.repository().bundle().structure_key();
-        let structure = Structure {
-            root: taken.root.skeleton,
-            entries: taken.root.entries,
-            bytes: taken.root.bytes,
-            source: SourceKind::FILES,
+        Draft {
+            root: &taken.root,
+            host: &options.host,
+            user: &options.user,
+            paths: vec![self.path.to_bytes()],
+            tags: &options.tags,
+            excludes: Vec::new(),
+            time: options.time,
+            started: self.clock,
             kind: SnapshotKind::Full,
             completeness: Completeness::Complete,
-            tokens: Tokens::of(key, &options.host, &paths, &options.tags),
-            time: options.time.unwrap_or(self.clock),
-            heads: self.session.heads_digest(),
             parent: None,
-            extensions: Extensions::default(),
-        };
-        let private = Private {
-            host: options.host.clone(),
-            user: options.user.clone(),
-            uid: rustix::process::getuid().as_raw(),
-            gid: rustix::process::getgid().as_raw(),
-            root: b"/".to_vec(),
-            paths,
-            tags: options.tags.clone(),
-            excludes: Vec::new(),
-            program: concat!("boveda ", env!("CARGO_PKG_VERSION")).to_owned(),
-            started: self.clock,
-            finished: Timestamp::now(),
             statistics: self.statistics(taken),
-            original: None,
-            extensions: Extensions::default(),
-        };
-        (structure, private)
+        }
     }
 
     fn statistics(&self, taken: &Taken) -> Statistics {
