@@ -58,6 +58,8 @@ impl From<repository::Error> for Failure {
             E::Chunk(error) => Self::because(of_chunk(&error), &error),
             E::NotFound { .. } => Self::because(Code::NoRepository, &error)
                 .hint("check the location (-r), or make a repository there with `boveda init`"),
+            E::ConfigLost { .. } => Self::because(Code::Damage, &error)
+                .hint("put the file `config` back from another copy of this repository: it is the same in all of them"),
             E::Exists { .. } => Self::because(Code::Failed, &error).hint("use it as it is, or choose another location"),
             E::Unfounded => Self::because(Code::Failed, &error)
                 .hint("run `boveda init` again with the same password or key: it goes on where it was cut short"),
@@ -69,6 +71,7 @@ impl From<repository::Error> for Failure {
             ),
             E::Log(log::Error::Stopped(_)) => Self::because(Code::Damage, &error)
                 .hint("`boveda repair log`, by an admin, shows what is wrong and lets the log go on"),
+            E::Shared { .. } => Self::because(Code::Failed, &error).hint("choose another: each principal has its own"),
             E::Label(_) | E::Slot { .. } => {
                 Self::because(Code::Failed, &error).hint("`boveda key list` shows what there is")
             }
@@ -86,7 +89,7 @@ impl From<repository::Error> for Failure {
 
 impl From<catalog::Error> for Failure {
     fn from(error: catalog::Error) -> Self {
-        Self::because(of_chain(&error), &error)
+        by_chain(&error)
     }
 }
 
@@ -111,7 +114,7 @@ impl From<restore::Error> for Failure {
             }
             restore::Error::DeleteRoot => Self::because(Code::Usage, &error)
                 .hint("give --include or --exclude, or restore a folder of the snapshot"),
-            _ => Self::because(of_chain(&error), &error),
+            _ => by_chain(&error),
         }
     }
 }
@@ -121,7 +124,7 @@ impl From<archive::Error> for Failure {
         match error {
             archive::Error::Write(error) => error.into(),
             archive::Error::NotInSnapshot { .. } | archive::Error::Stopped => Self::because(Code::Failed, &error),
-            archive::Error::Catalog(_) => Self::because(of_chain(&error), &error),
+            archive::Error::Catalog(_) => by_chain(&error),
         }
     }
 }
@@ -144,7 +147,7 @@ impl From<content::Error> for Failure {
     fn from(error: content::Error) -> Self {
         match error {
             content::Error::Write(error) => error.into(),
-            _ => Self::because(of_chain(&error), &error),
+            _ => by_chain(&error),
         }
     }
 }
@@ -164,6 +167,15 @@ impl From<mount::Error> for Failure {
             E::Snapshots(source) => failure(of_chain(&**source)),
             E::NotMounted(_) | E::Ended { .. } | E::Background(_) => failure(Code::Failed),
         }
+    }
+}
+
+/// An error of something that reads, with what to do when the cause is damage.
+fn by_chain(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let failure = Failure::because(of_chain(error), error);
+    match failure.code {
+        Code::Damage => failure.hint("`boveda verify` tells what else is damaged, and what can be mended"),
+        _ => failure,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The help as a table of contents: commands in groups, in the order in which they are met.
 
+use std::ffi::OsString;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::error::Failure;
@@ -45,13 +47,14 @@ fn contents(command: &clap::Command) -> String {
     text
 }
 
-/// A wrong command line as a failure; clap's own text, which names what is wrong and the usage.
-pub fn explain(error: &clap::Error) -> Failure {
+/// A wrong command line as a failure: clap's own text, which names what is wrong and the usage, and where more stands.
+pub fn explain(error: &clap::Error, arguments: &[OsString]) -> Failure {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         // The help itself is the message, and too long for a line. If nobody can read it, the exit code says enough.
         let _ = error.print();
         return Failure::usage("");
     }
+    let command = meant(arguments);
     if let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand) {
         let hint = match error.get(ContextKind::SuggestedSubcommand) {
             Some(ContextValue::String(one)) => format!("did you mean `{one}`?"),
@@ -60,25 +63,28 @@ pub fn explain(error: &clap::Error) -> Failure {
                 let names: Vec<_> = several.iter().rev().map(|name| format!("`{name}`")).collect();
                 format!("did you mean {}?", names.join(" or "))
             }
-            _ => format!("`{} --help` lists them", command_of(error)),
+            _ => format!("`{command} --help` lists them"),
         };
         return Failure::usage(format!("there is no command `{name}`")).hint(hint);
     }
     let text = error.render().to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
-    Failure::usage(text.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n"))
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let said = |line: &&str| !line.trim().is_empty() && !line.starts_with("For more information");
+    let text = text.lines().filter(said).collect::<Vec<_>>().join("\n");
+    Failure::usage(text).hint(format!("`{command} --help` explains its options"))
 }
 
-/// The command that the error is about, such as `boveda key`, from the usage that clap shows with it.
-fn command_of(error: &clap::Error) -> String {
-    let usage = match error.get(ContextKind::Usage) {
-        Some(ContextValue::StyledStr(usage)) => usage.to_string(),
-        _ => String::new(),
-    };
-    let plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-    let words = usage.split_whitespace().skip_while(|word| *word != "boveda").take_while(plain);
-    let command = words.collect::<Vec<_>>().join(" ");
-    if command.is_empty() { "boveda".to_owned() } else { command }
+/// The command that a command line names, such as `boveda key add`, as far as it is one.
+fn meant(arguments: &[OsString]) -> String {
+    let root = super::command();
+    let (mut command, mut words) = (&root, vec!["boveda"]);
+    for argument in arguments.iter().skip(1) {
+        if let Some(found) = command.find_subcommand(argument) {
+            words.push(found.get_name());
+            command = found;
+        }
+    }
+    words.join(" ")
 }
 
 #[cfg(test)]
@@ -95,6 +101,14 @@ mod tests {
             assert!(listed, "`{}` is in no group", verb.get_name());
             assert!(verb.get_about().is_some(), "`{}` says nothing about itself", verb.get_name());
         }
+    }
+
+    #[test]
+    fn the_command_that_was_meant_is_found() {
+        let line = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(meant(&line("boveda key add --role king")), "boveda key add");
+        assert_eq!(meant(&line("/usr/bin/boveda --json backup --wrong")), "boveda snapshot");
+        assert_eq!(meant(&line("boveda --wrong")), "boveda");
     }
 
     #[test]

@@ -136,10 +136,11 @@ fn command() -> clap::Command {
 /// The parsed command line; `None` when help or the version was asked for and printed.
 fn parse() -> Result<Option<Cli>, Failure> {
     let command = help::grouped(Cli::command());
-    let parsed = command.try_get_matches_from(std::env::args_os()).and_then(|matches| Cli::from_arg_matches(&matches));
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let parsed = command.try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(cli) => Ok(Some(cli)),
-        Err(error) if error.use_stderr() => Err(help::explain(&error)),
+        Err(error) if error.use_stderr() => Err(help::explain(&error, &arguments)),
         Err(error) => {
             error.print()?;
             Ok(None)
@@ -151,8 +152,8 @@ fn parse() -> Result<Option<Cli>, Failure> {
 ///
 /// # Errors
 /// Those of the command.
-fn run_again(arguments: Vec<std::ffi::OsString>) -> Result<Code, Failure> {
-    let cli = Cli::try_parse_from(arguments).map_err(|error| help::explain(&error))?;
+fn run_again(arguments: &[std::ffi::OsString]) -> Result<Code, Failure> {
+    let cli = Cli::try_parse_from(arguments).map_err(|error| help::explain(&error, arguments))?;
     run(Some(cli))
 }
 

@@ -76,6 +76,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let selector = Selector::parse(arguments.selector.as_bytes(), &context.zone)?;
     let select = arguments.patterns.select()?;
     context.refuse_inside_repository(&arguments.target)?;
+    if arguments.delete {
+        restore::may_delete(&select, &arguments.target)?;
+    }
     let opened = open(context, &output)?;
     require(&opened.repository, Role::reads_content, "restoring")?;
     let snapshot = find(&opened.repository, &selector, &arguments.filter, context)?;

@@ -74,6 +74,7 @@ fn pack_size(text: &str) -> Result<PackSize, Failure> {
 }
 
 fn partial_after(text: &str) -> Result<PartialAfter, Failure> {
-    let bytes = parse_size(text).ok_or_else(|| Failure::usage(format!("--partial-after {text:?} is no size")))?;
+    let bytes = parse_size(text)
+        .ok_or_else(|| Failure::usage(format!("--partial-after {text:?} is no size; write it like 10G")))?;
     Ok(PartialAfter { bytes, time: Duration::from_secs(3600) })
 }

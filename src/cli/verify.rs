@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::{Code, Failure};
 use super::open::open;
 use super::output::{Output, count, size};
-use crate::ops::verify::{self, Finding, Level, ROUNDS, Scrubbed, Share, Summary};
+use crate::ops::verify::{self, Affected, Finding, Level, ROUNDS, Scrubbed, Share, Summary};
 use crate::repo::repository;
 
 /// Prove that the repository holds what it promises (also: check)
@@ -106,7 +106,8 @@ fn print(summary: &Summary, level: Level, output: &Output) -> Result<(), Failure
             "packs_read": summary.packs_read,
             "chunks": summary.chunks,
             "bytes_read": summary.bytes,
-            "files_affected": summary.affected.len(),
+            "files_affected": summary.affected.files.len(),
+            "catalogs_affected": summary.affected.catalogs.len(),
             "total_duration": summary.seconds,
         }))?;
         return Ok(());
@@ -120,7 +121,7 @@ fn print(summary: &Summary, level: Level, output: &Output) -> Result<(), Failure
     };
     output.remark(&format!(
         "{}: {}, {}, {} and {} read in {:.1} s ({what})",
-        verdict(&summary.findings, Some(summary.affected.len())),
+        verdict(&summary.findings, Some(&summary.affected)),
         count(summary.snapshots, "snapshot"),
         count(summary.packs, "pack"),
         count(summary.chunks, "chunk"),
@@ -170,11 +171,18 @@ fn healable(findings: &[Finding]) -> usize {
     findings.iter().filter(|finding| finding.healable).count()
 }
 
-fn verdict(findings: &[Finding], affected: Option<usize>) -> String {
-    match (findings.len(), affected) {
-        (0, _) => "all is well".to_owned(),
-        (number, Some(affected)) => format!("{}, {} affected", count(number, "finding"), count(affected, "file")),
-        (number, None) => count(number, "finding"),
+fn verdict(findings: &[Finding], affected: Option<&Affected>) -> String {
+    let found = count(findings.len(), "finding");
+    match affected {
+        _ if findings.is_empty() => "all is well".to_owned(),
+        None => found,
+        Some(Affected { files, catalogs }) if catalogs.is_empty() => {
+            format!("{found}, {} affected", count(files.len(), "file"))
+        }
+        Some(Affected { files, catalogs }) => {
+            let (files, catalogs) = (count(files.len(), "file"), count(catalogs.len(), "snapshot"));
+            format!("{found}, {files} and parts of the catalog of {catalogs} affected")
+        }
     }
 }
 

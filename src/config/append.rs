@@ -73,7 +73,10 @@ pub fn append(path: &Path, addition: &Addition) -> Result<(), Error> {
     let settings = parse::parse(path, text.as_bytes())?;
     replace(path, &text, mode).map_err(Error::io("write", path))?;
     let place = Place { path: path.to_owned(), rank: Rank::Named };
-    place.read()?.map_or(Ok(()), |contents| contents.check(path, &settings))
+    place.read()?.map_or(Ok(()), |contents| {
+        contents.check_author(path)?;
+        contents.check_readers(path, &settings)
+    })
 }
 
 /// The file is the old or the new one at every moment; a link to it stays a link.

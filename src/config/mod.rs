@@ -121,8 +121,9 @@ impl Config {
     pub fn load(places: &[Place]) -> Result<Option<Self>, Error> {
         for place in places {
             if let Some(file) = place.read()? {
+                file.check_author(&place.path)?;
                 let settings = parse::parse(&place.path, &file.text)?;
-                file.check(&place.path, &settings)?;
+                file.check_readers(&place.path, &settings)?;
                 let sections = parse::sections(&file.text);
                 return Ok(Some(Self { path: place.path.clone(), settings, sections }));
             }

@@ -67,15 +67,20 @@ impl Place {
 }
 
 impl Contents {
-    /// Whether the file's mode suits what it holds.
-    pub(super) fn check(&self, path: &Path, settings: &Settings) -> Result<(), Error> {
-        let Some(mode) = self.mode else { return Ok(()) };
-        let path = || path.to_owned();
-        if mode & WRITABLE != 0 {
-            return Err(Error::Writable { path: path(), mode });
+    /// Whether anything that the file says can be believed: not when anybody may have written it.
+    pub(super) fn check_author(&self, path: &Path) -> Result<(), Error> {
+        match self.mode {
+            Some(mode) if mode & WRITABLE != 0 => Err(Error::Writable { path: path.to_owned(), mode }),
+            _ => Ok(()),
         }
-        match settings.secret_in_itself() {
-            Some(what) if mode & READABLE != 0 => Err(Error::Readable { path: path(), what, mode }),
+    }
+
+    /// Whether the file's mode suits what it holds.
+    pub(super) fn check_readers(&self, path: &Path, settings: &Settings) -> Result<(), Error> {
+        match (self.mode, settings.secret_in_itself()) {
+            (Some(mode), Some(what)) if mode & READABLE != 0 => {
+                Err(Error::Readable { path: path.to_owned(), what, mode })
+            }
             _ => Ok(()),
         }
     }

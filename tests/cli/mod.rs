@@ -21,6 +21,7 @@ mod mount;
 mod open;
 mod partial;
 mod piped;
+mod privileged;
 mod repair;
 mod restore;
 mod restore_options;

@@ -281,7 +281,7 @@ pub fn verifying(site: &Site, store: &Arc<MemoryStore>, level: verify::Level) ->
         Ok(summary) => {
             let told = |finding: &verify::Finding| format!("{}: {}", finding.object, finding.what);
             let mut lines: Vec<String> = summary.findings.iter().map(told).collect();
-            lines.extend(summary.affected.iter().map(|(id, path)| format!("{id}{}", path.escape_ascii())));
+            lines.extend(summary.affected.files.iter().map(|(id, path)| format!("{id}{}", path.escape_ascii())));
             Outcome::Named(lines.join("\n"))
         }
     }

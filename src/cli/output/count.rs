@@ -9,6 +9,7 @@ pub fn count(number: impl TryInto<u64> + Display + Copy, noun: &str) -> String {
     }
     match noun.strip_suffix('y') {
         Some(stem) => format!("{number} {stem}ies"),
+        None if noun.ends_with('x') => format!("{number} {noun}es"),
         None => format!("{number} {noun}s"),
     }
 }

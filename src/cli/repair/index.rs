@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::open::{open, require};
+use crate::cli::output::count;
 use crate::ops::repair::index;
 use crate::repo::keys::role::Role;
 
@@ -35,10 +36,10 @@ pub fn run(_: &Arguments, context: &Context) -> Result<Code, Failure> {
         output.remark("every index can be read")?;
     } else {
         output.remark(&format!(
-            "{} lost indexes: {} made anew from the tables of {} packs",
-            summary.lost.len(),
+            "{}: {} made anew from the tables of {}",
+            count(summary.lost.len(), "lost index"),
             summary.made.len(),
-            summary.packs
+            count(summary.packs, "pack")
         ))?;
     }
     for (pack, why) in &summary.unreadable {

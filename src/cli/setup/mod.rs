@@ -78,7 +78,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         return Ok(output.code());
     }
     drop(output);
-    super::run_again(snapshot_command(&plan, context))
+    super::run_again(&snapshot_command(&plan, context))
 }
 
 fn agreed(plan: &Plan) -> Result<bool, Failure> {

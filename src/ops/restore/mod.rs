@@ -40,7 +40,7 @@ pub use overwrite::Overwrite;
 pub use sweep::Delete;
 
 use crate::event::Sink;
-use crate::ops::select::Judge;
+use crate::ops::select::{Judge, Select};
 use crate::repo::catalog::{self, Fault, Hidden, Tree};
 use crate::repo::chunks::ChunkSource;
 use crate::repo::entry::{Entry, EntryKind, EntryPath};
@@ -82,8 +82,8 @@ pub fn restore(
         // What lies below may be readable still: the walk will tell.
         Ok(None) | Err(_) => None,
     };
-    if options.delete.is_some() && options.select.is_everything() && is_root(target) {
-        return Err(Error::DeleteRoot);
+    if options.delete.is_some() {
+        may_delete(&options.select, target)?;
     }
     // Totals serve the progress bar alone: damage that hides them is met, and reported, on the walk. What patterns leave of
     // them is not known before.
@@ -102,6 +102,14 @@ pub fn restore(
     let sweep =
         delete.map(|delete| Sweep { tree, select: &options.select, delete, device: None, dry_run: options.dry_run });
     run(top, first, second, &entry_at, sweep, source, target, options, report)
+}
+
+/// Whether a restore into `target` may delete what the snapshot lacks: of a whole machine only what patterns name.
+///
+/// # Errors
+/// [`Error::DeleteRoot`].
+pub fn may_delete(select: &Select, target: &Path) -> Result<(), Error> {
+    if select.is_everything() && is_root(target) { Err(Error::DeleteRoot) } else { Ok(()) }
 }
 
 /// Whether `path` is the root of the file system, by whatever name.

@@ -14,15 +14,22 @@ use std::sync::{Arc, PoisonError};
 /// Paths named for one snapshot at most: beyond that the number says enough.
 const MOST_PATHS: usize = 1_000;
 
-/// Paths, each with its snapshot.
-type Affected = BTreeSet<(SnapshotId, Vec<u8>)>;
+/// What damage costs, as far as it can be told.
+#[derive(Debug, Clone, Default)]
+pub struct Affected {
+    /// Paths that lose something, each with its snapshot: as many as are named.
+    pub files: BTreeSet<(SnapshotId, Vec<u8>)>,
+    /// Snapshots whose catalog cannot be read in full: what they lose besides, nobody can tell.
+    pub catalogs: BTreeSet<SnapshotId>,
+}
+
 /// Chunks that cannot be had.
 type Bad = BTreeSet<(ChunkKind, ChunkId)>;
 
 impl Run<'_> {
     /// Names them.
     pub(super) fn affected(&self, reader: &Arc<Reader>) -> Affected {
-        let mut affected = BTreeSet::new();
+        let mut affected = Affected::default();
         let bad = self.bad.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for snapshot in self.repository.snapshots().iter().filter(|_| !bad.is_empty()) {
             self.affected_in(snapshot, reader, &bad, &mut affected);
@@ -41,10 +48,13 @@ impl Run<'_> {
                     let path = path.to_bytes();
                     let error = format!("it needs damaged parts of the repository (snapshot {})", snapshot.id.short());
                     self.events.emit(Event::Problem { path: path.clone(), during: "verifying", error });
-                    affected.insert((snapshot.id, path));
+                    affected.files.insert((snapshot.id, path));
                 }
                 Ok(_) => {}
-                Err(error) => self.find(format!("catalog of snapshot {}", snapshot.id), error, false),
+                Err(error) => {
+                    affected.catalogs.insert(snapshot.id);
+                    self.find(format!("catalog of snapshot {}", snapshot.id), error, false);
+                }
             }
         }
     }

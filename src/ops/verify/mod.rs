@@ -11,12 +11,13 @@ mod packs;
 mod parallel;
 mod scrub;
 
+pub use affected::Affected;
 pub use scrub::{Scrubbed, scrub};
 
 use super::host::Host;
 use crate::event::{Event, Sink};
 use crate::repo::chunks;
-use crate::repo::id::{ChunkId, ChunkKind, PackId, SnapshotId};
+use crate::repo::id::{ChunkId, ChunkKind, PackId};
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
 use crate::repo::reader::DEFAULT_CACHE;
@@ -105,8 +106,8 @@ pub struct Summary {
     pub bytes: u64,
     /// What is wrong; empty when all is well.
     pub findings: Vec<Finding>,
-    /// The files that lose something, by snapshot: as many as are named.
-    pub affected: BTreeSet<(SnapshotId, Vec<u8>)>,
+    /// What that costs.
+    pub affected: Affected,
     /// Seconds that it took.
     pub seconds: f64,
 }
@@ -149,7 +150,7 @@ pub fn verify(
         run.catalogs(&reader)?;
         run.every_chunk(&reader, &chosen, level)?;
     }
-    let affected = if role.reads_content() && level.opens() { run.affected(&reader) } else { BTreeSet::new() };
+    let affected = if role.reads_content() && level.opens() { run.affected(&reader) } else { Affected::default() };
     run.heard(&heard);
     if level == Level::Usual {
         host.state().scrubbed(&repository.id(), round, events);

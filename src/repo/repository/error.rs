@@ -1,6 +1,7 @@
 //! Why a repository cannot be founded, opened or written to.
 
 use crate::repo::id::{PrincipalId, SlotId, WriterId};
+use crate::repo::keys::slot::SlotKind;
 use crate::repo::names::SessionName;
 use crate::repo::{chunks, frame, keys, log, pack, session_view, wire};
 use crate::store;
@@ -71,6 +72,9 @@ pub enum Error {
     /// A slot that does not exist, or must stay.
     #[error("slot {id} {why}")]
     Slot { id: SlotId, why: &'static str },
+    /// A password or key that opens another principal's keys already: nobody could say whose it opens.
+    #[error("this {} opens the keys of {label:?} already", kind.noun())]
+    Shared { kind: SlotKind, label: String },
     /// No principal, or several, of that name.
     #[error("{0}")]
     Label(String),

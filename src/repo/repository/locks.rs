@@ -28,7 +28,10 @@ impl Repository {
     pub fn add_slot(&self, credential: &Credential) -> Result<SlotId, Error> {
         match self.slot_opened_by(&self.bundle.principal_id(), credential)? {
             Some(id) => Ok(id),
-            None => self.put_slot(&self.bundle, credential),
+            None => {
+                self.refuse_shared(credential)?;
+                self.put_slot(&self.bundle, credential)
+            }
         }
     }
 
@@ -89,6 +92,21 @@ impl Repository {
             }
         }
         Ok(None)
+    }
+
+    /// Refuses what opens an active principal's keys already, for another one's.
+    ///
+    /// # Errors
+    /// [`Error::Shared`], or when the store fails.
+    pub(super) fn refuse_shared(&self, credential: &Credential) -> Result<(), Error> {
+        for (id, bytes) in slots::all(&*self.store)? {
+            let Ok(slot) = Slot::decode(&bytes) else { continue };
+            let Some(owner) = self.log.state.trust().active(&slot.header.principal) else { continue };
+            if slot.header.kind == credential.kind() && matches!(slot.open(&id, &self.id(), credential), Ok(Some(_))) {
+                return Err(Error::Shared { kind: credential.kind(), label: owner.cert.label.clone() });
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn put_slot(&self, bundle: &Bundle, credential: &Credential) -> Result<SlotId, Error> {

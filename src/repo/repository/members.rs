@@ -54,12 +54,14 @@ impl Repository {
     /// its keys died with that attempt, gives up its label.
     ///
     /// # Errors
-    /// When this is not an admin's bundle, the label is taken, or the store fails. Then it can be tried again.
+    /// When this is not an admin's bundle, the label is taken, the credential opens another principal's keys, or the store fails.
+    /// Then it can be tried again.
     pub fn add_member(&mut self, role: Role, label: &str, credential: &Credential) -> Result<NewMember, Error> {
         let mut bundle = self.bundle.grant(role)?;
         if let Some(made) = self.made_before(role, label, credential)? {
             return Ok(made);
         }
+        self.refuse_shared(credential)?;
         let principal = bundle.principal();
         let cert = Cert {
             signing: principal.signing_key().public(),
