@@ -10,12 +10,14 @@ use serde_json::json;
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::escape;
-use super::open::{find, open, require};
+use super::open::{below, find, open, require};
 use super::output::{Output, count, put_path, size};
+use super::patterns::Choice;
 use super::selector::{Filter, Selector};
 use super::stream::{Stream, WithoutProgress};
-use crate::ops::archive::{self, Format, export};
+use crate::ops::archive::{self, Format, Part, export};
 use crate::ops::content;
+use crate::ops::select::Select;
 use crate::repo::catalog::Tree;
 use crate::repo::entry::{Entry, EntryKind, EntryPath};
 use crate::repo::keys::role::Role;
@@ -53,6 +55,11 @@ pub struct ExportArguments {
     /// The archive; `-` for standard output
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
+    /// Take the first N parts off every name; what has no more parts is left out
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    strip_components: usize,
+    #[command(flatten)]
+    choice: Choice,
     #[command(flatten)]
     filter: Filter,
 }
@@ -71,8 +78,16 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         Form::Tar => Format::Tar,
         Form::Zip => Format::Zip,
     };
-    let wanted = Wanted { selector: &arguments.selector, path: arguments.path.as_ref(), filter: &arguments.filter };
-    write(&wanted, Some(format), &stream, context)
+    let everything = Select::default();
+    let wanted = Wanted {
+        selector: &arguments.selector,
+        path: arguments.path.as_ref(),
+        filter: &arguments.filter,
+        select: &everything,
+        strip: 0,
+        file_as_it_is: true,
+    };
+    write(&wanted, format, &stream, context)
 }
 
 /// Exports.
@@ -80,7 +95,16 @@ pub fn run_export(arguments: &ExportArguments, context: &Context) -> Result<Code
     let stream = Stream::new(Some(&arguments.file));
     stream.refuse_terminal()?;
     stream.refuse_inside_repository(context)?;
-    write(&Wanted { selector: &arguments.selector, path: None, filter: &arguments.filter }, None, &stream, context)
+    let select = arguments.choice.select()?;
+    let wanted = Wanted {
+        selector: &arguments.selector,
+        path: None,
+        filter: &arguments.filter,
+        select: &select,
+        strip: arguments.strip_components,
+        file_as_it_is: false,
+    };
+    write(&wanted, Format::Tar, &stream, context)
 }
 
 /// What to write.
@@ -88,15 +112,19 @@ struct Wanted<'a> {
     selector: &'a OsString,
     path: Option<&'a OsString>,
     filter: &'a Filter,
+    select: &'a Select,
+    /// Parts of names to take off, beside those above the folder that is meant.
+    strip: usize,
+    /// Whether a file goes out without an archive around it.
+    file_as_it_is: bool,
 }
 
-/// Writes it: a folder as an archive, a file as it is if `format` is given (else as an archive, too).
-fn write(wanted: &Wanted<'_>, format: Option<Format>, stream: &Stream<'_>, context: &Context) -> Result<Code, Failure> {
+fn write(wanted: &Wanted<'_>, format: Format, stream: &Stream<'_>, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
     let selector = Selector::parse(wanted.selector.as_bytes(), &context.zone)?;
     let base = selector.path.clone().unwrap_or_default();
     let path = match wanted.path {
-        Some(path) => below(&base, path)?,
+        Some(path) => below(Some(&base), path)?,
         None => base.clone(),
     };
     let opened = open(context, &output)?;
@@ -113,23 +141,16 @@ fn write(wanted: &Wanted<'_>, format: Option<Format>, stream: &Stream<'_>, conte
         }
     };
     let is_folder = entry.as_ref().is_none_or(|entry| entry.kind == EntryKind::Directory);
-    match (&entry, format) {
-        (Some(entry), Some(_)) if !is_folder => file(&tree, &path, entry, stream, &output),
+    match &entry {
+        Some(entry) if !is_folder && wanted.file_as_it_is => file(&tree, &path, entry, stream, &output),
         _ => {
             // A single file keeps its name.
-            let strip = base.0.len() - usize::from(!is_folder && path == base);
+            let above = base.0.len() - usize::from(!is_folder && path == base);
             stream.refuse_terminal()?;
-            folder(&tree, &path, strip, format.unwrap_or(Format::Tar), stream, &output)
+            let part = Part { top: &path, select: wanted.select, strip: above + wanted.strip };
+            folder(&tree, part, format, stream, &output)
         }
     }
-}
-
-/// `path` as seen from the folder `base`.
-fn below(base: &EntryPath, path: &OsString) -> Result<EntryPath, Failure> {
-    let invalid = || Failure::usage(format!("{} holds a name that no file can have", escape::name(path.as_bytes())));
-    let absolute = [b"/", path.as_bytes()].concat();
-    let path = EntryPath::parse(&absolute).ok_or_else(invalid)?;
-    Ok(EntryPath(base.0.iter().chain(&path.0).cloned().collect()))
 }
 
 fn file(tree: &Tree, path: &EntryPath, entry: &Entry, stream: &Stream<'_>, output: &Output) -> Result<Code, Failure> {
@@ -158,16 +179,9 @@ fn file(tree: &Tree, path: &EntryPath, entry: &Entry, stream: &Stream<'_>, outpu
     Ok(output.code())
 }
 
-fn folder(
-    tree: &Tree,
-    path: &EntryPath,
-    strip: usize,
-    format: Format,
-    stream: &Stream<'_>,
-    output: &Output,
-) -> Result<Code, Failure> {
+fn folder(tree: &Tree, part: Part<'_>, format: Format, stream: &Stream<'_>, output: &Output) -> Result<Code, Failure> {
     let summary = stream.write(|out| {
-        export(tree, path, strip, format, out, &WithoutProgress(output)).map_err(|error| match error {
+        export(tree, part, format, out, &WithoutProgress(output)).map_err(|error| match error {
             archive::Error::Write(error) => stream.failure(&error),
             error => output.stopped(error.into()),
         })
@@ -175,7 +189,7 @@ fn folder(
     output.clear();
     if !stream.is_stdout() {
         let others = summary.directories + summary.others;
-        report(output, path, summary.files, others, summary.bytes)?;
+        report(output, part.top, summary.files, others, summary.bytes)?;
     }
     if summary.left_out > 0 {
         output.warn(format!("{} entries are not in the archive: see above", summary.left_out));

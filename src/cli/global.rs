@@ -15,6 +15,19 @@ pub struct Global {
     pub secret: Secret,
     #[command(flatten)]
     pub talk: Talk,
+    #[command(flatten)]
+    pub locks: Locks,
+}
+
+/// What scripts written for restic or borg say about locks. There are none, so nothing has to be done about them.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Locks {
+    /// restic: do not lock
+    #[arg(long, global = true, hide = true, alias = "bypass-lock")]
+    no_lock: bool,
+    /// restic: wait so long for a lock
+    #[arg(long, global = true, hide = true, value_name = "DURATION", alias = "lock-wait")]
+    retry_lock: Option<String>,
 }
 
 /// Which repository.

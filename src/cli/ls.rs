@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::listing;
-use super::open::{find, open, require, shown};
+use super::open::{below, find, open, require, shown};
 use super::output::Output;
 use super::selector::{Filter, Selector};
 use crate::event::{Event, Sink as _};
@@ -23,6 +23,9 @@ pub struct Arguments {
     /// (ID|latest|latest~N|@TIME)[:/abs/path]; with the path of a folder, what is directly in it
     #[arg(value_name = "SNAPSHOT[:/PATH]")]
     selector: OsString,
+    /// Folders or files of it; relative to the folder behind the colon, if there is one
+    #[arg(value_name = "PATH")]
+    below: Vec<OsString>,
     /// Show mode, owner, group, size, time and link target
     #[arg(short, long)]
     long: bool,
@@ -46,9 +49,14 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     }
     // Listings are long: one buffer for all lines, written out at the end or when it is full.
     let mut list = List { out: BufWriter::new(io::stdout().lock()), output: &output, arguments, context };
-    match &selector.path {
-        Some(path) => list.folder(&tree, path, &selector)?,
-        None => list.all(&tree, &EntryPath::default())?,
+    match (&selector.path, &arguments.below[..]) {
+        (None, []) => list.all(&tree, &EntryPath::default())?,
+        (Some(path), []) => list.folder(&tree, path, &selector)?,
+        (base, paths) => {
+            for path in paths {
+                list.folder(&tree, &below(base.as_ref(), path)?, &selector)?;
+            }
+        }
     }
     list.out.flush()?;
     Ok(output.code())

@@ -1,14 +1,18 @@
 //! From location and secret to an open repository, seen from this host.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
 use super::context::Context;
 use super::error::{Code, Failure};
+use super::escape;
 use super::output::Output;
 use super::selector::{Filter, Listed, Selector};
 use super::snapshot_list::Shown;
 use crate::ops::host::Host;
 use crate::repo::catalog::{PageCache, Tree};
+use crate::repo::entry::EntryPath;
 use crate::repo::id::{SnapshotId, WriterId};
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
@@ -128,4 +132,15 @@ impl Opened {
         let reader = self.host.reader(&self.repository, classes, DEFAULT_CACHE)?;
         Ok(Tree::open(Arc::new(reader), snapshot.structure.root))
     }
+}
+
+/// `path` as seen from the folder `base`, or from the root.
+///
+/// # Errors
+/// When a part of it is a name that no file can have.
+pub fn below(base: Option<&EntryPath>, path: &OsStr) -> Result<EntryPath, Failure> {
+    let shown = || escape::name(path.as_bytes());
+    let found = EntryPath::parse(&[b"/", path.as_bytes()].concat());
+    let found = found.ok_or_else(|| Failure::usage(format!("{} holds a name that no file can have", shown())))?;
+    Ok(EntryPath(base.into_iter().flat_map(|base| &base.0).chain(&found.0).cloned().collect()))
 }

@@ -163,3 +163,20 @@ fn archives_come_through_pipes_and_dry_runs_store_nothing() {
     assert_eq!((&snapshot["hostname"], &snapshot["paths"][0]), (&"old".into(), &"/".into()));
     assert_eq!(stream(&place, &["dump", "latest", "in/file"]), b"content");
 }
+
+#[test]
+fn an_archive_holds_what_patterns_mean_under_shorter_names() {
+    let (place, files) = place();
+    let whole = format!("latest:{files}");
+    let names = |arguments: &[&str]| {
+        let archive = stream(&place, arguments);
+        let listed = Run::with_input(Command::new("tar").arg("-t"), &archive).ends(0);
+        listed.out.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["export-tar", &whole, "--exclude", "deep", "--exclude", "s*"]), ["a", "hard", "link"]);
+    assert_eq!(names(&["export-tar", &whole, "--iinclude", "B"]), ["deep/b"]);
+    // What has no second part has no name any more.
+    assert_eq!(names(&["export-tar", &whole, "--strip-components", "1"]), ["b"]);
+    place.admin(["export-tar", &whole, "out.tar", "--exclude", "[", "--include", "a"]).ends(2).says("means nothing");
+    assert!(!place.path("out.tar").exists());
+}

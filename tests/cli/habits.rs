@@ -33,3 +33,14 @@ fn force_reads_every_byte_again() {
         assert_eq!(run.message("summary")["kind"], "full", "{option}");
     }
 }
+
+#[test]
+fn what_is_said_about_locks_is_taken_and_means_nothing() {
+    let place = Place::init();
+    write(&place.path("a/file"), "a");
+    place.admin(["--no-lock", "backup", "a"]).ends(0);
+    place.admin(["snapshots", "--retry-lock", "5m"]).ends(0);
+    place.admin(["--lock-wait", "600", "check", "--bypass-lock"]).ends(0);
+    let help = place.run(["snapshots", "--help"]).ends(0);
+    assert!(!help.out.contains("lock"), "{}", help.out);
+}

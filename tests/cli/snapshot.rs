@@ -95,6 +95,11 @@ fn ls_lists_folders_and_everything() {
     let files = files.to_str().unwrap();
     let folder = place.admin(["ls", &format!("latest:{files}")]).ends(0).out;
     assert_eq!(folder, format!("{files}/a\n{files}/deep\n"));
+    let several = place.admin(["ls", "latest", files, &format!("{files}/deep")]).ends(0).out;
+    assert_eq!(several, format!("{files}/a\n{files}/deep\n{files}/deep/b\n"));
+    let below = place.admin(["ls", &format!("latest:{files}"), "deep", "a"]).ends(0).out;
+    assert_eq!(below, format!("{files}/deep/b\n{files}/a\n"));
+    place.admin(["ls", "latest", "/no/such"]).ends(1).says("there is no /no/such");
     let everything = place.admin(["ls", "latest"]).ends(0).out;
     assert!(everything.contains(&format!("{files}/deep/b\n")), "{everything}");
     let long = place.admin(["ls", "-l", &format!("latest:{files}/a")]).ends(0).out;

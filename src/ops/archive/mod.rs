@@ -11,6 +11,7 @@ mod tests;
 
 use super::content;
 use super::restore::links::fingerprint;
+use super::select::{Judge, Select};
 use super::unreadable;
 use crate::event::{Event, Level, Progress, Sink, Stage};
 use crate::repo::catalog::{self, Tree};
@@ -95,23 +96,33 @@ trait Writer {
     fn add(&mut self, item: &Item<'_>, lost: &mut dyn FnMut(String)) -> Result<(), Refusal>;
 }
 
-/// Writes `selection` and all below it to `out`, names without their first `strip` parts.
+/// What of a snapshot goes into a stream, and under which names.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// This, and all below it.
+    pub top: &'a EntryPath,
+    /// Of that, what these patterns mean.
+    pub select: &'a Select,
+    /// Names lose so many of their first parts; what has no more parts is left out.
+    pub strip: usize,
+}
+
+/// Writes a part of a snapshot to `out`.
 ///
 /// # Errors
 /// When nothing can be read at all, the stream takes no more, or somebody asked to stop.
 pub fn export(
     tree: &Tree,
-    selection: &EntryPath,
-    strip: usize,
+    part: Part<'_>,
     format: Format,
     out: &mut dyn Write,
     sink: &dyn Sink,
 ) -> Result<Summary, Error> {
     tree.sums(&EntryPath::default()).map_err(Error::Catalog)?;
-    if !selection.0.is_empty() && matches!(tree.get(selection), Ok(None)) {
-        return Err(Error::NotInSnapshot { path: selection.to_bytes() });
+    if !part.top.0.is_empty() && matches!(tree.get(part.top), Ok(None)) {
+        return Err(Error::NotInSnapshot { path: part.top.to_bytes() });
     }
-    let export = Export { tree, selection, strip, sink };
+    let export = Export { tree, part, sink };
     match format {
         Format::Tar => {
             let mut writer = tar::Tar::new(out);
@@ -130,8 +141,7 @@ pub fn export(
 
 struct Export<'a> {
     tree: &'a Tree,
-    selection: &'a EntryPath,
-    strip: usize,
+    part: Part<'a>,
     sink: &'a dyn Sink,
 }
 
@@ -139,7 +149,8 @@ impl Export<'_> {
     fn run(&self, writer: &mut dyn Writer) -> Result<Summary, Error> {
         let mut summary = Summary::default();
         let mut leaders: HashMap<(LinkGroup, u64), Vec<u8>> = HashMap::new();
-        for found in self.tree.walk(self.selection) {
+        let mut judge = Judge::new(self.part.select);
+        for found in self.tree.walk(self.part.top) {
             if self.sink.stopping() {
                 return Err(Error::Stopped);
             }
@@ -147,12 +158,12 @@ impl Export<'_> {
                 Ok(found) => found,
                 Err(error) => {
                     summary.damaged += 1;
-                    unreadable::report(self.sink, self.selection.to_bytes(), &error);
+                    unreadable::report(self.sink, self.part.top.to_bytes(), &error);
                     continue;
                 }
             };
-            let name = EntryPath(path.0.get(self.strip..).unwrap_or_default().to_vec()).to_bytes()[1..].to_vec();
-            if name.is_empty() {
+            let name = EntryPath(path.0.get(self.part.strip..).unwrap_or_default().to_vec()).to_bytes()[1..].to_vec();
+            if name.is_empty() || !judge.selects(&path) {
                 continue;
             }
             let group = entry.links.map(|links| (links, fingerprint(&entry)));

@@ -48,9 +48,15 @@ fn tree(chunks: &Arc<MemoryChunks>, entries: &[(EntryPath, Entry)]) -> Tree {
     Tree::open(chunks.clone(), write_catalog(chunks, &entries).skeleton)
 }
 
+/// Everything below a folder.
+fn part(top: &EntryPath, strip: usize) -> Part<'_> {
+    static EVERYTHING: std::sync::LazyLock<Select> = std::sync::LazyLock::new(Select::default);
+    Part { top, select: &EVERYTHING, strip }
+}
+
 fn archive(tree: &Tree, selection: &str, strip: usize, format: Format) -> (Vec<u8>, Summary) {
     let mut bytes = Vec::new();
-    let summary = export(tree, &path(selection), strip, format, &mut bytes, &Silent).unwrap();
+    let summary = export(tree, part(&path(selection), strip), format, &mut bytes, &Silent).unwrap();
     (bytes, summary)
 }
 
@@ -125,7 +131,7 @@ fn a_folder_goes_alone_with_names_as_asked() {
         }
     }
     let mut out = Vec::new();
-    let missing = export(&tree, &path("/b"), 0, Format::Tar, &mut out, &Silent);
+    let missing = export(&tree, part(&path("/b"), 0), Format::Tar, &mut out, &Silent);
     assert!(matches!(missing, Err(Error::NotInSnapshot { .. })));
 }
 
@@ -170,7 +176,7 @@ fn what_is_lost_is_told_and_the_rest_is_in_the_archive() {
     let tree = tree(&chunks, &entries);
     for format in [Format::Tar, Format::Zip] {
         let (mut bytes, listener) = (Vec::new(), Listener::default());
-        let summary = export(&tree, &path("/"), 0, format, &mut bytes, &listener).unwrap();
+        let summary = export(&tree, part(&path("/"), 0), format, &mut bytes, &listener).unwrap();
         assert_eq!((summary.damaged, summary.files), (1, 7));
         let told = listener.0.into_inner().unwrap();
         assert!(told.len() == 1 && told[0].starts_with("/a/broken: "), "{told:?}");
