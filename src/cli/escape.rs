@@ -68,6 +68,16 @@ fn moves_the_terminal(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Paths in one line: the first few, and how many more there are. A list may have named thousands.
+pub fn paths(paths: &[Vec<u8>]) -> String {
+    const SHOWN: usize = 4;
+    let mut line = paths.iter().take(SHOWN).map(|path| name(path)).collect::<Vec<_>>().join(" ");
+    if let Some(more) = paths.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        line += &format!(" and {more} more");
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +109,13 @@ mod tests {
         fn nothing_gets_through(bytes: Vec<u8>) {
             assert!(!name(&bytes).chars().any(moves_the_terminal));
         }
+    }
+
+    #[test]
+    fn of_many_paths_the_first_are_shown() {
+        let named = |count: u8| (b'a'..b'a' + count).map(|letter| vec![b'/', letter]).collect::<Vec<_>>();
+        assert_eq!(paths(&named(0)), "");
+        assert_eq!(paths(&named(4)), "/a /b /c /d");
+        assert_eq!(paths(&named(9)), "/a /b /c /d and 5 more");
     }
 }

@@ -103,12 +103,12 @@ fn print(
         }
         return Ok(output.json_line(&value)?);
     }
-    let paths: Vec<_> = lost.paths.iter().map(|path| escape::name(path)).collect();
+    let paths = escape::paths(&lost.paths);
     let became = match made {
         Some((id, 0)) => format!("snapshot {}", id.short()),
         Some((id, missing)) => format!("snapshot {}, without {missing} entries that are lost", id.short()),
         None => "would be recovered".to_owned(),
     };
     let (at, held) = (time::local(lost.time, &context.zone), size(lost.sums.bytes));
-    Ok(output.line(&format!("{at}  {held}  {}: {became}", paths.join(" ")))?)
+    Ok(output.line(&format!("{at}  {held}  {paths}: {became}"))?)
 }

@@ -215,10 +215,10 @@ impl fmt::Display for Unresolved {
 impl std::error::Error for Unresolved {}
 
 fn describe(snapshot: &Listed, zone: &TimeZone) -> String {
-    let paths: Vec<_> = snapshot.paths.iter().map(|path| escape::name(path)).collect();
+    let paths = escape::paths(&snapshot.paths);
     let partial = if snapshot.partial { "  (partial)" } else { "" };
     let (time, host) = (time::local(snapshot.time, zone), escape::line(&snapshot.host));
-    format!("{}  {time}  {host}  {}{partial}", snapshot.id.short(), paths.join(" "))
+    format!("{}  {time}  {host}  {paths}{partial}", snapshot.id.short())
 }
 
 #[cfg(test)]

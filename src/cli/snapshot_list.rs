@@ -62,8 +62,6 @@ impl Shown<'_> {
 
     fn row(&self, zone: &TimeZone) -> [String; 7] {
         let partial = if self.structure.completeness == Completeness::Partial { " (partial)" } else { "" };
-        let paths =
-            |private: &Private| private.paths.iter().map(|path| escape::name(path)).collect::<Vec<_>>().join(" ");
         let text = |field: fn(&Private) -> String| self.private.map(field).unwrap_or_default();
         [
             self.id.short(),
@@ -72,7 +70,7 @@ impl Shown<'_> {
             escape::line(&self.tags.join(",")),
             format!("{}{partial}", kind(self.structure)),
             size(self.structure.bytes),
-            self.private.map(paths).unwrap_or_default(),
+            text(|private| escape::paths(&private.paths)),
         ]
     }
 }
