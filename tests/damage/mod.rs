@@ -116,13 +116,17 @@ fn mentions(text: &str, name: &Name) -> bool {
     let full = name.to_string();
     let stem = full.strip_suffix(".2").unwrap_or(&full);
     let called = match name {
-        Name::Log(position, _) => format!("log entry {position} "),
-        Name::Pack(id) => id.to_string(),
+        Name::Log(position, _) => vec![format!("log entry {position} ")],
+        Name::Pack(id) => vec![id.to_string()],
         // Where it is gone, its writer and its snapshot are what can be named.
-        Name::End(session) => format!("writer {}", session.writer),
-        _ => stem.to_owned(),
+        Name::End(session) => {
+            let snapshot = site().intact.snapshots().iter().find(|snapshot| snapshot.session == *session);
+            let snapshot = snapshot.map(|snapshot| format!("snapshot {}", snapshot.id));
+            snapshot.into_iter().chain([format!("writer {}", session.writer)]).collect()
+        }
+        _ => Vec::new(),
     };
-    text.contains(stem) || text.contains(&called)
+    text.contains(stem) || called.iter().any(|called| text.contains(called))
 }
 
 /// Runs the matrix for the objects that `chosen` picks.

@@ -9,6 +9,8 @@
 mod cache;
 mod check;
 mod codec;
+#[cfg(test)]
+mod cost;
 mod cursor;
 mod cut;
 mod diff;
