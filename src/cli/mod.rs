@@ -26,6 +26,7 @@ mod lists;
 mod ls;
 mod man;
 mod mount;
+mod neighbour;
 mod new_secret;
 mod open;
 mod output;

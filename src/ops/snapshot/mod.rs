@@ -77,7 +77,7 @@ fn read<'a>(
     options: &'a Options,
     events: &'a dyn Sink,
 ) -> Result<(Run<'a>, Reached), Error> {
-    let writer = session.pack_writer(options.compression, options.pack_size);
+    let writer = session.pack_writer(options.effort, options.pack_size);
     pages.open(writer.lane());
     let outcome = stay(session, before, pages, options, events).and_then(|mut run| {
         let (clock, before) = (Clock::start(), run.assembler.figures().bytes_read);
