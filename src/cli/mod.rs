@@ -7,6 +7,7 @@ mod cache;
 mod completions;
 mod config;
 mod context;
+mod debug_memory;
 mod diff;
 mod doctor;
 mod dump;

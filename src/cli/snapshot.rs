@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::context::Context;
+use super::debug_memory;
 use super::error::{Code, Failure};
 use super::explain;
 use super::neighbour::{Priority, Reading, Threads};
@@ -82,8 +83,12 @@ pub struct Arguments {
 /// Takes the snapshot.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
-    let location = context.location()?;
     let defaults = Defaults::of(context)?;
+    if arguments.how.debug_memory {
+        let options = options(arguments, context, &defaults, Vec::new())?;
+        return debug_memory::run(&arguments.how.apply(options)?, &output);
+    }
+    let location = context.location()?;
     let piped = arguments.piped.piped(&arguments.paths)?;
     let roots = match &piped {
         Some(piped) => vec![piped.path.clone()],

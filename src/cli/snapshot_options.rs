@@ -30,6 +30,9 @@ pub struct How {
     /// How large packs become: 4M to 128M [default: 32M]
     #[arg(long, value_name = "SIZE", help_heading = "How it is recorded")]
     pack_size: Option<String>,
+    /// Take no snapshot; show how much memory these options make it use
+    #[arg(long, help_heading = "How much of the machine it takes")]
+    pub debug_memory: bool,
     /// Leave a partial snapshot after so many bytes [default: 64G], and after each hour
     #[arg(long, value_name = "SIZE", hide = true)]
     partial_after: Option<String>,

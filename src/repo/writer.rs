@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 /// Segments that may wait for the pack thread.
-const QUEUE: usize = 8;
+pub const QUEUE: usize = 8;
 /// Shards of the set of chunks that this session added, so that workers rarely wait for each other.
 const SHARDS: usize = 64;
 

@@ -128,6 +128,19 @@ fn so_many_threads_work_as_were_asked_for() {
 }
 
 #[test]
+fn memory_is_told_without_a_repository() {
+    let place = Place::new();
+    let total = |arguments: &[&str]| {
+        let run = place.run(["--json", "snapshot", "--debug-memory"].iter().chain(arguments)).ends(0);
+        run.message("memory")["total_bytes"].as_u64().unwrap()
+    };
+    let (one, two) = (total(&["--threads", "1"]), total(&["--threads", "2"]));
+    assert!(one < two && two < total(&["--threads", "2", "--pack-size", "64M"]), "{one} {two}");
+    let run = place.run(["snapshot", "--debug-memory", "--threads", "3"]).ends(0);
+    assert!(run.out.contains("a worker's small file (3 of 2.00 MiB)") && run.out.contains("in all"), "{run:?}");
+}
+
+#[test]
 fn what_means_nothing_is_refused() {
     let place = Place::init();
     write(&place.path("f"), b"x");

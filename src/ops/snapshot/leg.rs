@@ -20,7 +20,7 @@ use crossbeam_channel::Sender;
 use std::time::Instant;
 
 /// Entries that may be between the walk and the catalog.
-const IN_FLIGHT: usize = 32 * 1024;
+pub(super) const IN_FLIGHT: usize = 32 * 1024;
 /// Batches that may wait for a worker.
 const WAITING: usize = 64;
 

@@ -10,6 +10,7 @@ mod batch;
 mod error;
 mod gate;
 mod leg;
+mod memory;
 mod options;
 mod parents;
 mod planner;
@@ -26,6 +27,7 @@ mod tests;
 mod worker;
 
 pub use error::Error;
+pub use memory::{Memory, Part};
 pub use options::{Options, Parent, PartialAfter};
 pub use summary::{Counts, Summary};
 

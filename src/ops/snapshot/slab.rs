@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 /// Bytes that a worker reads at a time. Files up to this size stay with one worker.
 pub(super) const SLAB: usize = 2 << 20;
 /// Slabs of one file that may be under way.
-const AHEAD: u64 = 6;
+pub(super) const AHEAD: u64 = 6;
 
 /// Where the bytes of something large come from.
 pub(super) trait Bytes {
