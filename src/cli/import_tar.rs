@@ -11,9 +11,11 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::{Code, Failure};
+use super::neighbour::{Priority, Reading};
 use super::open::{Opened, open, require};
 use super::output::{Output, count, size};
-use super::snapshot::{remember, user};
+use super::snapshot::{remember, tenths, user};
+use super::snapshot_options::Compressing;
 use super::{escape, time};
 use crate::ops::import::{self, Options, Summary, import};
 use crate::repo::entry::EntryPath;
@@ -43,6 +45,12 @@ pub struct Arguments {
     /// Store nothing; say what would be stored
     #[arg(short = 'n', long)]
     dry_run: bool,
+    #[command(flatten)]
+    compressing: Compressing,
+    #[command(flatten)]
+    priority: Priority,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Imports.
@@ -53,6 +61,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let input = input(arguments)?;
     let Opened { mut repository, host } = open(context, &output)?;
     require(&repository, Role::writes, "taking snapshots")?;
+    arguments.priority.apply(context, &output)?;
     let lock = host.writer(&repository)?;
     let imported = import(&mut repository, lock.writer, input, &options, &*output);
     if let Err(import::Error::Repository(repository::Error::Cloned { .. })) = imported {
@@ -61,7 +70,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let summary = imported.map_err(|error| output.stopped(error.into()))?;
     output.clear();
     remember(&host, &mut repository, &output);
-    print(&summary, arguments, &output)?;
+    print(&summary, &options, &output)?;
     Ok(output.code())
 }
 
@@ -94,20 +103,24 @@ fn options(arguments: &Arguments, context: &Context) -> Result<Options, Failure>
         tags: arguments.tag.clone(),
         time: arguments.time.as_ref().map(moment).transpose()?,
         dry_run: arguments.dry_run,
+        effort: arguments.compressing.effort(context.snapshot_settings()?.compression, context)?,
+        pacing: arguments.reading.pacing(context)?,
     })
 }
 
-fn print(summary: &Summary, arguments: &Arguments, output: &Output) -> Result<(), Failure> {
+fn print(summary: &Summary, options: &Options, output: &Output) -> Result<(), Failure> {
     if output.json() {
         let mut line = json!({
             "message_type": "summary",
-            "dry_run": arguments.dry_run,
+            "dry_run": options.dry_run,
             "files_new": summary.files,
             "dirs_new": summary.directories,
             "others": summary.others,
             "total_bytes_processed": summary.bytes,
             "data_added": summary.bytes_added,
             "data_added_packed": summary.bytes_stored,
+            "compression": options.effort.to_string(),
+            "compression_level": tenths(summary.level),
             "error_count": summary.refused,
         });
         if let Some(id) = &summary.snapshot {

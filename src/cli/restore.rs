@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::{Code, Failure};
+use super::neighbour::{Priority, Threads};
 use super::open::{find, open, require};
 use super::output::{Output, count, duration, size};
 use super::patterns;
@@ -59,6 +60,10 @@ pub struct Arguments {
     patterns: patterns::Choice,
     #[command(flatten)]
     filter: Filter,
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    priority: Priority,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -86,7 +91,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let options = Options {
         numeric_ids: arguments.numeric_ids,
         dry_run: arguments.dry_run,
-        threads: 0,
+        threads: arguments.threads.count(context)?,
         select,
         overwrite: match arguments.overwrite {
             Overwrite::Always => restore::Overwrite::Always,
@@ -98,6 +103,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         strip: arguments.strip_components,
         verify: arguments.verify,
     };
+    arguments.priority.apply(context, &output)?;
     let selection = selector.path.unwrap_or_default();
     let source = Arc::clone(tree.source());
     let restored = restore::restore(&tree, source, &selection, &arguments.target, &options, &*output);

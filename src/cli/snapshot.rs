@@ -8,14 +8,16 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::context::Context;
+use super::debug_memory;
 use super::error::{Code, Failure};
 use super::explain;
+use super::neighbour::{Priority, Reading, Threads};
 use super::open::{Opened, open, require};
 use super::output::{Output, count, duration, size};
 use super::piped::Pipes;
 use super::selection::Selection;
 use super::snapshot_defaults::Defaults;
-use super::snapshot_options::How;
+use super::snapshot_options::{Compressing, How};
 use super::targets::{Lists, absolute};
 use super::time;
 use crate::ops::host::Host;
@@ -23,7 +25,6 @@ use crate::ops::snapshot::{self, Options, Summary, stream};
 use crate::repo::entry::EntryPath;
 use crate::repo::keys::role::Role;
 use crate::repo::repository::{self, Repository};
-use crate::repo::segment::Compression;
 use crate::source::files::owners::Owners;
 use crate::source::files::stat::StampOptions;
 use crate::store::url::StoreUrl;
@@ -69,13 +70,25 @@ pub struct Arguments {
     time: Option<String>,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    compressing: Compressing,
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    priority: Priority,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Takes the snapshot.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
-    let location = context.location()?;
     let defaults = Defaults::of(context)?;
+    if arguments.how.debug_memory {
+        let options = options(arguments, context, &defaults, Vec::new())?;
+        return debug_memory::run(&arguments.how.apply(options)?, &output);
+    }
+    let location = context.location()?;
     let piped = arguments.piped.piped(&arguments.paths)?;
     let roots = match &piped {
         Some(piped) => vec![piped.path.clone()],
@@ -90,6 +103,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     require(&opened.repository, Role::writes, "taking snapshots")?;
     let options = Options { parent: arguments.how.parent(&opened, context)?, ..arguments.how.apply(options)? };
     let Opened { mut repository, host } = opened;
+    arguments.priority.apply(context, &output)?;
     let lock = host.writer(&repository)?;
     let taken = match &piped {
         None => snapshot::snapshot(&mut repository, lock.writer, &options, &*output),
@@ -139,8 +153,9 @@ fn options(
         full: arguments.full,
         dry_run: arguments.dry_run,
         stamp: StampOptions { ignore_inode: arguments.ignore_inode, ignore_ctime: arguments.ignore_ctime },
-        compression: Compression::default(),
-        threads: 0,
+        effort: arguments.compressing.effort(defaults.compression, context)?,
+        threads: arguments.threads.count(context)?,
+        pacing: arguments.reading.pacing(context)?,
         cache: Some(context.cache_folder()?),
         ..Options::default()
     })
@@ -182,6 +197,11 @@ fn own_folder(location: &StoreUrl) -> Vec<(u64, u64)> {
     folder.metadata().map(|folder| (folder.dev(), folder.ino())).into_iter().collect()
 }
 
+/// Rounded to tenths: what lies behind them is noise.
+pub(super) fn tenths(level: f64) -> f64 {
+    (level * 10.0).round() / 10.0
+}
+
 fn print(summary: &Summary, options: &Options, output: &Output) -> Result<(), Failure> {
     let counts = &summary.counts;
     let kind = if summary.full { "full" } else { "incremental" };
@@ -196,6 +216,10 @@ fn print(summary: &Summary, options: &Options, output: &Output) -> Result<(), Fa
     line("folders:", counts.dirs_new, counts.dirs_changed, counts.dirs_unmodified)?;
     let (added, stored) = (size(summary.bytes_added), size(summary.bytes_stored));
     output.remark(&format!("added:   {added} ({stored} stored)"))?;
+    if summary.level > 0.0 {
+        output
+            .detail(&format!("packed:  at level {:.1} on average (--compression {})", summary.level, options.effort))?;
+    }
     let time = duration(Duration::try_from_secs_f64(summary.seconds).unwrap_or_default());
     output.remark(&format!("read:    {}, {} in {time}", count(counts.files(), "file"), size(counts.bytes)))?;
     match &summary.snapshot {
@@ -225,6 +249,8 @@ fn json_summary(summary: &Summary, options: &Options, kind: &str) -> serde_json:
         "chunks_added": summary.chunks_added,
         "data_added": summary.bytes_added,
         "data_added_packed": summary.bytes_stored,
+        "compression": options.effort.to_string(),
+        "compression_level": tenths(summary.level),
         "total_files_processed": counts.files(),
         "total_bytes_processed": counts.bytes,
         "total_duration": summary.seconds,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::context::Context;
 use super::error::Failure;
 use crate::config;
+use crate::repo::effort::Effort;
 
 /// `[snapshot]` of the configuration, with this user's home in its paths.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub struct Defaults {
     pub one_file_system: bool,
     /// The host to record.
     pub host: Option<String>,
+    /// How hard to compress.
+    pub compression: Option<Effort>,
 }
 
 impl Defaults {
@@ -24,12 +27,13 @@ impl Defaults {
     /// # Errors
     /// When the configuration is wrong.
     pub fn of(context: &Context) -> Result<Self, Failure> {
-        let config::Snapshot { paths, exclude, one_file_system, tags, host } = context.snapshot_settings()?;
+        let config::Snapshot { paths, exclude, one_file_system, tags, host, compression } =
+            context.snapshot_settings()?;
         let home = context.home();
         let home = home.as_deref();
         let paths = paths.iter().map(|path| path.resolve(home)).collect::<Result<_, _>>().map_err(Failure::usage)?;
         let exclude = exclude.iter().map(|p| p.resolve(home)).collect::<Result<_, _>>().map_err(Failure::usage)?;
-        Ok(Self { paths, exclude, tags, one_file_system, host })
+        Ok(Self { paths, exclude, tags, one_file_system, host, compression })
     }
 
     /// The paths of the command, else those of the configuration.

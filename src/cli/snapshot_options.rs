@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::error::Failure;
+use super::neighbour::from_variable;
 use super::open::{Opened, find};
 use super::output::{parse_size, size};
 use super::selector::{Filter, Selector};
 use crate::ops::snapshot::{Options, Parent, PartialAfter};
+use crate::repo::effort::Effort;
 use crate::repo::names::IndexClass;
 use crate::repo::pack::PackSize;
 
@@ -28,9 +30,35 @@ pub struct How {
     /// How large packs become: 4M to 128M [default: 32M]
     #[arg(long, value_name = "SIZE", help_heading = "How it is recorded")]
     pack_size: Option<String>,
+    /// Take no snapshot; show how much memory these options make it use
+    #[arg(long, help_heading = "How much of the machine it takes")]
+    pub debug_memory: bool,
     /// Leave a partial snapshot after so many bytes [default: 64G], and after each hour
     #[arg(long, value_name = "SIZE", hide = true)]
     partial_after: Option<String>,
+}
+
+/// How hard to compress.
+#[derive(Debug, clap::Args)]
+pub struct Compressing {
+    /// auto (between fast and default, as hard as costs no time), off, fast (1), default (3), high (9), or a level from 1 to
+    /// 19; what does not get smaller is never compressed [default: auto; env: BOVEDA_COMPRESSION]
+    #[arg(long, value_name = "HOW", help_heading = "How it is recorded")]
+    compression: Option<Effort>,
+}
+
+impl Compressing {
+    /// What the flag says, else the variable, else the configuration.
+    ///
+    /// # Errors
+    /// When the variable says nothing that can be meant.
+    pub fn effort(&self, configured: Option<Effort>, context: &Context) -> Result<Effort, Failure> {
+        let given = match self.compression {
+            Some(effort) => Some(effort),
+            None => from_variable(context, "BOVEDA_COMPRESSION")?,
+        };
+        Ok(given.or(configured).unwrap_or_default())
+    }
 }
 
 impl How {

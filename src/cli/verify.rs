@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::{Code, Failure};
+use super::neighbour::{Priority, Threads};
 use super::open::open;
 use super::output::{Output, count, size};
 use crate::ops::verify::{self, Affected, Finding, Level, ROUNDS, Scrubbed, Share, Summary};
@@ -33,6 +34,10 @@ pub struct Arguments {
     /// Another word for --level sample=N%
     #[arg(long, value_name = "N%", value_parser = sample, conflicts_with_all = ["level", "keyless", "read_data"])]
     read_data_subset: Option<Depth>,
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    priority: Priority,
 }
 
 /// [`Level`], as it is typed.
@@ -70,7 +75,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
     if arguments.keyless {
         return match level {
-            None | Some(Level::Scrub) => keyless(context, &output),
+            None | Some(Level::Scrub) => keyless(arguments, context, &output),
             Some(_) => {
                 Err(Failure::usage("--keyless reads stored bytes and opens nothing: it goes with --level scrub"))
             }
@@ -78,7 +83,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     }
     let level = level.unwrap_or(Level::Usual);
     let opened = open(context, &output)?;
-    let verified = verify::verify(&opened.repository, &opened.host, level, &*output);
+    arguments.priority.apply(context, &output)?;
+    let threads = arguments.threads.count(context)?;
+    let verified = verify::verify_with(threads, &opened.repository, &opened.host, level, &*output);
     let summary = verified.map_err(|error| output.stopped(error.into()))?;
     output.clear();
     print(&summary, level, &output)?;
@@ -132,13 +139,15 @@ fn print(summary: &Summary, level: Level, output: &Output) -> Result<(), Failure
 }
 
 /// The scrub of the machine that stores the repository.
-fn keyless(context: &Context, output: &Arc<Output>) -> Result<Code, Failure> {
+fn keyless(arguments: &Arguments, context: &Context, output: &Arc<Output>) -> Result<Code, Failure> {
     let store = crate::store::open::open(&context.location()?)?;
     // That there is none is worth saying; that its config is damaged, the scrub finds.
     if let Err(error @ repository::Error::NotFound { .. }) = repository::look(&*store) {
         return Err(error.into());
     }
-    let scrubbed = verify::scrub(&*store, &**output).map_err(|error| output.stopped(error.into()))?;
+    arguments.priority.apply(context, output)?;
+    let threads = arguments.threads.count(context)?;
+    let scrubbed = verify::scrub(threads, &*store, &**output).map_err(|error| output.stopped(error.into()))?;
     output.clear();
     let Scrubbed { objects, packs, bytes, foreign, ref findings, seconds } = scrubbed;
     if output.json() {

@@ -2,7 +2,9 @@
 
 use super::later::{Alert, Copy, Database};
 use super::values::{Command, Hidden, HomePath, Location, Name, Pattern, Variable};
+use crate::ops::neighbour::Limits;
 use crate::ops::retention::Rules;
+use crate::repo::effort::Effort;
 use crate::secrets::Stored;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,6 +22,8 @@ pub struct Settings {
     pub repository: BTreeMap<Name, Repository>,
     /// `[snapshot]`.
     pub snapshot: Snapshot,
+    /// `[limits]`.
+    pub limits: Limits,
     /// `[retention]`.
     pub retention: Rules,
     /// `[alert]`, for later.
@@ -77,6 +81,8 @@ pub struct Snapshot {
     pub tags: Vec<String>,
     /// The host that snapshots are recorded for.
     pub host: Option<String>,
+    /// How hard to compress.
+    pub compression: Option<Effort>,
 }
 
 impl Repository {

@@ -1,6 +1,7 @@
 //! What counts as a configuration, what is refused, and that errors tell line and cure and never a secret.
 
 use super::*;
+use crate::ops::neighbour::{Limits, Nice};
 use crate::secrets::Origin;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -29,6 +30,13 @@ exclude = ["*.tmp", "~/.cache", "!~/.cache/keep"]
 one_file_system = true
 tags = ["nightly"]
 host = "web"
+compression = 7
+
+[limits]
+threads = 2
+nice = "on"
+limit_read = "50M"
+pause_on_battery = true
 
 [retention]
 keep_last = 3
@@ -66,6 +74,10 @@ fn a_full_configuration_is_read() {
     assert!(snapshot.paths[0].resolve(None).is_err() && snapshot.paths[1].resolve(None).is_ok());
     let excludes: Vec<_> = snapshot.exclude.iter().map(|pattern| pattern.resolve(home).unwrap()).collect();
     assert_eq!(excludes, ["*.tmp", "/home/x\\[1\\]/.cache", "!/home/x\\[1\\]/.cache/keep"]);
+    assert_eq!(snapshot.compression, Some("7".parse().unwrap()));
+    let Limits { threads, nice, limit_read, pause_on_battery } = config.settings.limits;
+    assert_eq!((threads.unwrap().get(), nice, pause_on_battery), (2, Some(Nice::On), true));
+    assert_eq!(limit_read, Some("50M".parse().unwrap()));
     assert!(parsed("").unwrap().repository.is_empty());
 }
 
@@ -102,7 +114,7 @@ fn an_unknown_key_is_an_error_with_line_and_nearest_key() {
 fn every_key_is_documented() {
     let documented = include_str!("../../docs/configuration.md");
     let mut count = 0;
-    for section in ["", "repository.a", "repository.a.copy.b", "snapshot", "retention", "alert", "database"] {
+    for section in ["", "repository.a", "repository.a.copy.b", "snapshot", "limits", "retention", "alert", "database"] {
         let head = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
         let error = toml::from_str::<Settings>(&format!("{head}xyzzy = 1\n")).unwrap_err();
         let (_, known) = parse::unknown_key(error.message()).unwrap();
@@ -127,6 +139,11 @@ fn a_wrong_value_is_an_error_with_its_line() {
         ("[repository.'a b']\nurl = '/a'\n", 1, "name"),
         ("[snapshot]\nexclude = ['ok', '[']\n", 2, "pattern"),
         ("[snapshot]\npaths = '/a'\n", 2, "sequence"),
+        ("[snapshot]\ncompression = 20\n", 2, "from 1 to 19"),
+        ("[snapshot]\ncompression = 'zip'\n", 2, "from 1 to 19"),
+        ("[limits]\nthreads = 0\n", 2, "nonzero"),
+        ("[limits]\nnice = 'very'\n", 2, "auto"),
+        ("[limits]\nlimit_read = '0'\n", 2, "such as 50M"),
         ("[retention]\nkeep_last = 0\n", 2, "nonzero"),
         ("[retention]\nkeep_within = '3 days'\n", 2, "1y5m7d2h"),
         ("[repository.a]\nurl = '/a'\nurl = '/b'\n", 3, "duplicate"),

@@ -9,6 +9,7 @@ pub mod find;
 pub mod follow;
 pub mod host;
 pub mod import;
+pub mod neighbour;
 pub mod patch;
 pub mod recover;
 pub mod repair;

@@ -7,6 +7,7 @@ use super::snapshot;
 use super::tree_copy::{self, Copied, TreeCopy};
 use crate::event::Sink;
 use crate::repo::catalog::{CatalogKeys, Sums, Tree};
+use crate::repo::effort::Effort;
 use crate::repo::id::{SnapshotId, WriterId};
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
@@ -14,7 +15,6 @@ use crate::repo::pack::{PackSize, PackSummary};
 use crate::repo::reader::DEFAULT_CACHE;
 use crate::repo::record::{Private, Statistics, Structure, Tokens};
 use crate::repo::repository::{self, Repository, Snapshot, WriteSession};
-use crate::repo::segment::Compression;
 use crate::repo::writer::{Figures, SharedLane};
 use crate::source::files::exclude::ExcludeSet;
 use std::sync::Arc;
@@ -112,7 +112,7 @@ pub(super) fn store(
 ) -> Result<(Copied, Vec<PackSummary>, Figures), snapshot::Error> {
     let id_key = session.repository().bundle().id_key().expect("a session is begun with a writer's keys only");
     let keys = CatalogKeys::derive(id_key);
-    let writer = session.pack_writer(Compression::default(), PackSize::default());
+    let writer = session.pack_writer(Effort::default(), PackSize::default());
     let lane = SharedLane::new(writer.lane());
     let copy = TreeCopy { tree, index: session.index(), sink: &lane, keys: &keys, excludes, lenient, events };
     let copied = copy.run().and_then(|copied| Ok(lane.flush().map(|()| copied)?));

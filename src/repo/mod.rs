@@ -11,6 +11,7 @@ pub mod chunk_keys;
 pub mod chunker;
 pub mod chunks;
 pub mod config;
+pub mod effort;
 pub mod entry;
 pub mod examine;
 pub mod frame;

@@ -9,10 +9,11 @@
 use super::chunk_index::ChunkIndex;
 use super::chunk_keys::ChunkKeys;
 use super::chunks::{ChunkSink, Error};
+use super::effort::{Effort, Governor, Stopwatch};
 use super::id::{ChunkId, ChunkKind};
 use super::names::Name;
 use super::pack::{PackBuilder, PackSealing, PackSize, PackSummary};
-use super::segment::{Compression, SealedSegment, Sealing, SegmentBuilder};
+use super::segment::{Codec, Compression, SealedSegment, Sealing, SegmentBuilder, TARGET};
 use crate::store::{self, Store};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::HashSet;
@@ -21,15 +22,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 /// Segments that may wait for the pack thread.
-const QUEUE: usize = 8;
+pub const QUEUE: usize = 8;
 /// Shards of the set of chunks that this session added, so that workers rarely wait for each other.
 const SHARDS: usize = 64;
 
 /// What a pack writer needs to know.
 #[derive(Debug, Clone)]
 pub struct WriterOptions {
-    /// How segments are compressed.
-    pub compression: Compression,
+    /// How hard segments are compressed.
+    pub effort: Effort,
     /// How large packs are.
     pub pack_size: PackSize,
     /// Seals data and payload segments.
@@ -55,6 +56,10 @@ pub struct Added {
     pub bytes: AtomicU64,
     /// Bytes of packs put into the store.
     pub stored: AtomicU64,
+    /// Segments that became smaller.
+    pub compressed: AtomicU64,
+    /// The sum of the levels that they were compressed at.
+    pub levels: AtomicU64,
 }
 
 impl Added {
@@ -65,6 +70,8 @@ impl Added {
             catalog_chunks: figure(&self.catalog_chunks),
             bytes: figure(&self.bytes),
             stored: figure(&self.stored),
+            compressed: figure(&self.compressed),
+            levels: figure(&self.levels),
         }
     }
 }
@@ -76,6 +83,7 @@ struct Shared {
     index: Arc<ChunkIndex>,
     fresh: [Mutex<HashSet<(ChunkKind, ChunkId)>>; SHARDS],
     options: WriterOptions,
+    governor: Governor,
     added: Added,
     given_up: AtomicBool,
 }
@@ -107,8 +115,8 @@ impl PackWriter {
     pub fn start(store: Arc<dyn Store>, index: Arc<ChunkIndex>, keys: ChunkKeys, options: WriterOptions) -> Self {
         let fresh = std::array::from_fn(|_| Mutex::default());
         let (segments, queue) = bounded(QUEUE);
-        let added = Added::default();
-        let shared = Arc::new(Shared { keys, index, fresh, options, added, given_up: AtomicBool::new(false) });
+        let (governor, added, given_up) = (Governor::new(options.effort), Added::default(), AtomicBool::new(false));
+        let shared = Arc::new(Shared { keys, index, fresh, options, governor, added, given_up });
         let packing = Packing { store, shared: Arc::clone(&shared), written: Vec::new() };
         let thread = std::thread::Builder::new()
             .name("packs".to_owned())
@@ -119,8 +127,9 @@ impl PackWriter {
 
     /// A lane of one's own.
     pub fn lane(&self) -> Lane {
-        let builders = Default::default();
-        Lane { shared: Arc::clone(&self.shared), segments: self.segments.clone(), builders }
+        let (out, builders) =
+            (Out { segments: self.segments.clone(), watch: Stopwatch::default() }, Default::default());
+        Lane { shared: Arc::clone(&self.shared), out, builders }
     }
 
     /// What was added so far.
@@ -158,6 +167,17 @@ pub struct Figures {
     pub bytes: u64,
     /// Bytes of packs put into the store.
     pub stored: u64,
+    /// Segments that became smaller.
+    pub compressed: u64,
+    /// The sum of the levels that they were compressed at.
+    pub levels: u64,
+}
+
+impl Figures {
+    /// The level that was used on average; 0 when nothing became smaller.
+    pub fn level(&self) -> f64 {
+        if self.compressed == 0 { 0.0 } else { self.levels as f64 / self.compressed as f64 }
+    }
 }
 
 impl std::ops::AddAssign for Figures {
@@ -166,6 +186,8 @@ impl std::ops::AddAssign for Figures {
         self.catalog_chunks += other.catalog_chunks;
         self.bytes += other.bytes;
         self.stored += other.stored;
+        self.compressed += other.compressed;
+        self.levels += other.levels;
     }
 }
 
@@ -173,8 +195,15 @@ impl std::ops::AddAssign for Figures {
 #[derive(Debug)]
 pub struct Lane {
     shared: Arc<Shared>,
-    segments: Sender<SealedSegment>,
+    out: Out,
     builders: [Option<SegmentBuilder>; 3],
+}
+
+/// A lane's way to the pack thread.
+#[derive(Debug)]
+struct Out {
+    segments: Sender<SealedSegment>,
+    watch: Stopwatch,
 }
 
 impl Lane {
@@ -191,11 +220,11 @@ impl Lane {
             self.shared.added.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             let builder = self.builders[kind as usize - 1].get_or_insert_with(|| SegmentBuilder::new(kind));
             if builder.would_overflow(bytes.len()) {
-                send(&self.shared, &self.segments, builder)?;
+                self.out.send(&self.shared, builder)?;
             }
             builder.push(id, bytes);
             if builder.is_full() {
-                send(&self.shared, &self.segments, builder)?;
+                self.out.send(&self.shared, builder)?;
             }
         }
         Ok(id)
@@ -206,22 +235,37 @@ impl Lane {
     /// # Errors
     /// [`Error::Stopped`] once the store has failed.
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.builders.iter_mut().flatten().try_for_each(|builder| send(&self.shared, &self.segments, builder))
+        let Self { shared, out, builders } = self;
+        builders.iter_mut().flatten().try_for_each(|builder| out.send(shared, builder))
     }
 }
 
-/// Seals a builder's segment and queues it.
-fn send(shared: &Shared, segments: &Sender<SealedSegment>, builder: &mut SegmentBuilder) -> Result<(), Error> {
-    if builder.is_empty() {
-        return Ok(());
+impl Out {
+    /// Seals a builder's segment and queues it.
+    fn send(&mut self, shared: &Shared, builder: &mut SegmentBuilder) -> Result<(), Error> {
+        if builder.is_empty() {
+            return Ok(());
+        }
+        let options = &shared.options;
+        let sealing = match builder.kind() {
+            ChunkKind::Skeleton => &options.skeleton_sealing,
+            ChunkKind::Data | ChunkKind::Payload => &options.data_sealing,
+        };
+        // How long a small one took, left at the end, tells nothing.
+        let tells = shared.governor.listens() && builder.len() >= TARGET / 2;
+        let compression = shared.governor.compression();
+        let sealed = builder.finish(sealing, compression).map_err(|error| Error::Store(Arc::new(error)))?;
+        if let (Codec::Zstd, Compression::Level(level)) = (sealed.descriptor.codec, compression) {
+            shared.added.compressed.fetch_add(1, Ordering::Relaxed);
+            shared.added.levels.fetch_add(u64::try_from(level).unwrap_or(0), Ordering::Relaxed);
+        }
+        self.segments.send(sealed).map_err(|_| Error::Stopped)?;
+        // The wait for the pack thread is over: it counts.
+        if tells && let Some(spent) = self.watch.lap() {
+            shared.governor.note(spent);
+        }
+        Ok(())
     }
-    let options = &shared.options;
-    let sealing = match builder.kind() {
-        ChunkKind::Skeleton => &options.skeleton_sealing,
-        ChunkKind::Data | ChunkKind::Payload => &options.data_sealing,
-    };
-    let sealed = builder.finish(sealing, options.compression).map_err(|error| Error::Store(Arc::new(error)))?;
-    segments.send(sealed).map_err(|_| Error::Stopped)
 }
 
 /// A lane that several may use, for the catalog's pages. It may lead into one pack writer after another; while it leads

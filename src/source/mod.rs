@@ -3,7 +3,10 @@
 //! A source hands out entries and bytes in catalog order; it never decides what becomes of them. One entry's failure is
 //! a [`Problem`], which the run reports and survives.
 
+pub mod amount;
+pub mod battery;
 pub mod files;
+pub mod pace;
 mod ready;
 pub mod stream;
 

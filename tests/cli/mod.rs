@@ -18,6 +18,7 @@ mod inside;
 mod keys;
 mod machine;
 mod mount;
+mod neighbour;
 mod open;
 mod partial;
 mod piped;

@@ -178,6 +178,7 @@ fn sources(place: &Place) {
 fn snapshots(seen: &mut Seen, place: &Place) {
     seen.run(place, &["snapshot", "a", "-vv", "--tag", "x"], 0);
     seen.run(place, &["snapshot", "a", "missing", "-n"], 3);
+    seen.run(place, &["snapshot", "--debug-memory"], 0);
     write(&place.path("a/more"), "more");
     seen.run(place, &["snapshot", "a", "--exclude", "*.tmp"], 0);
     seen.run(place, &["snapshots"], 0);

@@ -19,11 +19,12 @@ use serde_json::Value;
 
 pub use count::count;
 pub use json::put_path;
-pub use size::{bytes as size, duration, parse as parse_size};
+pub use size::{bytes as size, duration};
 
 use super::error::{Code, Failure};
 use super::signals::Stop;
 use crate::event::{Event, Level, Progress, Sink, Stage};
+pub use crate::source::amount::parse as parse_size;
 use asked::Latest;
 
 /// How much is said, and to whom.
@@ -102,6 +103,14 @@ impl Output {
     /// When standard output takes no more.
     pub fn remark(&self, text: &str) -> io::Result<()> {
         if self.manner.quiet { Ok(()) } else { self.line(text) }
+    }
+
+    /// As [`Self::remark`], for those alone who want to know more.
+    ///
+    /// # Errors
+    /// When standard output takes no more.
+    pub fn detail(&self, text: &str) -> io::Result<()> {
+        if self.manner.verbose > 0 { self.remark(text) } else { Ok(()) }
     }
 
     /// As [`Self::remark`], dropped also when the results are JSON.

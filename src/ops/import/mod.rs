@@ -16,13 +16,14 @@ use crate::ops::draft::Draft;
 use crate::repo::catalog::{self, CatalogKeys, ExtentWriter, TreeRoot, TreeWriter};
 use crate::repo::chunker::Chunker;
 use crate::repo::chunks::{self, ChunkSink};
+use crate::repo::effort::Effort;
 use crate::repo::entry::{Content, EntryKind, EntryPath, Extent, Timestamp};
 use crate::repo::id::{ChunkKind, SnapshotId, WriterId};
 use crate::repo::pack::PackSize;
 use crate::repo::record::{Completeness, SnapshotKind, Statistics};
 use crate::repo::repository::{self, Repository, WriteSession};
-use crate::repo::segment::Compression;
 use crate::repo::writer::{Figures, SharedLane};
+use crate::source::pace::{Pace, Pacing};
 use gather::Gathered;
 use reader::{Member, Reader};
 use std::io::Read;
@@ -46,6 +47,10 @@ pub struct Options {
     pub time: Option<Timestamp>,
     /// Write nothing, say what would be written.
     pub dry_run: bool,
+    /// How hard to compress.
+    pub effort: Effort,
+    /// How fast the archive is read.
+    pub pacing: Pacing,
 }
 
 /// What an import did.
@@ -67,6 +72,8 @@ pub struct Summary {
     pub bytes_added: u64,
     /// Bytes that the store got.
     pub bytes_stored: u64,
+    /// The level of compression that was used on average; 0 when nothing became smaller.
+    pub level: f64,
 }
 
 /// Why there is no snapshot.
@@ -132,7 +139,7 @@ fn take_in(
 ) -> Result<Taken, Error> {
     let id_key = session.repository().bundle().id_key().expect("a session is begun with a writer's keys only");
     let catalog_keys = CatalogKeys::derive(id_key);
-    let packs = session.pack_writer(Compression::default(), PackSize::default());
+    let packs = session.pack_writer(options.effort, PackSize::default());
     let (data, pages) = (SharedLane::new(packs.lane()), SharedLane::new(packs.lane()));
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     let mut import = Import {
@@ -140,6 +147,7 @@ fn take_in(
         gathered: Gathered::new(options.below.clone(), now, uid, gid),
         store: Storing { data: &data, pages: &pages, chunker: session.chunker(), keys: &catalog_keys },
         events,
+        pace: Pace::new(&options.pacing),
         summary: Summary::default(),
         buffer: vec![0; BUFFER],
     };
@@ -164,7 +172,7 @@ fn take_in(
     // The pack thread's own error says more than "stopped" does.
     let (packs, figures) = packs.finish()?;
     let (root, mut summary) = outcome?;
-    (summary.bytes_added, summary.bytes_stored) = (figures.bytes, figures.stored);
+    (summary.bytes_added, summary.bytes_stored, summary.level) = (figures.bytes, figures.stored, figures.level());
     Ok(Taken { root, packs, figures, summary })
 }
 
@@ -181,6 +189,7 @@ struct Import<'a, R> {
     gathered: Gathered,
     store: Storing<'a>,
     events: &'a dyn Sink,
+    pace: Pace,
     summary: Summary,
     buffer: Vec<u8>,
 }
@@ -189,7 +198,7 @@ impl<R: Read> Import<'_, R> {
     fn members(&mut self) -> Result<(), Error> {
         let mut progress = Progress::default();
         while let Some(member) = self.reader.next()? {
-            if self.events.stopping() {
+            if !self.pace.go_on(self.events) {
                 return Err(Error::Stopped);
             }
             (progress.files, progress.bytes) = (progress.files + 1, progress.bytes.saturating_add(member.size));
@@ -248,9 +257,10 @@ impl<R: Read> Import<'_, R> {
         let mut filled = 0;
         loop {
             let room = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len() - filled);
+            let room = self.pace.gulp(room);
             let read = self.reader.read(&mut self.buffer[filled..filled + room])?;
             (filled, left) = (filled + read, left - read as u64);
-            if self.events.stopping() {
+            if !self.pace.spend(read, self.events) || !self.pace.go_on(self.events) {
                 return Err(Error::Stopped);
             }
             let mut start = 0;

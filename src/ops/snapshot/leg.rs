@@ -20,7 +20,7 @@ use crossbeam_channel::Sender;
 use std::time::Instant;
 
 /// Entries that may be between the walk and the catalog.
-const IN_FLIGHT: usize = 32 * 1024;
+pub(super) const IN_FLIGHT: usize = 32 * 1024;
 /// Batches that may wait for a worker.
 const WAITING: usize = 64;
 
@@ -58,7 +58,8 @@ impl Run<'_> {
     pub fn leg(&mut self, writer: &PackWriter, clock: Clock) -> Result<Ended, Error> {
         let threads = self.options.threads();
         let stage = Stage::new(threads, &self.chunker, &self.catalog_keys, self.pages, &self.tally, self.events)
-            .read_special(self.options.read_special);
+            .read_special(self.options.read_special)
+            .at_pace(&self.pace);
         let Self { walk, planner, assembler, owners, options, .. } = self;
         let gate = Gate::new(IN_FLIGHT);
         let (to_batches, batches) = crossbeam_channel::bounded(WAITING);

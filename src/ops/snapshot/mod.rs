@@ -10,6 +10,7 @@ mod batch;
 mod error;
 mod gate;
 mod leg;
+mod memory;
 mod options;
 mod parents;
 mod planner;
@@ -26,6 +27,7 @@ mod tests;
 mod worker;
 
 pub use error::Error;
+pub use memory::{Memory, Part};
 pub use options::{Options, Parent, PartialAfter};
 pub use summary::{Counts, Summary};
 
@@ -77,7 +79,7 @@ fn read<'a>(
     options: &'a Options,
     events: &'a dyn Sink,
 ) -> Result<(Run<'a>, Reached), Error> {
-    let writer = session.pack_writer(options.compression, options.pack_size);
+    let writer = session.pack_writer(options.effort, options.pack_size);
     pages.open(writer.lane());
     let outcome = stay(session, before, pages, options, events).and_then(|mut run| {
         let (clock, before) = (Clock::start(), run.assembler.figures().bytes_read);

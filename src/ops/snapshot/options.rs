@@ -1,13 +1,14 @@
 //! What to take a snapshot of, and how.
 
 use crate::repo::catalog::Tree;
+use crate::repo::effort::Effort;
 use crate::repo::entry::{EntryPath, Timestamp};
 use crate::repo::id::SnapshotId;
 use crate::repo::pack::PackSize;
-use crate::repo::segment::Compression;
 use crate::source::files::rules::Rules;
 use crate::source::files::stat::StampOptions;
 use crate::source::files::walk;
+use crate::source::pace::Pacing;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,14 +43,16 @@ pub struct Options {
     pub with_atime: bool,
     /// Parts of a file's stamp that do not count.
     pub stamp: StampOptions,
-    /// How segments are compressed.
-    pub compression: Compression,
+    /// How hard to compress.
+    pub effort: Effort,
     /// How large packs are.
     pub pack_size: PackSize,
     /// When a long run leaves a partial snapshot behind.
     pub partial: PartialAfter,
     /// Threads that read, hash, compress and seal; 0: as many as there are cores.
     pub threads: usize,
+    /// How fast files are read.
+    pub pacing: Pacing,
     /// Where the change cache is kept; `None`: nowhere, so that every file is read.
     pub cache: Option<PathBuf>,
     /// Device and inode of directories that are never entered: the repository's own.

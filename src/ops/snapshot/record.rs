@@ -20,6 +20,7 @@ impl Run<'_> {
             chunks_added: self.figures.data_chunks + self.figures.catalog_chunks,
             data_chunks_added: self.figures.data_chunks,
             packs: self.packs,
+            level: self.figures.level(),
             partials: self.partials,
             unchanged: false,
             problems: self.tally.problems(),

@@ -23,6 +23,7 @@ use crate::repo::writer::{Figures, SharedLane};
 use crate::source::files::attributes::read_directory;
 use crate::source::files::owners::Owners;
 use crate::source::files::walk::{self, Directory, Walk};
+use crate::source::pace::Pace;
 use crate::state::changes::CacheWriter;
 use std::collections::HashSet;
 
@@ -46,6 +47,7 @@ pub(super) struct Run<'a> {
     pub planner: Planner<'a>,
     pub assembler: Assembler<'a>,
     pub tally: Tally<'a>,
+    pub pace: Pace,
     /// What its sessions stored.
     pub figures: Figures,
     pub packs: u64,
@@ -128,6 +130,7 @@ impl<'a> Run<'a> {
             planner,
             assembler,
             tally,
+            pace: Pace::new(&options.pacing),
             figures: Figures::default(),
             packs: 0,
             partials: 0,

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 /// Bytes that a worker reads at a time. Files up to this size stay with one worker.
 pub(super) const SLAB: usize = 2 << 20;
 /// Slabs of one file that may be under way.
-const AHEAD: u64 = 6;
+pub(super) const AHEAD: u64 = 6;
 
 /// Where the bytes of something large come from.
 pub(super) trait Bytes {
@@ -148,8 +148,12 @@ impl<'a> SlabReader<'a> {
         let mut hole = None;
         let mut at_end = false;
         while filled < buffer.len() && !at_end {
-            match file.read(&mut buffer[filled..])? {
-                Read::Data(count) => filled += count,
+            let end = filled + self.stage.gulp(buffer.len() - filled);
+            match file.read(&mut buffer[filled..end])? {
+                Read::Data(count) => {
+                    self.stage.spend(count).map_err(Failure::Sink)?;
+                    filled += count;
+                }
                 Read::Hole(length) => (hole, at_end) = (Some(length), true),
                 Read::End => (self.ended, at_end) = (true, true),
             }

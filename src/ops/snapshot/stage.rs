@@ -8,6 +8,7 @@ use crate::repo::chunks::{self, ChunkSink};
 use crate::repo::entry::Entry;
 use crate::source::Problem;
 use crate::source::files::attributes::Described;
+use crate::source::pace::Pace;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -24,6 +25,7 @@ pub(super) struct Stage<'a> {
     pub tally: &'a Tally<'a>,
     /// Whether the bytes of named pipes and block devices are read.
     pub read_special: bool,
+    pace: Option<&'a Pace>,
     /// Where is told what happens, and asked whether to stop.
     pub events: &'a dyn Sink,
     /// Workers that may still cut large files into slabs.
@@ -78,12 +80,18 @@ impl<'a> Stage<'a> {
     ) -> Self {
         let (sender, receiver) = bounded(0);
         let (reading, finished) = (AtomicUsize::new(workers), (Mutex::new(Some(sender)), receiver));
-        Self { chunker, catalog_keys, pages, tally, read_special: false, events, reading, finished }
+        Self { chunker, catalog_keys, pages, tally, read_special: false, pace: None, events, reading, finished }
     }
 
     /// The same, that reads named pipes and block devices if so wanted.
     pub fn read_special(mut self, wanted: bool) -> Self {
         self.read_special = wanted;
+        self
+    }
+
+    /// The same, that keeps to a pace.
+    pub fn at_pace(mut self, pace: &'a Pace) -> Self {
+        self.pace = Some(pace);
         self
     }
 
@@ -105,12 +113,28 @@ impl<'a> Stage<'a> {
         self.events.stopping()
     }
 
-    /// Fails once somebody has asked to stop: between two files, and between two slabs of a large one.
+    /// Fails once somebody has asked to stop: between two files, and between two slabs of a large one. Waits while the pace is
+    /// to pause.
     ///
     /// # Errors
     /// [`chunks::Error::Stopped`].
     pub fn go_on(&self) -> Result<(), chunks::Error> {
-        if self.stopping() { Err(chunks::Error::Stopped) } else { Ok(()) }
+        let on = self.pace.map_or_else(|| !self.stopping(), |pace| pace.go_on(self.events));
+        if on { Ok(()) } else { Err(chunks::Error::Stopped) }
+    }
+
+    /// How much of `room` may be read at a time.
+    pub fn gulp(&self, room: usize) -> usize {
+        self.pace.map_or(room, |pace| pace.gulp(room))
+    }
+
+    /// Waits until so many bytes, which were read just now, are within the pace.
+    ///
+    /// # Errors
+    /// [`chunks::Error::Stopped`] when somebody asked to stop meanwhile.
+    pub fn spend(&self, bytes: usize) -> Result<(), chunks::Error> {
+        let on = self.pace.is_none_or(|pace| pace.spend(bytes, self.events));
+        if on { Ok(()) } else { Err(chunks::Error::Stopped) }
     }
 
     /// The entry with its attribute values in their final place; what could not be read of it is reported.

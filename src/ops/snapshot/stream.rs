@@ -19,6 +19,7 @@ use crate::repo::repository::{Repository, WriteSession};
 use crate::repo::writer::{Figures, PackWriter, SharedLane};
 use crate::source::files::content::Read;
 use crate::source::files::owners::Owners;
+use crate::source::pace::Pace;
 use crate::source::stream::{self, Stream};
 use crossbeam_channel::bounded;
 use std::time::Instant;
@@ -81,7 +82,7 @@ impl Run<'_> {
     fn read(&self, stream: &mut dyn Stream) -> Result<Taken, Error> {
         let id_key = self.session.repository().bundle().id_key().expect("a session is begun with a writer's keys only");
         let catalog_keys = CatalogKeys::derive(id_key);
-        let writer = self.session.pack_writer(self.options.compression, self.options.pack_size);
+        let writer = self.session.pack_writer(self.options.effort, self.options.pack_size);
         let pages = SharedLane::new(writer.lane());
         let read = self.store(stream, &writer, &pages, &catalog_keys).and_then(|(content, size)| {
             let root = self.catalog(content, size, &pages, catalog_keys.clone())?;
@@ -111,7 +112,8 @@ impl Run<'_> {
         let threads = self.options.threads();
         let chunker = self.session.chunker();
         let tally = Tally::new(self.events, (0, 0));
-        let stage = Stage::new(threads, &chunker, catalog_keys, pages, &tally, self.events);
+        let pace = Pace::new(&self.options.pacing);
+        let stage = Stage::new(threads, &chunker, catalog_keys, pages, &tally, self.events).at_pace(&pace);
         let mut bytes = StreamBytes { stream, events: self.events, size: 0, failed: None };
         let (to_slabs, slabs) = bounded::<Slab>(threads);
         let stored = std::thread::scope(|scope| {
@@ -208,6 +210,7 @@ impl Run<'_> {
             chunks_added: taken.figures.data_chunks + taken.figures.catalog_chunks,
             data_chunks_added: taken.figures.data_chunks,
             packs: taken.packs.len() as u64,
+            level: taken.figures.level(),
             partials: 0,
             unchanged: false,
             problems: 0,

@@ -71,6 +71,8 @@ pub struct Summary {
     pub data_chunks_added: u64,
     /// Packs written.
     pub packs: u64,
+    /// The level of compression that was used on average; 0 when nothing became smaller.
+    pub level: f64,
     /// Partial snapshots that the run left on its way.
     pub partials: u64,
     /// Nothing had changed and nothing was committed, as was asked for.

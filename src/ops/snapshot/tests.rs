@@ -15,6 +15,7 @@ use crate::repo::entry::{EntryKind, EntryPath};
 use crate::repo::keys::credential::Credential;
 use crate::repo::names::IndexClass;
 use crate::repo::repository::{Snapshot, found};
+use crate::source::pace::Pacing;
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use std::collections::BTreeMap;
@@ -121,6 +122,45 @@ fn fill(source: &Path) -> BTreeMap<String, Vec<u8>> {
 /// Lets every stamp grow old enough to be believed.
 fn settle() {
     std::thread::sleep(std::time::Duration::from_millis(3_100));
+}
+
+/// Asks to stop as soon as something is said.
+#[derive(Default)]
+struct StopWhenTold(std::sync::Mutex<Vec<String>>);
+
+impl Sink for StopWhenTold {
+    fn emit(&self, event: Event) {
+        if let Event::Message(Level::Info, text) = event {
+            self.0.lock().unwrap().push(text);
+        }
+    }
+
+    fn stopping(&self) -> bool {
+        !self.0.lock().unwrap().is_empty()
+    }
+}
+
+#[test]
+fn on_battery_a_run_waits_and_still_stops() {
+    let world = World::new();
+    fill(&world.source());
+    let battery = world.folder.path().join("supplies/BAT0");
+    std::fs::create_dir_all(&battery).unwrap();
+    std::fs::write(battery.join("type"), "Battery").unwrap();
+    std::fs::write(battery.join("status"), "Discharging").unwrap();
+    let supplies = crate::source::battery::Supplies::of(world.folder.path().join("supplies"));
+    let options =
+        |pause_on_battery| Options { pacing: Pacing { pause_on_battery, ..Pacing::default() }, ..world.options() };
+    let sink = StopWhenTold::default();
+    let mut repository = world.host.open(world.store.clone(), &world.credential).unwrap();
+    let writer = world.host.writer(&repository).unwrap();
+    let stopped = snapshot(&mut repository, writer.writer, &options(Some(supplies.clone())), &sink);
+    assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
+    let said = sink.0.into_inner().unwrap();
+    assert!(said[0].contains("battery") && said.len() == 1, "{said:?}");
+    drop(writer);
+    std::fs::write(battery.join("status"), "Charging").unwrap();
+    assert!(world.snapshot(&options(Some(supplies))).snapshot.is_some());
 }
 
 #[test]

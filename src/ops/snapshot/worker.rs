@@ -199,8 +199,10 @@ impl<'a> Worker<'a> {
         self.buffer.resize(SLAB, 0);
         let mut filled = 0;
         loop {
-            match file.read(&mut self.buffer[filled..])? {
+            let end = filled + self.stage.gulp(self.buffer.len() - filled);
+            match file.read(&mut self.buffer[filled..end])? {
                 Read::Data(count) => {
+                    self.stage.spend(count)?;
                     filled += count;
                     if filled == self.buffer.len() {
                         let cut = self.cut(filled, false, extents)?;

@@ -49,7 +49,7 @@ impl Run<'_> {
         };
         let segments = reader.index().segments().filter(|(pack, _)| opened(&pack.id));
         let segments: Vec<_> = segments.map(|(_, segment)| Arc::clone(segment)).collect();
-        parallel::each(&segments, |segment| {
+        parallel::each(self.threads, &segments, |segment| {
             self.go_on()?;
             segment.ids.iter().try_for_each(|id| self.chunk(reader, segment.kind, *id).map(drop))
         })

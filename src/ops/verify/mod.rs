@@ -112,11 +112,25 @@ pub struct Summary {
     pub seconds: f64,
 }
 
-/// Verifies `repository` to `level`.
+/// Verifies `repository` to `level`, with as many threads as there are processors.
+///
+/// # Errors
+/// As [`verify_with`].
+pub fn verify(
+    repository: &Repository,
+    host: &Host,
+    level: Level,
+    events: &dyn Sink,
+) -> Result<Summary, repository::Error> {
+    verify_with(0, repository, host, level, events)
+}
+
+/// Verifies `repository` to `level`, with so many threads; 0 for as many as there are processors.
 ///
 /// # Errors
 /// When the role does not allow the level, the store fails, or somebody asked to stop. Damage is no error but a finding.
-pub fn verify(
+pub fn verify_with(
+    threads: usize,
     repository: &Repository,
     host: &Host,
     level: Level,
@@ -129,7 +143,7 @@ pub fn verify(
             action: "verifying to this level; --level quick and --level scrub are for everybody",
         });
     }
-    let run = Run::new(repository, events);
+    let run = Run::new(threads, repository, events);
     run.history();
     let listed = run.listed()?;
     if level != Level::Quick {
@@ -169,6 +183,7 @@ pub fn verify(
 
 /// One verification under way.
 struct Run<'a> {
+    threads: usize,
     repository: &'a Repository,
     events: &'a dyn Sink,
     findings: Mutex<Vec<Finding>>,
@@ -183,8 +198,9 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(repository: &'a Repository, events: &'a dyn Sink) -> Self {
+    fn new(threads: usize, repository: &'a Repository, events: &'a dyn Sink) -> Self {
         Self {
+            threads,
             repository,
             events,
             findings: Mutex::default(),

@@ -153,7 +153,7 @@ impl Run<'_> {
 
     /// Reads every object but the packs.
     pub(super) fn objects(&self, listed: &Listed) -> Result<(), repository::Error> {
-        parallel::each(&listed.small(Some(self.repository.log())), |names| {
+        parallel::each(self.threads, &listed.small(Some(self.repository.log())), |names| {
             self.go_on()?;
             let store = &**self.repository.store();
             let copies = names.iter().filter_map(|name| Seen::read(store, name).transpose());

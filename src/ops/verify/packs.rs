@@ -83,7 +83,7 @@ impl Run<'_> {
             rows.entry(pack.id).or_default().push(Arc::clone(row));
         }
         let rows: Vec<_> = rows.into_iter().filter(|(id, _)| packs.stored.contains_key(id)).collect();
-        parallel::each(&rows, |(id, rows)| {
+        parallel::each(self.threads, &rows, |(id, rows)| {
             self.go_on()?;
             self.table(id, packs.stored[id], rows)
         })
@@ -118,7 +118,7 @@ impl Run<'_> {
         let length = |id: &PackId| packs.stored.get(id).copied().unwrap_or(0);
         let bytes_total = chosen.iter().map(length).sum();
         let done = AtomicU64::new(0);
-        parallel::each(&chosen.iter().copied().collect::<Vec<_>>(), |id| {
+        parallel::each(self.threads, &chosen.iter().copied().collect::<Vec<_>>(), |id| {
             self.go_on()?;
             self.whole_pack(id)?;
             let bytes = done.fetch_add(length(id), Ordering::Relaxed) + length(id);

@@ -1,15 +1,19 @@
-//! Work on many things by as many threads as there are cores; the first failure ends it.
+//! Work on many things by several threads; the first failure ends it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Calls `work` for each of `things`, in no particular order.
+/// Calls `work` for each of `things`, in no particular order, in so many threads; 0 for as many as there are processors.
 ///
 /// # Errors
 /// The first failure; what was begun elsewhere comes to its end before.
 ///
 /// # Panics
 /// When `work` does.
-pub(super) fn each<T: Sync, E: Send>(things: &[T], work: impl Fn(&T) -> Result<(), E> + Sync) -> Result<(), E> {
+pub(super) fn each<T: Sync, E: Send>(
+    threads: usize,
+    things: &[T],
+    work: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
     let next = AtomicUsize::new(0);
     let run = || {
         while let Some(thing) = things.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -21,7 +25,11 @@ pub(super) fn each<T: Sync, E: Send>(things: &[T], work: impl Fn(&T) -> Result<(
         }
         Ok(())
     };
-    let threads = std::thread::available_parallelism().map_or(2, usize::from).min(things.len());
+    let threads = match threads {
+        0 => std::thread::available_parallelism().map_or(2, usize::from),
+        threads => threads,
+    };
+    let threads = threads.min(things.len());
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
         workers.into_iter().try_for_each(|worker| worker.join().expect("work on one thing does not panic"))
@@ -40,9 +48,10 @@ mod tests {
             sum.fetch_add(*number, Ordering::Relaxed);
             Ok::<_, ()>(())
         };
-        each(&(1..=1000).collect::<Vec<_>>(), add).unwrap();
-        assert_eq!(sum.into_inner(), 500_500);
-        assert_eq!(each(&[1, 2, 3], |number| if *number == 2 { Err("two") } else { Ok(()) }), Err("two"));
-        assert_eq!(each(&[] as &[u8], |_| Err(())), Ok(()));
+        each(0, &(1..=1000).collect::<Vec<_>>(), add).unwrap();
+        each(1, &[1, 2], add).unwrap();
+        assert_eq!(sum.into_inner(), 500_503);
+        assert_eq!(each(2, &[1, 2, 3], |number| if *number == 2 { Err("two") } else { Ok(()) }), Err("two"));
+        assert_eq!(each(3, &[] as &[u8], |_| Err(())), Ok(()));
     }
 }

@@ -31,18 +31,18 @@ pub struct Scrubbed {
     pub seconds: f64,
 }
 
-/// Reads every object of the repository in `store`.
+/// Reads every object of the repository in `store`, with so many threads; 0 for as many as there are processors.
 ///
 /// # Errors
 /// When the store fails, or somebody asked to stop. Damage is no error but a finding.
-pub fn scrub(store: &dyn Store, events: &dyn Sink) -> Result<Scrubbed, Error> {
+pub fn scrub(threads: usize, store: &dyn Store, events: &dyn Sink) -> Result<Scrubbed, Error> {
     let start = Instant::now();
     let listed = Listed::read(store)?;
     let mut groups = listed.small(None);
     groups.extend(listed.objects.iter().filter(|(name, _)| matches!(name, Name::Pack(_))).map(|(name, _)| vec![*name]));
     let bytes_total = listed.objects.iter().map(|(_, length)| length).sum();
     let (bytes, findings) = (AtomicU64::new(0), Mutex::new(Vec::new()));
-    parallel::each(&groups, |names| {
+    parallel::each(threads, &groups, |names| {
         if events.stopping() {
             return Err(chunks::Error::Stopped.into());
         }

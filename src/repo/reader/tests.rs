@@ -57,7 +57,7 @@ impl World {
             PackSealing { suite, repository, epoch, index_key, signer: self.writer, signing_key, parity, md5: true };
         let options = WriterOptions {
             pack_size: crate::repo::pack::PackSize::default(),
-            compression: Compression::Level(3),
+            effort: Compression::Level(3).into(),
             data_sealing,
             skeleton_sealing,
             wrap: wrap.into_bytes(),

@@ -13,6 +13,7 @@ use crate::event::{Event, Level};
 use crate::repo::armour::Parity;
 use crate::repo::chunk_index::ChunkIndex;
 use crate::repo::chunker::Chunker;
+use crate::repo::effort::Effort;
 use crate::repo::entry::Timestamp;
 use crate::repo::frame;
 use crate::repo::id::{IndexId, SnapshotId, WriterId};
@@ -22,7 +23,7 @@ use crate::repo::keys::installation::Installation;
 use crate::repo::names::{IndexClass, Name, SessionName};
 use crate::repo::pack::{PackSealing, PackSize, PackSummary};
 use crate::repo::record::{Link, Private, Record, Structure, Tokens, heads_digest};
-use crate::repo::segment::{Compression, Origin, Sealing};
+use crate::repo::segment::{Origin, Sealing};
 use crate::repo::session::{Beat, Certified, End, IndexRef, Open, Signer, Verdict};
 use crate::repo::session_view::Outcome;
 use crate::repo::wire::{Encoder, Extensions};
@@ -248,7 +249,7 @@ impl WriteSession<'_> {
     ///
     /// # Panics
     /// Never: a session is begun with a writer's keys only.
-    pub fn pack_writer(&self, compression: Compression, pack_size: PackSize) -> PackWriter {
+    pub fn pack_writer(&self, effort: Effort, pack_size: PackSize) -> PackWriter {
         let (repository, bundle) = (self.repository, &self.repository.bundle);
         let epoch = bundle.current();
         let suite = repository.config.suite;
@@ -274,7 +275,7 @@ impl WriteSession<'_> {
         };
         let wrap = encoded(&self.wrap);
         let options = WriterOptions {
-            compression,
+            effort,
             pack_size,
             data_sealing,
             skeleton_sealing,

@@ -1,5 +1,6 @@
 //! Compression: zstd through contexts that are kept, a probe that skips what will not get smaller.
 
+use super::TARGET;
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, ResetDirective};
 
 /// Whether and how hard to compress.
@@ -31,6 +32,13 @@ pub fn compress(context: &mut CCtx<'static>, level: i32, body: &[u8], out: &mut 
         let _ = context.reset(ResetDirective::SessionOnly);
     }
     done
+}
+
+/// Bytes that a compressor of this level keeps for itself once it has compressed segments.
+pub fn context_size(level: i32) -> usize {
+    let mut context = CCtx::create();
+    compress(&mut context, level, &vec![0; TARGET + TARGET / 4], &mut Vec::new());
+    context.sizeof()
 }
 
 /// What `compressed` decompresses to; `prefix` is empty unless the codec is delta. `None` when that is not exactly

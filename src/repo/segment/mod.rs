@@ -10,7 +10,7 @@ mod decode;
 mod row;
 
 pub use build::{SealedSegment, Sealing, SegmentBuilder};
-pub use compress::Compression;
+pub use compress::{Compression, context_size};
 pub use decode::{DecodedSegment, open};
 #[cfg(test)]
 pub use row::tests::rows as rows_for_tests;

@@ -4,6 +4,7 @@
 //! that moment. Only a size of 0 is not believed, as virtual file systems claim it of files that have content.
 
 use super::attributes::{Described, Subject, describe};
+use super::behind::Behind;
 use super::dir::{DirHandle, open_file};
 use super::owners::Owners;
 use super::stat::{Kind, Stat};
@@ -53,6 +54,8 @@ pub struct SourceFile<'a> {
     position: u64,
     /// Up to where data is known to reach; `None` when the file is not sparse.
     data_end: Option<u64>,
+    /// Of a large file: what leaves the page cache again.
+    behind: Option<Behind>,
 }
 
 impl<'a> SourceFile<'a> {
@@ -80,7 +83,8 @@ impl<'a> SourceFile<'a> {
             let _ = rustix::fs::fadvise(&fd, 0, None, Advice::Sequential);
         }
         let sparse = stat.blocks.saturating_mul(512) < stat.size;
-        Ok(Self { dir, name, fd, opened, stat, position: 0, data_end: sparse.then_some(0) })
+        let (data_end, behind) = (sparse.then_some(0), Behind::of(stat.size));
+        Ok(Self { dir, name, fd, opened, stat, position: 0, data_end, behind })
     }
 
     /// Its attributes when it was opened.
@@ -115,6 +119,9 @@ impl<'a> SourceFile<'a> {
     }
 
     fn read_on(&mut self, buffer: &mut [u8]) -> Result<Read, Errno> {
+        if let Some(behind) = &mut self.behind {
+            behind.advance(&self.fd, self.position);
+        }
         let mut filled = 0;
         while filled < buffer.len() {
             let limit = match self.data_end {

@@ -5,6 +5,7 @@
 //! FIFO, changes an access time where the system lets us avoid it, or decides what is stored.
 
 pub mod attributes;
+mod behind;
 pub mod content;
 pub mod dir;
 pub mod exclude;
@@ -16,6 +17,7 @@ mod list;
 pub mod owners;
 mod pseudo;
 pub mod reason;
+mod resident;
 mod roots;
 pub mod rules;
 pub mod sieve;

@@ -91,7 +91,7 @@ impl Walked {
 }
 
 /// The directory at `path` and its child `wanted`, as a walk gives them.
-fn find(path: &Path, wanted: &[u8]) -> (Directory, Child) {
+pub(super) fn find(path: &Path, wanted: &[u8]) -> (Directory, Child) {
     let walked = Walked::new(options(&[path.to_owned()]));
     let path = entry_path(path);
     let directory = walked.directories.into_iter().find(|directory| *directory.path() == path).unwrap();
