@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub use crate::ops::size::parse;
+
 /// `512 B`, `1.50 KiB`, `23.4 MiB`, `1023 GiB`: three digits, binary units.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -18,20 +20,6 @@ pub fn bytes(count: u64) -> String {
     }
     let digits = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
     format!("{value:.digits$} {}", UNITS[unit])
-}
-
-/// A size as people write it: `1048576`, `500M`, `2GiB`; the letters count in binary units, in either case.
-pub fn parse(text: &str) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let shift = match text[digits..].to_ascii_lowercase().as_str() {
-        "" | "b" => 0,
-        "k" | "kib" => 10,
-        "m" | "mib" => 20,
-        "g" | "gib" => 30,
-        "t" | "tib" => 40,
-        _ => return None,
-    };
-    text[..digits].parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 /// `0:07`, `12:34`, `3:05:09`.
