@@ -28,7 +28,7 @@ macro_rules! scripts {
 }
 
 scripts! {
-    begin bring_back changes config damage inside keys look machine mount recovery refusals snapshot tar usage
+    begin bring_back changes config damage forget inside keys look machine mount recovery refusals snapshot tar usage
 }
 
 fn folder() -> PathBuf {

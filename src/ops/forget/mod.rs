@@ -6,6 +6,8 @@
 mod candidates;
 mod freed;
 mod plan;
+#[cfg(test)]
+mod tests;
 mod undo;
 
 pub use freed::{Freed, Requests};

@@ -64,7 +64,7 @@ impl fmt::Display for Reason {
             Self::Newest(word) => write!(f, "{word} snapshot"),
             Self::Within(span) => write!(f, "within {span}"),
             Self::NewestWithin(word, span) => write!(f, "{word} within {span}"),
-            Self::Tags(tags) => write!(f, "has tags [{tags}]"),
+            Self::Tags(tags) => write!(f, "has tags [{}]", tags.replace(',', ", ")),
             Self::NoRule => f.write_str("no rule is about it"),
             Self::Future => f.write_str("from the future"),
             Self::Unfinished => f.write_str("partial, and nothing complete after it"),

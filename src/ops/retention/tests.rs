@@ -216,7 +216,7 @@ fn reasons_are_given_in_restics_words() {
     };
     let said: Vec<_> = verdicts(&groups).into_iter().map(|(_, verdict)| words(verdict)).collect();
     assert_eq!(said[0], ["has tags [keep]"]);
-    assert_eq!(said[1], ["has tags [a,b]"]);
+    assert_eq!(said[1], ["has tags [a, b]"]);
     assert_eq!(said[2], ["within 1h", "last snapshot", "daily snapshot", "weekly within 1d"]);
 }
 
