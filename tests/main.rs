@@ -11,6 +11,7 @@ mod history;
 mod hostile;
 mod kill;
 mod layers;
+mod retention;
 mod roles;
 mod stores;
 mod world;

@@ -12,7 +12,7 @@ pub const GROUPS: [(&str, &[&str]); 8] = [
     ("Keep", &["snapshot", "import-tar"]),
     ("Look", &["mount", "umount", "snapshots", "ls", "find", "diff"]),
     ("Bring back", &["restore", "dump", "export-tar", "recover"]),
-    ("Tidy", &["tag", "rewrite"]),
+    ("Tidy", &["tag", "forget", "hold", "release", "rewrite"]),
     ("Trust", &["verify", "repair"]),
     ("Look inside", &["stats", "list", "cat"]),
     ("This machine", &["doctor", "cache", "unlock", "completions", "man", "version", "help"]),

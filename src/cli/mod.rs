@@ -16,8 +16,10 @@ mod escape;
 mod explain;
 mod failures;
 mod find;
+mod forget;
 mod global;
 mod help;
+mod hold;
 mod import_tar;
 mod init;
 mod inside;
@@ -36,6 +38,7 @@ mod piped;
 mod prompt;
 mod recover;
 mod reference;
+mod release;
 mod repair;
 mod restore;
 mod rewrite;
@@ -97,6 +100,9 @@ enum Verb {
     Repair(repair::Arguments),
     Restore(restore::Arguments),
     Tag(tag::Arguments),
+    Forget(forget::Arguments),
+    Hold(hold::Arguments),
+    Release(release::Arguments),
     Rewrite(rewrite::Arguments),
     Recover(recover::Arguments),
     Dump(dump::Arguments),
@@ -178,6 +184,9 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Repair(arguments) => repair::run(&arguments, &context),
         Verb::Restore(arguments) => restore::run(&arguments, &context),
         Verb::Tag(arguments) => tag::run(&arguments, &context),
+        Verb::Forget(arguments) => forget::run(&arguments, &context),
+        Verb::Hold(arguments) => hold::run(&arguments, &context),
+        Verb::Release(arguments) => release::run(&arguments, &context),
         Verb::Rewrite(arguments) => rewrite::run(&arguments, &context),
         Verb::Recover(arguments) => recover::run(&arguments, &context),
         Verb::Dump(arguments) => dump::run(&arguments, &context),

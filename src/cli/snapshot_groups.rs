@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 
 use super::escape;
 use super::snapshot_list::{Shown, put_paths};
+use crate::ops::retention;
 
 /// What the snapshots of a group have in common. Parsed from `host`, `paths`, `tags` with commas between them; nothing puts
 /// all into one group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grouping {
-    host: bool,
-    paths: bool,
-    tags: bool,
+    pub host: bool,
+    pub paths: bool,
+    pub tags: bool,
 }
 
 /// What one group's snapshots have in common, as far as the grouping asks; paths and tags in order.
@@ -54,7 +55,13 @@ impl Grouping {
         groups
     }
 
-    fn group(self, snapshot: &Shown<'_>) -> Group {
+    /// The same for retention, which knows no names.
+    pub const fn for_retention(self) -> retention::Grouping {
+        retention::Grouping { host: self.host, paths: self.paths, tags: self.tags }
+    }
+
+    /// The group of a snapshot.
+    pub fn group(self, snapshot: &Shown<'_>) -> Group {
         let listed = snapshot.listed();
         let (mut paths, mut tags) = (listed.paths, listed.tags);
         paths.sort_unstable();

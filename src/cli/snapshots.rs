@@ -13,6 +13,7 @@ use super::snapshot_groups::{Group, Grouping};
 use super::snapshot_list::{Shown, compact, table};
 use crate::repo::keys::role::Role;
 use crate::repo::record::Completeness;
+use crate::repo::repository::Snapshot;
 
 /// List the snapshots, oldest first
 #[derive(Debug, clap::Args)]
@@ -26,6 +27,9 @@ pub struct Arguments {
     /// In groups with the same `host`, `paths` or `tags`, or several of them: `host,paths`
     #[arg(short, long, value_name = "WHAT[,WHAT…]", value_parser = Grouping::parse)]
     group_by: Option<Grouping>,
+    /// Those that were forgotten, and can come back with `forget --undo`
+    #[arg(long)]
+    forgotten: bool,
     #[command(flatten)]
     filter: Filter,
 }
@@ -35,8 +39,15 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.output());
     let opened = open(context, &output)?;
     require(&opened.repository, Role::reads_structure, "listing snapshots")?;
-    let mut all: Vec<_> = opened.repository.snapshots().iter().map(shown).collect();
-    all.retain(|snapshot| arguments.filter.partial || snapshot.structure.completeness == Completeness::Complete);
+    let forgotten: Vec<Snapshot> = match arguments.forgotten {
+        true => opened.repository.forgotten().into_iter().map(|one| one.snapshot).collect(),
+        false => Vec::new(),
+    };
+    let shown_now = if arguments.forgotten { &forgotten[..] } else { opened.repository.snapshots() };
+    let mut all: Vec<_> = shown_now.iter().map(shown).collect();
+    all.retain(|snapshot| {
+        arguments.filter.partial || arguments.forgotten || snapshot.structure.completeness == Completeness::Complete
+    });
     all.retain(|snapshot| arguments.filter.is_empty() || arguments.filter.passes(&snapshot.listed()));
     all.sort_by_key(|snapshot| snapshot.structure.time);
     if arguments.latest.is_some() || arguments.group_by.is_some() {
@@ -58,6 +69,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     }
     if !output.json() {
         output.remark(&match count {
+            0 if arguments.forgotten => "no forgotten snapshots".to_owned(),
             0 => "no snapshots".to_owned(),
             1 => "1 snapshot".to_owned(),
             many => format!("{many} snapshots"),

@@ -128,6 +128,9 @@ impl Settings {
                 self.known()
             ));
         }
+        if let Some(what) = self.retention.contradiction() {
+            return Some(format!("retention: {what}"));
+        }
         // A home is only needed for paths, and any will do to find two secrets.
         let home = Some(Path::new("/"));
         let secrets = self.repository.iter().map(|(name, repository)| (name, repository.secret(home)));

@@ -41,6 +41,10 @@ pause_on_battery = true
 [retention]
 keep_last = 3
 keep_within = "1y2m"
+keep_size = "500G"
+
+[retention.full]
+keep_within = "30d"
 
 [alert]
 email = ["root@localhost"]
@@ -146,6 +150,7 @@ fn a_wrong_value_is_an_error_with_its_line() {
         ("[limits]\nlimit_read = '0'\n", 2, "such as 50M"),
         ("[retention]\nkeep_last = 0\n", 2, "nonzero"),
         ("[retention]\nkeep_within = '3 days'\n", 2, "1y5m7d2h"),
+        ("[retention]\nkeep_size = '1 GB'\n", 2, "500M"),
         ("[repository.a]\nurl = '/a'\nurl = '/b'\n", 3, "duplicate"),
         ("[repository.a\n", 1, ""),
     ] {
@@ -165,6 +170,8 @@ fn what_does_not_fit_together_is_refused() {
     assert!(error("default_repository = 'b'\n[repository.a]\nurl = '/a'\n").contains("there is a"));
     let two = "[repository.a]\nurl = '/a'\nkey_file = '/k'\npassword_file = '~/p'\n";
     assert!(error(two).contains("repository.a: both password_file and key_file"), "{}", error(two));
+    assert!(error("[retention.full]\nkeep_size = '1G'\n").contains("retention: keep_size is for all snapshots"));
+    assert!(error("[retention.full.full]\nkeep_last = 1\n").contains("hold rules for kinds"));
 }
 
 #[test]

@@ -113,6 +113,11 @@ impl ChunkIndex {
         self.first.contains_key(&(kind, *id))
     }
 
+    /// The best place of a chunk.
+    pub fn best_place(&self, kind: ChunkKind, id: &ChunkId) -> Option<Place> {
+        self.first.get(&(kind, *id)).map(|spot| self.place(*spot))
+    }
+
     /// Every place of a chunk, good ones first.
     pub fn places(&self, kind: ChunkKind, id: &ChunkId) -> Vec<Place> {
         let key = (kind, *id);

@@ -28,8 +28,8 @@ macro_rules! scripts {
 }
 
 scripts! {
-    begin bring_back changes config damage inside keys look machine mistakes mount recovery refusals setup snapshot tar
-    trouble usage
+    begin bring_back changes config damage forget inside keys look machine mistakes mount recovery refusals setup snapshot
+    tar trouble usage
 }
 
 fn folder() -> PathBuf {

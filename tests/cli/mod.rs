@@ -9,6 +9,7 @@ mod doctor;
 mod dump;
 mod face;
 mod find;
+mod forget;
 mod from_env;
 mod golden;
 mod habits;

@@ -231,6 +231,13 @@ fn keys(seen: &mut Seen, place: &Place) {
 fn changes(seen: &mut Seen, place: &Place) {
     seen.run(place, &["tag", "latest", "--add", "y"], 0);
     seen.run(place, &["rewrite", "latest", "--exclude", "large"], 0);
+    seen.run(place, &["forget", "--keep-last", "1", "-g", "host,tags", "--keep-size", "1G", "-n"], 0);
+    seen.run(place, &["forget", "latest~2"], 0);
+    seen.run(place, &["snapshots", "--forgotten"], 0);
+    seen.run(place, &["forget", "--undo"], 0);
+    let hold = seen.run(place, &["hold", "--why", "look"], 0).message("hold");
+    seen.run(place, &["forget", "latest"], 5);
+    seen.run(place, &["release", hold["id"].as_str().unwrap()], 0);
     let record = place.admin(["--json", "cat", "snapshot", "latest~1"]).message("snapshot_record");
     let (writer, number) = record["session"].as_str().unwrap().split_once('/').unwrap();
     std::fs::remove_file(place.path(&format!("repository/sess/{writer}/{number:0>20}/end"))).unwrap();

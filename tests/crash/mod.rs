@@ -16,6 +16,8 @@ macro_rules! acts {
         acts! { $proof, the_end_of_a_principal Revoke }
         acts! { $proof, a_new_slot AddSlot }
         acts! { $proof, the_end_of_a_slot RemoveSlot }
+        acts! { $proof, a_forgetting Forget }
+        acts! { $proof, a_return_of_what_was_forgotten Unforget }
     };
     ($proof:path, $name:ident $act:ident) => {
         #[test]

@@ -149,6 +149,24 @@ fn whoever_is_revoked_on_the_way_is_not_told_that_it_committed() {
     site.holds(&store, &case, "after a revocation");
 }
 
+#[test]
+fn a_snapshot_whose_parent_is_forgotten_on_the_way_is_whole() {
+    let (memory, store, site) = site();
+    let mut case = site.case();
+    let (beside, plain, other) = (site.clone(), store.clone(), site.case());
+    let racing = BeforeEnd::over(&memory, move |_, _| {
+        beside.forget(&plain, &other).unwrap();
+        None
+    });
+    site.snapshot(&racing, &mut case, &site.admin).unwrap();
+    let repository = case.host.open(store.clone(), &site.admin).unwrap();
+    assert_eq!((repository.snapshots().len(), repository.forgotten().len()), (1, 2));
+    // The next one goes on from it.
+    site.snapshot(&store, &mut case, &site.admin).unwrap();
+    site.unforget(&store, &case).unwrap();
+    site.holds(&store, &case, "after its parent was forgotten");
+}
+
 /// An index is lost, so the packs' own tables are read; among them lies a pack that no session committed.
 #[test]
 fn a_pack_that_nobody_committed_is_not_built_on_when_tables_stand_in_for_an_index() {

@@ -3,18 +3,20 @@
 use boveda::crypto::aead::Suite;
 use boveda::crypto::secret::Secret;
 use boveda::event::{Event, Silent, Sink};
+use boveda::ops::forget;
 use boveda::ops::host::Host;
 use boveda::ops::snapshot::{Options, PartialAfter, snapshot};
 use boveda::ops::verify::{self, verify};
 use boveda::repo::catalog::{ExtentReader, Tree};
 use boveda::repo::chunks::ChunkSource;
-use boveda::repo::entry::{EntryKind, EntryPath, Extent};
+use boveda::repo::entry::{EntryKind, EntryPath, Extent, Timestamp};
 use boveda::repo::id::{ChunkKind, PrincipalId, SlotId, SnapshotId};
 use boveda::repo::keys::credential::Credential;
 use boveda::repo::keys::role::Role;
 use boveda::repo::names::IndexClass;
 use boveda::repo::repository::{Repository, Snapshot, found};
 use boveda::store::Store;
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -39,6 +41,10 @@ pub enum Act {
     Revoke,
     AddSlot,
     RemoveSlot,
+    /// All snapshots but the newest of each principal's.
+    Forget,
+    /// What was forgotten comes back.
+    Unforget,
 }
 
 /// A place with a source, and the keys of everybody.
@@ -99,6 +105,9 @@ impl Site {
             site.found(store).unwrap();
             if act != Act::FirstSnapshot {
                 site.build(store, &mut case);
+                if act == Act::Unforget {
+                    site.forget(store, &case).unwrap();
+                }
             }
             site.acked.lock().unwrap().append(&mut case.acked);
             // What the host remembers is where every case begins.
@@ -118,6 +127,30 @@ impl Site {
         *self.spare_slot.lock().unwrap() = Some(repository.add_slot(&self.spare).unwrap());
         self.snapshot(store, case, &self.laptop).unwrap();
         self.fill(1);
+    }
+
+    /// Forgets all snapshots that are there, in one decision.
+    pub fn forget(&self, store: &Arc<dyn Store>, case: &Case) -> Result<(), Failure> {
+        let mut repository = case.host.open(store.clone(), &self.admin)?;
+        let ids = repository.snapshots().iter().map(|snapshot| snapshot.id).collect();
+        let options = forget::Options {
+            wish: forget::Wish::Named(ids),
+            among: &|_| true,
+            meant: true,
+            now: Timestamp::now(),
+            zone: TimeZone::UTC,
+        };
+        forget::forget(&mut repository, &case.host, &options, &Silent)?;
+        Ok(())
+    }
+
+    /// Brings back all that is forgotten.
+    pub fn unforget(&self, store: &Arc<dyn Store>, case: &Case) -> Result<(), Failure> {
+        let mut repository = case.host.open(store.clone(), &self.admin)?;
+        let ids = repository.forgotten().iter().map(|one| one.snapshot.id).collect();
+        let undone = forget::undo(&mut repository, &case.host, &ids, &Silent)?;
+        assert!(undone.lost.is_empty(), "{:?}", undone.lost);
+        Ok(())
     }
 
     fn source(&self) -> PathBuf {
@@ -165,6 +198,8 @@ impl Site {
             Act::Revoke => admin()?.revoke(self.laptop_id.lock().unwrap().unwrap(), "stolen")?,
             Act::AddSlot => drop(admin()?.add_slot(&self.more)?),
             Act::RemoveSlot => admin()?.remove_slot(self.spare_slot.lock().unwrap().unwrap())?,
+            Act::Forget => self.forget(store, case)?,
+            Act::Unforget => self.unforget(store, case)?,
         }
         Ok(())
     }
@@ -243,13 +278,25 @@ impl Site {
                 laptop.revoked.is_some() && laptop.slots.is_empty()
             }
             Act::RemoveSlot => case.host.open(store.clone(), &self.spare).is_err(),
+            Act::Forget | Act::Unforget => {
+                // All of them, or none.
+                let repository = case.host.open(store.clone(), &self.admin)?;
+                let (live, gone) = (repository.snapshots().len(), repository.forgotten().len());
+                assert!([(2, 0), (0, 2)].contains(&(live, gone)), "{live} live, {gone} forgotten");
+                (gone == 0) == (self.act == Act::Unforget)
+            }
             Act::FirstSnapshot | Act::SecondSnapshot | Act::LongSnapshot => true,
         };
         if !done {
             self.act(store, case)?;
         }
+        if self.act == Act::Forget {
+            let repository = case.host.open(store.clone(), &self.admin)?;
+            assert_eq!(repository.snapshots().len(), 0, "forgotten, and shown");
+        }
         self.snapshot(store, case, &self.admin)?;
         match self.act {
+            Act::Forget => self.unforget(store, case)?,
             Act::Revoke => assert!(self.snapshot(store, case, &self.laptop).is_err(), "revoked, and goes on writing"),
             Act::SecondSnapshot | Act::LongSnapshot | Act::AddMember => self.snapshot(store, case, &self.laptop)?,
             _ => {}

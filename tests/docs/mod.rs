@@ -15,12 +15,13 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// Pages that must have something to run, so that this test cannot succeed by finding nothing.
-const RUN: [&str; 15] = [
+const RUN: [&str; 16] = [
     "README.md",
     "docs/tutorial.md",
     "docs/guide.md",
     "docs/configuration.md",
     "docs/excludes.md",
+    "docs/forget.md",
     "docs/from-borg.md",
     "docs/from-env.md",
     "docs/from-restic.md",

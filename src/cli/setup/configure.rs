@@ -99,3 +99,12 @@ pub fn snapshot_section(plan: &Plan) -> Addition {
     }
     section
 }
+
+/// How long snapshots stay unless somebody says otherwise.
+pub fn retention_section() -> Addition {
+    let mut section = Addition::default();
+    section.section("retention.full").comment("what `boveda forget` keeps when it is given no rules");
+    section.string("keep_within", "30d");
+    section.section("retention.incremental").string("keep_within", "7d");
+    section
+}

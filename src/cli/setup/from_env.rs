@@ -88,6 +88,7 @@ fn sections(plan: &Plan, inherited: &Inherited) -> Vec<(&'static str, Addition)>
     if !inherited.paths.is_empty() {
         all.push(("snapshot", configure::snapshot_section(plan)));
     }
+    all.push(("retention", configure::retention_section()));
     let webhook = inherited.refers("SLACK_WEBHOOK_URL");
     if webhook.is_some() || !inherited.emails.is_empty() {
         let mut section = Addition::default();

@@ -68,7 +68,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         return Err(Failure::new(Code::Failed, "stopped as asked: nothing was made"));
     }
     let made = make::make(&plan, context, &output)?;
-    let configured = configure::configure(&plan, &[("snapshot", configure::snapshot_section(&plan))])?;
+    let more = [("snapshot", configure::snapshot_section(&plan)), ("retention", configure::retention_section())];
+    let configured = configure::configure(&plan, &more)?;
     if configured.kept.iter().any(|section| section == "snapshot") && !arguments.source.is_empty() {
         output.warn(format!("[snapshot] of {} stays as it is: --source is not added", plan.config.display()));
     }

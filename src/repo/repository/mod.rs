@@ -6,6 +6,7 @@
 mod complaints;
 mod deciding;
 mod error;
+mod forgetting;
 mod founding;
 mod heart;
 mod indexes;
@@ -26,6 +27,7 @@ mod tables;
 mod tags;
 
 pub use error::Error;
+pub use forgetting::Forgotten;
 pub use founding::{Founded, found};
 pub use indexes::{IndexProblem, IndexSigner, Indexes};
 pub use inside::Content;

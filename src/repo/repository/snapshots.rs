@@ -58,7 +58,20 @@ impl Snapshot {
 /// The view's live records as snapshots, oldest first; of one time, what was rewritten after what it was made from, and those of one
 /// run in their order. One whose parts do not open is left out here and reported by verify.
 pub(super) fn of(view: &View, bundle: &Bundle, state: &State) -> Vec<Snapshot> {
-    let mut snapshots: Vec<Snapshot> = view.live().filter_map(|live| opened(live, bundle, state)).collect();
+    in_order(view.live(), bundle, state)
+}
+
+/// As [`of`], those that were forgotten.
+pub(super) fn forgotten(view: &View, bundle: &Bundle, state: &State) -> Vec<Snapshot> {
+    in_order(view.snapshots.values().filter(|snapshot| snapshot.forgotten), bundle, state)
+}
+
+fn in_order<'v>(
+    records: impl Iterator<Item = &'v session_view::Snapshot>,
+    bundle: &Bundle,
+    state: &State,
+) -> Vec<Snapshot> {
+    let mut snapshots: Vec<Snapshot> = records.filter_map(|record| opened(record, bundle, state)).collect();
     snapshots.sort_by_key(|snapshot| (snapshot.time(), snapshot.original().is_some(), snapshot.session, snapshot.id));
     snapshots
 }

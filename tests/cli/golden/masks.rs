@@ -31,9 +31,13 @@ const FIELDS: [&str; 22] = [
 ];
 
 /// Lines that say nothing but such numbers.
-const LINES: [(&str, &str); 5] = [
+const LINES: [(&str, &str); 6] = [
     ("added: ", "added:   <size> (<size> stored)"),
     ("folders: 0 new, ", "folders: 0 new, <some> changed, <some> unmodified"),
+    (
+        "a prune could then free ",
+        "a prune could then free <size>: <some> packs that nothing needs any more, <some> to be made anew without a part",
+    ),
     ("  data  ", "  data      <size> with <some> chunks"),
     ("  payload ", "  payload   <size> with <some> chunks"),
     ("  skeleton ", "  skeleton  <size> with <some> chunks"),

@@ -1,32 +1,7 @@
-//! Retention: the rules that say which snapshots stay, with the names and meanings that restic's users know.
-//!
-//! So far they are read, checked and shown; nothing is forgotten by them yet.
+//! Spans of the calendar, as restic writes them.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::num::NonZeroU32;
-
-/// Which snapshots stay. Without any rule all do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Rules {
-    /// The newest so many.
-    pub keep_last: Option<NonZeroU32>,
-    /// The newest of each of the last so many hours that have one.
-    pub keep_hourly: Option<NonZeroU32>,
-    /// Of days.
-    pub keep_daily: Option<NonZeroU32>,
-    /// Of weeks.
-    pub keep_weekly: Option<NonZeroU32>,
-    /// Of months.
-    pub keep_monthly: Option<NonZeroU32>,
-    /// Of years.
-    pub keep_yearly: Option<NonZeroU32>,
-    /// All that are younger than this, counted back from the newest.
-    pub keep_within: Option<Span>,
-    /// Those with one of these tags.
-    pub keep_tags: Vec<String>,
-}
 
 /// A span of the calendar: years, months, days and hours, as `1y5m7d2h`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

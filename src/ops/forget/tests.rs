@@ -1,0 +1,174 @@
+//! Forgetting beside others who decide, what is freed, and what a prune has taken for good.
+
+use super::*;
+use crate::crypto::aead::Suite;
+use crate::crypto::secret::Secret;
+use crate::event::Silent;
+use crate::ops::snapshot::{self, snapshot};
+use crate::repo::entry::EntryPath;
+use crate::repo::frame::Sealing;
+use crate::repo::id::PackId;
+use crate::repo::keys::credential::Credential;
+use crate::repo::log::{Author, Decision, Target, append};
+use crate::repo::repository::found;
+use crate::store::memory::MemoryStore;
+use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+struct World {
+    store: Arc<MemoryStore>,
+    admin: Credential,
+    host: Host,
+    folder: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let (store, admin) = (Arc::new(MemoryStore::new()), Credential::RawKey(Secret::generate()));
+        found(&*store, Suite::Aes256Gcm, &admin, &Secret::generate(), "admin").unwrap();
+        let folder = TempDir::new().unwrap();
+        let host = Host::new(&folder.path().join("state"), &folder.path().join("cache"), None, Arc::new(Silent));
+        Self { store, admin, host, folder }
+    }
+
+    fn open(&self) -> Repository {
+        Repository::open(self.store.clone(), &self.admin, |_| None, Arc::new(Silent)).unwrap()
+    }
+
+    /// A snapshot of one file of noise.
+    fn snapshot(&self, seed: u64, bytes: usize) -> SnapshotId {
+        let source = self.folder.path().join("source");
+        std::fs::create_dir_all(&source).unwrap();
+        let mut content = vec![0; bytes];
+        blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut content);
+        std::fs::write(source.join(format!("file{seed}")), content).unwrap();
+        let options = snapshot::Options {
+            roots: vec![EntryPath::parse(source.as_os_str().as_bytes()).unwrap()],
+            host: "host".to_owned(),
+            threads: 1,
+            ..snapshot::Options::default()
+        };
+        let mut repository = self.open();
+        let writer = self.host.writer(&repository).unwrap();
+        snapshot(&mut repository, writer.writer, &options, &Silent).unwrap().snapshot.unwrap()
+    }
+
+    fn options(&self, wish: Wish) -> Options<'static> {
+        Options { wish, among: &|_| true, meant: false, now: Timestamp::now(), zone: TimeZone::UTC }
+    }
+
+    fn forget(&self, repository: &mut Repository, ids: &[SnapshotId]) -> Result<Plan, Error> {
+        forget(repository, &self.host, &self.options(Wish::Named(ids.to_vec())), &Silent)
+    }
+
+    fn decide(&self, decision: &Decision) {
+        let repository = self.open();
+        let bundle = repository.bundle();
+        let (key, epoch) = (bundle.principal().signing_key(), bundle.current());
+        let author = Author { principal: bundle.principal_id(), key: &key };
+        let sealing = Sealing { epoch: epoch.epoch, suite: repository.config().suite, index_key: &epoch.index };
+        append(&**repository.store(), repository.log(), (decision, Timestamp::now().seconds), author, sealing).unwrap();
+    }
+
+    fn live(&self) -> Vec<SnapshotId> {
+        self.open().snapshots().iter().map(|snapshot| snapshot.id).collect()
+    }
+}
+
+#[test]
+fn who_comes_second_decides_again() {
+    let world = World::new();
+    let ids: Vec<_> = (0..3).map(|seed| world.snapshot(seed, 10)).collect();
+    // Both have seen three snapshots. Together they would take all of them.
+    let (mut first, mut second) = (world.open(), world.open());
+    world.forget(&mut first, &ids[1..]).unwrap();
+    let refused = world.forget(&mut second, &ids[..1]);
+    assert!(matches!(refused, Err(Error::Guarded(_))), "{refused:?}");
+    assert_eq!(world.live(), ids[..1]);
+    // What somebody else forgot already is not forgotten twice.
+    let mut third = world.open();
+    world.forget(&mut world.open(), &[]).unwrap();
+    let undone = undo(&mut third, &world.host, &ids.iter().copied().collect(), &Silent).unwrap();
+    assert_eq!((undone.back.len(), world.live().len()), (2, 3));
+    let (mut first, mut second) = (world.open(), world.open());
+    world.forget(&mut first, &ids[..1]).unwrap();
+    assert_eq!(world.forget(&mut second, &ids[..2]).unwrap().goes(), ids[1..2]);
+    // And two that bring back the same.
+    let all = ids.iter().copied().collect();
+    let (mut first, mut second) = (world.open(), world.open());
+    assert_eq!(undo(&mut first, &world.host, &all, &Silent).unwrap().back.len(), 2);
+    assert!(undo(&mut second, &world.host, &all, &Silent).unwrap().back.is_empty());
+}
+
+#[test]
+fn a_hold_that_comes_between_stops_it() {
+    let world = World::new();
+    let ids: Vec<_> = (0..2).map(|seed| world.snapshot(seed, 10)).collect();
+    let mut repository = world.open();
+    let hold = world.open().hold("look first").unwrap();
+    assert!(matches!(world.forget(&mut repository, &ids[..1]), Err(Error::OnHold { id, .. }) if id == hold));
+    assert_eq!(world.live().len(), 2);
+    assert!(repository.release(hold).unwrap());
+    assert!(!world.open().release(hold).unwrap());
+    world.forget(&mut repository, &ids[..1]).unwrap();
+    assert_eq!(world.live(), ids[1..]);
+}
+
+#[test]
+fn a_clock_that_is_behind_forgets_nothing() {
+    let world = World::new();
+    let ids: Vec<_> = (0..2).map(|seed| world.snapshot(seed, 10)).collect();
+    let options =
+        Options { now: Timestamp { seconds: 0, nanoseconds: 0 }, ..world.options(Wish::Named(ids[..1].to_vec())) };
+    let refused = forget(&mut world.open(), &world.host, &options, &Silent);
+    let Err(Error::Guarded(plan)) = refused else { panic!("{refused:?}") };
+    assert!(matches!(plan.guards[..], [super::super::retention::Guard::ClockBehind { .. }]), "{:?}", plan.guards);
+}
+
+#[test]
+fn what_is_freed_is_what_no_other_snapshot_needs() {
+    let world = World::new();
+    let first = world.snapshot(1, 200_000);
+    let second = world.snapshot(2, 900_000);
+    let third = world.snapshot(3, 10);
+    let packs = |repository: &Repository| repository.list_packs().unwrap().values().sum::<u64>();
+    let freed = |ids: &[SnapshotId]| {
+        let repository = world.open();
+        let plan = plan(&repository, &world.host, &world.options(Wish::Named(ids.to_vec())), true, &Silent).unwrap();
+        (plan.freed.unwrap(), packs(&repository))
+    };
+    // The content of the first two is in the third; only their catalogs go.
+    let (catalogs, all) = freed(&[first, second]);
+    assert!(
+        (1..20_000).contains(&catalogs.bytes) && catalogs.packs == 0 && catalogs.packs_rewritten == 2,
+        "{catalogs:?}"
+    );
+    assert_eq!((catalogs.requests.get, catalogs.requests.put, catalogs.requests.delete), (2, 1, 2));
+    // All that there is.
+    let (everything, _) = freed(&[first, second, third]);
+    assert_eq!((everything.bytes, everything.packs, everything.packs_rewritten), (all, 3, 0));
+    assert_eq!((everything.requests.get, everything.requests.put, everything.requests.delete), (0, 0, 3));
+    assert_eq!(freed(&[]).0, Freed::default());
+}
+
+#[test]
+fn what_a_prune_gave_up_does_not_come_back() {
+    let world = World::new();
+    let first = world.snapshot(1, 100);
+    let packs: BTreeSet<PackId> = world.open().list_packs().unwrap().into_keys().collect();
+    let second = world.snapshot(2, 100);
+    world.forget(&mut world.open(), &[first]).unwrap();
+    let targets: Vec<Target> = packs.into_iter().map(Target::pack).collect();
+    world.decide(&Decision::Condemn { targets: targets.clone(), marked: vec![second] });
+    let ids = [first].into();
+    // What is condemned can be rescued still.
+    assert_eq!(undo(&mut world.open(), &world.host, &ids, &Silent).unwrap().back.len(), 1);
+    world.forget(&mut world.open(), &[first]).unwrap();
+    let listed = world.open().log().state.head().unwrap().position;
+    world.decide(&Decision::Final { targets, listed });
+    let undone = undo(&mut world.open(), &world.host, &ids, &Silent).unwrap();
+    assert_eq!((undone.back.len(), undone.lost.len()), (0, 1));
+    assert_eq!(world.open().forgotten().len(), 1);
+}
