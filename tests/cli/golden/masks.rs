@@ -5,10 +5,11 @@ use std::path::Path;
 use serde_json::Value;
 
 /// Numbers of JSON lines that depend on the machine, the time or what encryption made of it.
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 23] = [
     "atime",
     "ctime",
     "bytes_read",
+    "compression_level",
     "chunks_added",
     "data_added",
     "data_added_packed",
@@ -31,7 +32,8 @@ const FIELDS: [&str; 22] = [
 ];
 
 /// Lines that say nothing but such numbers.
-const LINES: [(&str, &str); 6] = [
+const LINES: [(&str, &str); 7] = [
+    ("packed: ", "packed:  at level <some> on average (--compression auto)"),
     ("added: ", "added:   <size> (<size> stored)"),
     ("folders: 0 new, ", "folders: 0 new, <some> changed, <some> unmodified"),
     (
