@@ -59,8 +59,8 @@ fn time_of(place: &Place, arguments: &[&str]) -> Duration {
 fn reading_keeps_to_its_limit() {
     let place = Place::init();
     // Several workers, small files and large ones.
-    (0..16).for_each(|n| write(&place.path(&format!("files/{n}")), &noise(n, 128 << 10)));
-    write(&place.path("files/large"), &noise(99, 4 << 20));
+    (0..16).for_each(|n| write(&place.path(&format!("files/{n}")), noise(n, 128 << 10)));
+    write(&place.path("files/large"), noise(99, 4 << 20));
     // 6 MiB in all.
     let slow = time_of(&place, &["snapshot", "files", "--limit-read", "3M"]);
     assert!((1_900..20_000).contains(&slow.as_millis()), "{slow:?}");
@@ -80,7 +80,7 @@ fn reading_keeps_to_its_limit() {
 #[test]
 fn a_limited_run_still_stops_when_asked() {
     let place = Place::init();
-    write(&place.path("files/large"), &noise(3, 32 << 20));
+    write(&place.path("files/large"), noise(3, 32 << 20));
     let mut command = place.admin_command(["snapshot", "files", "--limit-read", "64K"]);
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until_reading(&child, &place.path("files/large"));
@@ -108,7 +108,7 @@ fn wait_until_reading(child: &Child, path: &Path) {
 #[test]
 fn so_many_threads_work_as_were_asked_for() {
     let place = Place::init();
-    write(&place.path("files/large"), &noise(3, 8 << 20));
+    write(&place.path("files/large"), noise(3, 8 << 20));
     let threads = |arguments: &[&str]| {
         let fixed = ["snapshot", "files", "--full", "--limit-read", "1M"];
         let mut command = place.admin_command(fixed.iter().chain(arguments));
