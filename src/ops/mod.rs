@@ -18,7 +18,6 @@ pub mod restore;
 pub mod retention;
 pub mod rewrite;
 pub mod select;
-pub mod size;
 pub mod snapshot;
 pub mod stats;
 pub mod tag;

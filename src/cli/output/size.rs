@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-
 /// `512 B`, `1.50 KiB`, `23.4 MiB`, `1023 GiB`: three digits, binary units.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

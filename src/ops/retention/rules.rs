@@ -2,6 +2,7 @@
 
 use super::Span;
 use crate::repo::record::SnapshotKind;
+use crate::source::amount;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroU32;
@@ -109,7 +110,7 @@ impl TryFrom<String> for Size {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        crate::ops::size::parse(&text).map(Self).ok_or("this is no size: write it like 500M, 2G or 1048576")
+        amount::parse(&text).map(Self).ok_or("this is no size: write it like 500M, 2G or 1048576")
     }
 }
 
