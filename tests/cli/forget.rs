@@ -200,6 +200,20 @@ fn what_looks_like_a_mistake_must_be_meant() {
 }
 
 #[test]
+fn names_cannot_drive_a_terminal() {
+    let place = Place::init();
+    write(&place.path("a\u{1b}[2Jb/file"), "x");
+    let options = ["-H", "web\u{202e}\u{1b}[2J", "--tag", "t\u{1b}[2J"];
+    let ids = [0; 2].map(|_| place.snapshot(&["a\u{1b}[2Jb"], &options));
+    let clean = |run: Run| assert!(!(run.out + &run.err).contains(['\u{1b}', '\u{202e}']));
+    clean(place.admin(["forget", "--keep-tag", "t\u{1b}[2J", "-g", "host,paths,tags", "-n"]).ends(0));
+    clean(place.admin(["forget", &ids[0], &ids[1]]).ends(5));
+    clean(place.admin(["forget", "--keep-last", "1", "-g", "host,paths,tags"]).ends(0).tells("1 of 2 snapshots"));
+    clean(place.admin(["snapshots", "--forgotten"]).ends(0));
+    clean(place.admin(["forget", "--undo"]).ends(0));
+}
+
+#[test]
 fn a_snapshot_from_the_future_counts_for_nothing() {
     let (place, all) = days(2);
     let future = place.snapshot(&["a"], &["--time", "2100-01-01", "-H", "web"]);

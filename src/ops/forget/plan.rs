@@ -187,10 +187,9 @@ impl Scale {
     }
 
     fn freed(&self, plan: &Plan) -> Freed {
-        let over = |id: &&SnapshotId| {
-            let all = plan.groups.iter().flat_map(|group| &group.snapshots);
-            all.clone().any(|one| one.id == **id && one.verdict == Verdict::Forget(Cause::OverSize))
-        };
-        self.weighed.freed(self.fixed + self.by_age.iter().take_while(|id| !over(id)).count())
+        let all = plan.groups.iter().flat_map(|group| &group.snapshots);
+        let over = all.filter(|one| one.verdict == Verdict::Forget(Cause::OverSize)).count();
+        // The oldest are over, and what goes by the rules stands behind them.
+        self.weighed.freed(self.fixed + self.by_age.len() - over)
     }
 }
