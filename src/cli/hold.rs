@@ -15,9 +15,9 @@ use crate::repo::keys::role::Role;
 use crate::repo::log::ledger::Hold;
 use crate::repo::repository::Repository;
 
-/// Stop all forgetting and pruning until somebody has looked; without --why, show the holds in force
+/// Stop all forgetting and pruning until somebody has looked
 ///
-/// Nothing else is stopped: snapshots are taken and restored as ever. `boveda release` ends a hold. Placing one needs a
+/// Without --why it shows the holds in force. Nothing else is stopped: snapshots are taken and restored as ever. `boveda release` ends a hold. Placing one needs a
 /// maintainer's or an admin's keys.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {

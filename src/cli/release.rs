@@ -12,7 +12,7 @@ use crate::repo::id::HoldId;
 use crate::repo::keys::role::Role;
 use crate::repo::repository::Repository;
 
-/// End a hold, now that somebody has looked: forgetting and pruning go on
+/// End a hold: forgetting and pruning go on
 ///
 /// Needs a maintainer's or an admin's keys. `boveda hold` shows the holds in force.
 #[derive(Debug, clap::Args)]

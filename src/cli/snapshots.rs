@@ -1,5 +1,6 @@
 //! `boveda snapshots`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -11,9 +12,12 @@ use super::output::Output;
 use super::selector::Filter;
 use super::snapshot_groups::{Group, Grouping};
 use super::snapshot_list::{Shown, compact, table};
+use super::time;
+use crate::repo::entry::Timestamp;
+use crate::repo::id::SnapshotId;
 use crate::repo::keys::role::Role;
 use crate::repo::record::Completeness;
-use crate::repo::repository::Snapshot;
+use crate::repo::repository::{Forgotten, Repository};
 
 /// List the snapshots, oldest first
 #[derive(Debug, clap::Args)]
@@ -39,12 +43,12 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.output());
     let opened = open(context, &output)?;
     require(&opened.repository, Role::reads_structure, "listing snapshots")?;
-    let forgotten: Vec<Snapshot> = match arguments.forgotten {
-        true => opened.repository.forgotten().into_iter().map(|one| one.snapshot).collect(),
-        false => Vec::new(),
+    let forgotten = if arguments.forgotten { opened.repository.forgotten() } else { Vec::new() };
+    let times = times(&forgotten, &opened.repository, &output)?;
+    let mut all: Vec<_> = match arguments.forgotten {
+        true => forgotten.iter().map(|one| shown(&one.snapshot)).collect(),
+        false => opened.repository.snapshots().iter().map(shown).collect(),
     };
-    let shown_now = if arguments.forgotten { &forgotten[..] } else { opened.repository.snapshots() };
-    let mut all: Vec<_> = shown_now.iter().map(shown).collect();
     all.retain(|snapshot| {
         arguments.filter.partial || arguments.forgotten || snapshot.structure.completeness == Completeness::Complete
     });
@@ -62,10 +66,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     if let Some(grouping) = arguments.group_by {
         for (at, (group, snapshots)) in grouping.divide(all).into_iter().enumerate() {
             head(&group, at, snapshots.len(), &output)?;
-            list(&snapshots, arguments, &context.zone, &output)?;
+            list(&snapshots, &times, arguments, &context.zone, &output)?;
         }
     } else {
-        list(&all, arguments, &context.zone, &output)?;
+        list(&all, &times, arguments, &context.zone, &output)?;
     }
     if !output.json() {
         output.remark(&match count {
@@ -95,9 +99,40 @@ fn head(group: &Group, at: usize, snapshots: usize, output: &Output) -> std::io:
     output.line(&format!("{heading}:"))
 }
 
-fn list(snapshots: &[Shown<'_>], arguments: &Arguments, zone: &TimeZone, output: &Output) -> std::io::Result<()> {
+/// When each was forgotten; read only where it is shown.
+fn times(
+    forgotten: &[Forgotten],
+    repository: &Repository,
+    output: &Output,
+) -> Result<BTreeMap<SnapshotId, Timestamp>, Failure> {
+    let mut decided: BTreeMap<u64, Timestamp> = BTreeMap::new();
+    let mut times = BTreeMap::new();
+    for one in forgotten.iter().filter(|_| output.json()) {
+        let time = match decided.get(&one.position) {
+            Some(time) => *time,
+            None => repository.decided_at(one.position)?,
+        };
+        decided.insert(one.position, time);
+        times.insert(one.snapshot.id, time);
+    }
+    Ok(times)
+}
+
+fn list(
+    snapshots: &[Shown<'_>],
+    times: &BTreeMap<SnapshotId, Timestamp>,
+    arguments: &Arguments,
+    zone: &TimeZone,
+    output: &Output,
+) -> std::io::Result<()> {
     if output.json() {
-        return snapshots.iter().try_for_each(|snapshot| output.json_line(&snapshot.json()));
+        return snapshots.iter().try_for_each(|snapshot| {
+            let mut line = snapshot.json();
+            if let Some(forgotten) = times.get(&snapshot.id) {
+                line["forgotten"] = time::rfc3339(*forgotten).into();
+            }
+            output.json_line(&line)
+        });
     }
     if snapshots.is_empty() {
         return Ok(());

@@ -87,6 +87,11 @@ fn forgotten_snapshots_are_gone_everywhere_and_come_back() {
     assert!(!text(place.admin(["--json", "stats"]).ends(0)).contains(&all[2]));
     assert_eq!(place.admin(["--json", "ls", "latest"]).ends(0).message("snapshot")["id"], all[0]);
     assert_eq!(listed(&place, &["--forgotten"]), all[1..]);
+    let gone = place.admin(["--json", "snapshots", "--forgotten"]).ends(0).json();
+    assert!(
+        gone.iter().all(|line| line["forgotten"].as_str() > Some("2026-11") && line["time"].is_string()),
+        "{gone:?}"
+    );
     place.admin(["snapshots", "--forgotten", "-H", "else"]).ends(0).tells("no forgotten snapshots");
 
     // By name, then all that the last one forgot.
@@ -126,6 +131,7 @@ fn a_wrong_command_line_forgets_nothing() {
     place.admin(["forget", "-H", "web"]).ends(2);
     place.admin(["forget", "--keep-last", "x"]).ends(2).says("unlimited");
     place.admin(["forget", "--keep-within", "3 days"]).ends(2).says("1y5m7d2h");
+    place.admin(["forget", "--keep-tag", ""]).ends(2).says("empty tag");
     place.admin(["forget", "--keep-size", "big"]).ends(2).says("500M");
     place.admin(["forget", &all[0], "--keep-last", "1"]).ends(2).says("which ones are meant");
     place.admin(["forget", "--undo", "--keep-last", "1"]).ends(2);
@@ -197,6 +203,20 @@ fn what_looks_like_a_mistake_must_be_meant() {
     place.admin(["forget", "latest"]).ends(5).says("is the last good snapshot of host web");
     place.admin(["forget", "latest", "--yes-really"]).ends(0);
     assert!(listed(&place, &[]).is_empty());
+}
+
+#[test]
+fn names_cannot_drive_a_terminal() {
+    let place = Place::init();
+    write(&place.path("a\u{1b}[2Jb/file"), "x");
+    let options = ["-H", "web\u{202e}\u{1b}[2J", "--tag", "t\u{1b}[2J"];
+    let ids = [0; 2].map(|_| place.snapshot(&["a\u{1b}[2Jb"], &options));
+    let clean = |run: Run| assert!(!(run.out + &run.err).contains(['\u{1b}', '\u{202e}']));
+    clean(place.admin(["forget", "--keep-tag", "t\u{1b}[2J", "-g", "host,paths,tags", "-n"]).ends(0));
+    clean(place.admin(["forget", &ids[0], &ids[1]]).ends(5));
+    clean(place.admin(["forget", "--keep-last", "1", "-g", "host,paths,tags"]).ends(0).tells("1 of 2 snapshots"));
+    clean(place.admin(["snapshots", "--forgotten"]).ends(0));
+    clean(place.admin(["forget", "--undo"]).ends(0));
 }
 
 #[test]

@@ -71,6 +71,11 @@ fn mount_returns_when_the_folder_can_be_used_and_follows_new_snapshots() {
     place.snapshot(&["files"], &[]);
     eventually("latest moves", || fs::read(below(&place, "latest", "a")).is_ok_and(|text| text == b"second"));
     assert_eq!(fs::read(below(&place, first.to_str().unwrap(), "a")).unwrap(), b"first");
+    // What is forgotten is gone from here too, and comes back.
+    place.admin(["forget", "latest"]).ends(0);
+    eventually("latest goes back", || fs::read(below(&place, "latest", "a")).is_ok_and(|text| text == b"first"));
+    place.admin(["forget", "--undo"]).ends(0);
+    eventually("it is back", || fs::read(below(&place, "latest", "a")).is_ok_and(|text| text == b"second"));
     place.admin(["mount", "there"]).ends(1).says("mounted already");
     place.run(["umount", "there"]).ends(0);
     assert!(!is_mounted(&place));

@@ -6,7 +6,7 @@ use crate::cli::snapshot_groups::Grouping;
 use crate::cli::time;
 use crate::ops::forget::Plan;
 use crate::ops::retention::{Group, GroupKey, Guard};
-use crate::repo::id::SnapshotId;
+use crate::repo::id::{SnapshotId, Token};
 use crate::repo::record::SnapshotKind;
 
 /// A line for each thing that looks like a mistake.
@@ -43,31 +43,31 @@ fn of_what(id: &SnapshotId, plan: &Plan) -> String {
 
 /// What a group is called; nothing if all snapshots are in one. Who reads no names sees what stands for them.
 pub fn heading(group: &Group, plan: &Plan) -> String {
-    let GroupKey { host, paths, tags, kind, .. } = &group.key;
+    let key = &group.key;
     let member = group.snapshots.first().and_then(|one| plan.snapshots.get(&one.id));
-    let named = member.filter(|snapshot| snapshot.private.is_some()).and_then(|snapshot| {
-        let grouping = Grouping { host: host.is_some(), paths: paths.is_some(), tags: tags.is_some() };
-        grouping.group(&shown(snapshot)).heading()
-    });
-    let token = |word: &str, token: String| format!("{word} {}", &token[..8]);
-    let tokens = || {
-        let host = host.map(|host| token("host", host.to_string()));
-        let paths = paths.map(|paths| token("paths", paths.to_string()));
-        let tags = tags.as_ref().map(|tags| {
-            let tags: Vec<_> = tags.iter().map(|tag| tag.to_string()[..8].to_owned()).collect();
-            format!("tags {}", if tags.is_empty() { "none".to_owned() } else { tags.join(",") })
-        });
-        [host, paths, tags].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let name = match member.filter(|snapshot| snapshot.private.is_some()) {
+        Some(member) => {
+            let grouping = Grouping { host: key.host.is_some(), paths: key.paths.is_some(), tags: key.tags.is_some() };
+            grouping.group(&shown(member)).heading()
+        }
+        None => tokens(key),
     };
-    let blind = member.is_some_and(|snapshot| snapshot.private.is_none());
-    let name = if blind { tokens() } else { named.unwrap_or_default() };
-    let kind = kind.map(|kind| match kind {
-        SnapshotKind::Full => "full snapshots",
-        SnapshotKind::Incremental => "incremental snapshots",
+    let kind = key.kind.map(|kind| match kind {
+        SnapshotKind::Full => "full snapshots".to_owned(),
+        SnapshotKind::Incremental => "incremental snapshots".to_owned(),
     });
-    [Some(name).filter(|name| !name.is_empty()), kind.map(str::to_owned)]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(", ")
+    name.into_iter().chain(kind).collect::<Vec<_>>().join(", ")
+}
+
+/// The beginnings of the tokens of host, paths and tags.
+fn tokens(key: &GroupKey) -> Option<String> {
+    let short = |token: &Token| token.to_string()[..8].to_owned();
+    let host = key.host.as_ref().map(|host| format!("host {}", short(host)));
+    let paths = key.paths.as_ref().map(|paths| format!("paths {}", short(paths)));
+    let tags = key.tags.as_ref().map(|tags| match tags.is_empty() {
+        true => "tags none".to_owned(),
+        false => format!("tags {}", tags.iter().map(short).collect::<Vec<_>>().join(",")),
+    });
+    let parts: Vec<_> = [host, paths, tags].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }

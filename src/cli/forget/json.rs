@@ -80,7 +80,7 @@ fn group_line(group: &Group, plan: &Plan) -> Value {
         value
     };
     let (mut keep, mut remove, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
-    for one in &group.snapshots {
+    for one in group.snapshots.iter().filter(|one| one.is_worth_showing()) {
         match &one.verdict {
             Verdict::Keep(why) => {
                 keep.push(snapshot(one));

@@ -13,7 +13,7 @@ use super::context::Context;
 use super::error::{Code, Failure};
 use super::open::{Opened, open, require, shown};
 use super::output::Output;
-use super::selector::Filter;
+use super::selector::{Filter, Selector};
 use super::snapshot_groups::Grouping;
 use super::{several, time};
 use crate::ops::forget::{self, Error, Options, Plan, Wish};
@@ -92,11 +92,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     }
     let wish = match rules {
         Some(rules) => Wish::Rules { rules, grouping: arguments.group_by.for_retention() },
-        None => {
-            let chosen = several::resolve(&opened.repository, &selectors, &arguments.filter, context)?;
-            let of_kind = |one: &&&Snapshot| arguments.kind.is_none_or(|kind| kind.is_of(one));
-            Wish::Named(chosen.iter().filter(of_kind).map(|snapshot| snapshot.id).collect())
-        }
+        None => named(&selectors, arguments, &opened.repository, context)?,
     };
     let among = among(arguments, &opened.repository);
     let (meant, now, zone) = (arguments.yes_really, time::now(), context.zone.clone());
@@ -111,6 +107,17 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         people::print(&plan, arguments, context, &output)?;
     }
     Ok(if plan.budget.is_some_and(|budget| !budget.fits) { output.code().max(Code::Incomplete) } else { output.code() })
+}
+
+fn named(
+    selectors: &[Selector],
+    arguments: &Arguments,
+    repository: &Repository,
+    context: &Context,
+) -> Result<Wish, Failure> {
+    let chosen = several::resolve(repository, selectors, &arguments.filter, context)?;
+    let of_kind = |one: &&&Snapshot| arguments.kind.is_none_or(|kind| kind.is_of(one));
+    Ok(Wish::Named(chosen.iter().filter(of_kind).map(|snapshot| snapshot.id).collect()))
 }
 
 fn carry_out(

@@ -43,7 +43,7 @@ fn print_group(group: &Group, at: usize, plan: &Plan, context: &Context, output:
     if !heading.is_empty() {
         output.line(&format!("{heading}:"))?;
     }
-    for one in group.snapshots.iter().rev() {
+    for one in group.snapshots.iter().rev().filter(|one| one.is_worth_showing()) {
         let (word, why) = match &one.verdict {
             Verdict::Keep(reasons) => ("keep", reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
             Verdict::Forget(cause) => ("forget", cause.to_string()),

@@ -44,7 +44,7 @@ pub struct Flags {
     #[arg(long, value_name = "SPAN", value_parser = span, help_heading = "Rules")]
     keep_within_yearly: Option<Span>,
     /// Keep those with this tag; `A,B` means both (more than once: any of them)
-    #[arg(long = "keep-tag", value_name = "TAG[,TAG…]", help_heading = "Rules")]
+    #[arg(long = "keep-tag", value_name = "TAG[,TAG…]", value_parser = tags, help_heading = "Rules")]
     keep_tags: Vec<String>,
     /// Of what the rules keep, let the oldest go until all snapshots together take no more than this in the store: `500G`
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Rules")]
@@ -84,6 +84,14 @@ fn count(text: &str) -> Result<u32, &'static str> {
     }
 }
 
+/// A variable that is not set must not be taken for a tag that nothing has.
+fn tags(text: &str) -> Result<String, &'static str> {
+    match text.split(',').any(str::is_empty) {
+        true => Err("an empty tag is none"),
+        false => Ok(text.to_owned()),
+    }
+}
+
 fn span(text: &str) -> Result<Span, &'static str> {
     Span::try_from(text.to_owned())
 }
@@ -103,6 +111,7 @@ mod tests {
             (Ok(7), Ok(0), Ok(u32::MAX), Ok(u32::MAX))
         );
         assert!(count("-2").is_err() && count("x").is_err() && count("").is_err());
+        assert!(tags("a,b").is_ok() && tags("").is_err() && tags("a,").is_err());
         let flags = Flags { keep_last: Some(0), ..Flags::default() };
         assert!(flags.rules().is_empty());
     }

@@ -9,11 +9,9 @@ use crate::ops::retention::{
     Candidate, Cause, Decided, Group, GroupKey, Grouping, Guard, Order, Progress, Question, Reason, Rules, Verdict,
     decide, guard_clock, guard_groups, guard_last, over_budget,
 };
-use crate::repo::entry::Timestamp;
 use crate::repo::id::SnapshotId;
-use crate::repo::names::{Copy, Name};
 use crate::repo::record::Tokens;
-use crate::repo::repository::{self, Content, Repository, Snapshot};
+use crate::repo::repository::{self, Repository, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was decided, and what is to be said about it.
@@ -72,7 +70,9 @@ pub fn plan(
         return Err(repository::Error::Role { role, action: "listing snapshots" }.into());
     }
     let all = candidates(repository);
-    let mut guards: Vec<Guard> = guard_clock(options.now, newest_decision(repository)?).into_iter().collect();
+    let head = repository.log().state.head();
+    let newest = head.map(|head| repository.decided_at(head.position)).transpose()?;
+    let mut guards: Vec<Guard> = newest.and_then(|seen| guard_clock(options.now, seen)).into_iter().collect();
     let (groups, rules) = match &options.wish {
         Wish::Rules { rules, grouping } => (by_rules(repository, &all, rules, *grouping, options), Some(rules)),
         Wish::Named(ids) => {
@@ -96,16 +96,6 @@ pub fn plan(
     let plain = Rules::default();
     plan.guards.extend(guard_groups(&plan.groups, rules.unwrap_or(&plain), &options.zone));
     Ok(plan)
-}
-
-/// When the log's newest entry was made, by its author's clock.
-fn newest_decision(repository: &Repository) -> Result<Timestamp, Error> {
-    let never = Timestamp { seconds: i64::MIN, nanoseconds: 0 };
-    let Some(head) = repository.log().state.head() else { return Ok(never) };
-    match repository.content(&Name::Log(head.position, Copy::First))? {
-        Content::Log(entry) => Ok(Timestamp { seconds: entry.time, nanoseconds: 0 }),
-        _ => Ok(never),
-    }
 }
 
 fn by_rules(
@@ -187,10 +177,9 @@ impl Scale {
     }
 
     fn freed(&self, plan: &Plan) -> Freed {
-        let over = |id: &&SnapshotId| {
-            let all = plan.groups.iter().flat_map(|group| &group.snapshots);
-            all.clone().any(|one| one.id == **id && one.verdict == Verdict::Forget(Cause::OverSize))
-        };
-        self.weighed.freed(self.fixed + self.by_age.iter().take_while(|id| !over(id)).count())
+        let all = plan.groups.iter().flat_map(|group| &group.snapshots);
+        let over = all.filter(|one| one.verdict == Verdict::Forget(Cause::OverSize)).count();
+        // The oldest are over, and what goes by the rules stands behind them.
+        self.weighed.freed(self.fixed + self.by_age.len() - over)
     }
 }

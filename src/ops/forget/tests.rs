@@ -14,6 +14,7 @@ use crate::repo::repository::found;
 use crate::store::memory::MemoryStore;
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -37,13 +38,22 @@ impl World {
         Repository::open(self.store.clone(), &self.admin, |_| None, Arc::new(Silent)).unwrap()
     }
 
-    /// A snapshot of one file of noise.
-    fn snapshot(&self, seed: u64, bytes: usize) -> SnapshotId {
-        let source = self.folder.path().join("source");
-        std::fs::create_dir_all(&source).unwrap();
+    fn file(&self, seed: u64) -> PathBuf {
+        self.folder.path().join("source").join(format!("file{seed}"))
+    }
+
+    /// Another file of noise.
+    fn write(&self, seed: u64, bytes: usize) {
         let mut content = vec![0; bytes];
         blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut content);
-        std::fs::write(source.join(format!("file{seed}")), content).unwrap();
+        std::fs::create_dir_all(self.folder.path().join("source")).unwrap();
+        std::fs::write(self.file(seed), content).unwrap();
+    }
+
+    /// A snapshot of all files, with one more.
+    fn snapshot(&self, seed: u64, bytes: usize) -> SnapshotId {
+        self.write(seed, bytes);
+        let source = self.folder.path().join("source");
         let options = snapshot::Options {
             roots: vec![EntryPath::parse(source.as_os_str().as_bytes()).unwrap()],
             host: "host".to_owned(),
@@ -151,6 +161,20 @@ fn what_is_freed_is_what_no_other_snapshot_needs() {
     assert_eq!((everything.bytes, everything.packs, everything.packs_rewritten), (all, 3, 0));
     assert_eq!((everything.requests.get, everything.requests.put, everything.requests.delete), (0, 0, 3));
     assert_eq!(freed(&[]).0, Freed::default());
+}
+
+#[test]
+fn a_segment_that_is_needed_in_part_is_freed_by_reading_alone() {
+    let world = World::new();
+    world.write(1, 100_000);
+    let first = world.snapshot(2, 100_000);
+    std::fs::remove_file(world.file(1)).unwrap();
+    world.snapshot(3, 10);
+    let repository = world.open();
+    let plan = plan(&repository, &world.host, &world.options(Wish::Named(vec![first])), true, &Silent).unwrap();
+    let freed = plan.freed.unwrap();
+    // The two files went into one segment; the catalog of the first snapshot has segments of its own.
+    assert!((20_000..180_000).contains(&freed.more_by_reading) && freed.bytes < 20_000, "{freed:?}");
 }
 
 #[test]

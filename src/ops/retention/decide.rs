@@ -8,7 +8,7 @@ use crate::repo::entry::Timestamp;
 use crate::repo::id::{PrincipalId, SnapshotId, Token};
 use crate::repo::record::SnapshotKind;
 use jiff::tz::TimeZone;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// What the snapshots of one group have in common, beside their principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Grouping {
 }
 
 /// What one group's snapshots have in common, as far as the grouping asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GroupKey {
     /// Whose they are.
     pub principal: PrincipalId,
@@ -74,6 +74,13 @@ pub struct Decided {
     pub verdict: Verdict,
 }
 
+impl Decided {
+    /// Whether there is something to say about it: where some were named, there is not about the others.
+    pub fn is_worth_showing(&self) -> bool {
+        self.verdict != Verdict::Keep(vec![Reason::NotNamed])
+    }
+}
+
 impl Grouping {
     /// By host and paths: what one and the same snapshot is taken of again and again.
     pub const SOURCE: Self = Self { host: true, paths: true, tags: false };
@@ -91,12 +98,14 @@ impl Grouping {
     /// The groups in the order of their first snapshots; each newest first.
     pub fn divide(self, snapshots: &[Candidate], by_kind: bool) -> Vec<(GroupKey, Vec<&Candidate>)> {
         let mut groups: Vec<(GroupKey, Vec<&Candidate>)> = Vec::new();
+        let mut known: HashMap<GroupKey, usize> = HashMap::new();
         for one in snapshots {
             let key = self.key(one, by_kind);
-            match groups.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, group)) => group.push(one),
-                None => groups.push((key, vec![one])),
+            let at = *known.entry(key.clone()).or_insert(groups.len());
+            if at == groups.len() {
+                groups.push((key, Vec::new()));
             }
+            groups[at].1.push(one);
         }
         for (_, group) in &mut groups {
             group.sort_by_key(|one| std::cmp::Reverse((one.time, one.session, one.id)));

@@ -1,9 +1,12 @@
 //! Forgotten snapshots and holds: decisions of the log. A snapshot that was forgotten is kept until a prune takes what it holds.
 
-use super::{Error, Repository, Snapshot, snapshots};
+use super::{Content, Error, Repository, Snapshot, snapshots};
 use crate::crypto::secret::random;
+use crate::repo::entry::Timestamp;
 use crate::repo::id::{HoldId, SnapshotId};
 use crate::repo::log::Decision;
+use crate::repo::names::{Copy, Name};
+use crate::repo::wire;
 
 /// A snapshot that was forgotten, and not taken back.
 #[derive(Debug, Clone)]
@@ -23,6 +26,18 @@ impl Repository {
             Some(Forgotten { snapshot, position })
         };
         snapshots::forgotten(&self.view, &self.bundle, &self.log.state).into_iter().filter_map(forgotten).collect()
+    }
+
+    /// When the log's entry at this position was made, by its author's clock.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn decided_at(&self, position: u64) -> Result<Timestamp, Error> {
+        let name = Name::Log(position, Copy::First);
+        match self.content(&name)? {
+            Content::Log(entry) => Ok(Timestamp { seconds: entry.time, nanoseconds: 0 }),
+            _ => Err(Error::Body { object: name.to_string(), source: wire::Error::Invalid("is no entry of the log") }),
+        }
     }
 
     /// Forgets these snapshots, all in one decision. Returns whether it stands: if not, somebody else decided something
