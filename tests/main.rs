@@ -12,5 +12,6 @@ mod hostile;
 mod kill;
 mod layers;
 mod roles;
+mod runs;
 mod stores;
 mod world;

@@ -16,7 +16,7 @@ use crate::cli::output::Output;
 use crate::event::{Event, Sink as _};
 use crate::repo::keys::role::Role;
 use crate::repo::names::{IndexClass, Name};
-use crate::repo::repository::{Content, Indexes, Repository};
+use crate::repo::repository::{self, Content, Indexes, Repository};
 use crate::repo::session::IndexRef;
 
 /// List the objects of one kind, by the ids that `cat` takes
@@ -115,8 +115,11 @@ impl List<'_> {
     /// Every chunk that the indexes name, once.
     fn chunks(&mut self, repository: &Repository) -> Result<(), Failure> {
         let indexes = Indexes::load(repository, &IndexClass::BOTH)?;
-        let named = indexes.chunks.segments();
-        let mut all: Vec<_> = named.flat_map(|(_, segment)| segment.ids.iter().map(|id| (segment.kind, *id))).collect();
+        let mut all = Vec::new();
+        for named in indexes.chunks.segments() {
+            let (_, segment) = named.map_err(repository::Error::from)?;
+            all.extend(segment.ids.iter().map(|id| (segment.kind, *id)));
+        }
         all.sort_unstable();
         all.dedup();
         for (kind, id) in all {

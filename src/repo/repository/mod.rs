@@ -8,6 +8,7 @@ mod deciding;
 mod error;
 mod founding;
 mod heart;
+mod index_runs;
 mod indexes;
 mod inside;
 mod locks;
@@ -36,6 +37,7 @@ pub use reindexing::Rebuilt;
 pub use session::WriteSession;
 pub use snapshots::Snapshot;
 
+use super::chunk_index::RunFolder;
 use super::config::Config;
 use super::frame::Sealing;
 use super::id::{RepositoryId, SlotId};
@@ -56,6 +58,8 @@ pub struct Repository {
     view: View,
     snapshots: Vec<Snapshot>,
     events: Arc<dyn Sink>,
+    /// Where this machine keeps what indexes say.
+    runs: Option<RunFolder>,
 }
 
 impl Repository {
