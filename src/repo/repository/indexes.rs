@@ -235,23 +235,10 @@ impl Repository {
     pub(super) fn read_index(&self, judge: &mut Judge<'_>, index: &IndexRef) -> Result<(Covered, IndexBody), Error> {
         let name = index.name();
         let invalid = |what| Error::Body { object: name.to_string(), source: wire::Error::Invalid(what) };
-        let stored = objects::get(&*self.store, &name)?.ok_or_else(|| invalid("it is missing"))?;
-        let frame = Frame::read(&name, &stored)?;
-        if let Some(healed) = frame.healed() {
-            let sound = hash::sha256(healed) == index.id.0;
-            let what = "some of its bytes are damaged".to_owned();
-            self.events.emit(Event::Damage { object: name.to_string(), what, healed: sound });
-        }
-        if hash::sha256(frame.healed().unwrap_or(&stored)) != index.id.0 {
-            return Err(invalid("its bytes are not what its name promises"));
-        }
-        let epoch = frame.epoch().ok_or_else(|| frame.fail(Cause::NotSealed))?;
-        let plain = frame.unseal(&self.id(), &self.bundle.epoch(epoch)?.index)?;
-        let mut decoder = Decoder::new(&plain);
         let fail = |source| Error::Body { object: name.to_string(), source };
-        let signer = IndexSigner::decode(&mut decoder).map_err(fail)?;
-        let key = judge.keys(&signer).iter().find(|key| frame.verify(&self.id(), key).is_ok()).copied();
-        let key = key.ok_or_else(|| invalid("it is signed by nobody that the log knows"))?;
+        let (plain, signer, key) = self.open_index(judge, index)?;
+        let mut decoder = Decoder::new(&plain);
+        IndexSigner::decode(&mut decoder).map_err(fail)?;
         let body = IndexBody::decode(decoder.rest()).map_err(fail)?;
         if body.class != index.class {
             return Err(invalid("it holds another class than its name says"));
@@ -265,6 +252,29 @@ impl Repository {
             IndexSigner::Installation(_) => Vec::new(),
         };
         Ok((Covered { index: *index, signer: signer.bytes(), key: key.0, replaces }, body))
+    }
+
+    /// What an index object seals, and who signed it. The stored bytes are let go of here: indexes can be large.
+    fn open_index(&self, judge: &mut Judge<'_>, index: &IndexRef) -> Result<(Vec<u8>, IndexSigner, PublicKey), Error> {
+        let name = index.name();
+        let invalid = |what| Error::Body { object: name.to_string(), source: wire::Error::Invalid(what) };
+        let stored = objects::get(&*self.store, &name)?.ok_or_else(|| invalid("it is missing"))?;
+        let frame = Frame::read(&name, &stored)?;
+        if let Some(healed) = frame.healed() {
+            let sound = hash::sha256(healed) == index.id.0;
+            let what = "some of its bytes are damaged".to_owned();
+            self.events.emit(Event::Damage { object: name.to_string(), what, healed: sound });
+        }
+        if hash::sha256(frame.healed().unwrap_or(&stored)) != index.id.0 {
+            return Err(invalid("its bytes are not what its name promises"));
+        }
+        let epoch = frame.epoch().ok_or_else(|| frame.fail(Cause::NotSealed))?;
+        let plain = frame.unseal(&self.id(), &self.bundle.epoch(epoch)?.index)?;
+        let fail = |source| Error::Body { object: name.to_string(), source };
+        let signer = IndexSigner::decode(&mut Decoder::new(&plain)).map_err(fail)?;
+        let key = judge.keys(&signer).iter().find(|key| frame.verify(&self.id(), key).is_ok()).copied();
+        let key = key.ok_or_else(|| invalid("it is signed by nobody that the log knows"))?;
+        Ok((plain, signer, key))
     }
 
     /// Whether an index may name segments of this origin. A writer speaks for itself only (I11): otherwise it could claim that
