@@ -118,6 +118,14 @@ impl RunFolder {
         run.path().map_or(Ok(()), remove)
     }
 
+    /// Removes a run that turned out to be damaged.
+    ///
+    /// # Errors
+    /// As [`Self::remove`].
+    pub fn discard(&self, damaged: &Damaged) -> Result<(), Error> {
+        damaged.path.as_deref().map_or(Ok(()), remove)
+    }
+
     /// Removes what was left by processes that were killed. Failures only leave it for next time.
     fn remove_left_overs(&self) {
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {

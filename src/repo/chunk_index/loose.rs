@@ -74,6 +74,11 @@ impl Loose {
         self.first.get(&key).into_iter().chain(further).map(|spot| (self.pack_of(*spot), *spot))
     }
 
+    /// The chunks of a kind, each once.
+    pub fn ids(&self, kind: ChunkKind) -> impl Iterator<Item = ChunkId> {
+        self.first.keys().filter(move |(found, _)| *found == kind).map(|(_, id)| *id)
+    }
+
     /// A segment.
     pub fn segment(&self, number: u32) -> &Arc<SegmentDescriptor> {
         &self.segments[number as usize].1

@@ -16,6 +16,7 @@ mod build;
 mod folder;
 mod format;
 mod loose;
+mod ordered;
 mod output;
 mod run;
 mod spool;

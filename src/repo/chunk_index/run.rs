@@ -198,6 +198,19 @@ impl Run {
         Ok(())
     }
 
+    /// A chunk by its place in the order of buckets and tags, and the two as one number.
+    ///
+    /// # Errors
+    /// When what has to be looked at is damaged.
+    pub fn in_order(&self, row: u64) -> Result<(Spot, SegmentRow, ChunkId, u64), Damaged> {
+        let mut spot = Fields(self.row(Section::Spots, row)?);
+        let (segment, position) = (spot.u32(), spot.u32());
+        let about = self.segment(segment)?;
+        let id = Fields(self.row(Section::Ids, about.first.saturating_add(position.into()))?).take();
+        let id = ChunkId(id);
+        Ok((Spot { segment, position, pack: about.pack }, about, id, prefix(&id) >> (48 - self.footer.bits)))
+    }
+
     /// A segment's row.
     pub fn segment(&self, number: u32) -> Result<SegmentRow, Damaged> {
         Ok(SegmentRow::decode(self.row(Section::Segments, number.into())?))

@@ -157,6 +157,11 @@ fn compare(index: &ChunkIndex, model: &Loose) {
         }
         assert_eq!(located(places), located(expected));
     }
+    for kind in [ChunkKind::Data, ChunkKind::Payload, ChunkKind::Skeleton] {
+        let mut expected: Vec<_> = model.ids(kind).collect();
+        expected.sort();
+        assert_eq!(index.chunks(kind).collect::<Result<Vec<_>, _>>().unwrap(), expected);
+    }
     let rows = |all: Vec<(IndexedPack, Arc<SegmentDescriptor>)>| {
         let mut rows: Vec<_> =
             all.iter().map(|(pack, row)| (pack.id, pack.good, row.offset, format!("{row:?}"))).collect();

@@ -50,9 +50,9 @@ pub enum Error {
     /// What this machine keeps of the indexes turned out to be damaged.
     #[error(transparent)]
     Damaged(#[from] chunk_index::Damaged),
-    /// What the indexes say could not be brought into order.
+    /// What the indexes say could not be brought into order, not even in memory.
     #[error("the indexes cannot be held: {0}")]
-    Runs(String),
+    Runs(#[source] chunk_index::Error),
     /// The bundle's role does not allow it.
     #[error("a {role}'s keys do not allow {action}")]
     Role { role: keys::role::Role, action: &'static str },

@@ -112,19 +112,24 @@ impl Indexes {
     ) -> Result<Vec<Failed>, Error> {
         let repository = judge.repository;
         let mut covered = HashSet::new();
-        if let Some(folder) = &repository.runs {
+        if let Some(folder) = repository.runs.as_ref().filter(|_| !self.uncached) {
             for attempt in 1.. {
                 match self.sync(judge, folder, class, source, &mut covered) {
                     Ok(failed) => return Ok(failed),
                     Err(Trouble::Fatal(error)) => return Err(error),
                     Err(Trouble::Cache(error)) => {
-                        let damaged = matches!(error, chunk_index::Error::Damaged(_));
                         report(repository, &error);
-                        if !damaged || attempt == ATTEMPTS {
+                        let chunk_index::Error::Damaged(damaged) = error else {
+                            self.uncached = true;
                             break;
-                        }
+                        };
+                        // Nothing of the class is believed that was taken before: it may have been in the same file.
                         self.chunks.retain(|run| run.class() != class);
                         covered.clear();
+                        if folder.discard(&damaged).is_err() || attempt == ATTEMPTS {
+                            self.uncached = true;
+                            break;
+                        }
                     }
                 }
             }
@@ -264,7 +269,7 @@ impl Indexes {
         let mut failed = Vec::new();
         let unheard = |trouble| match trouble {
             Trouble::Fatal(error) => error,
-            Trouble::Cache(error) => Error::Runs(error.to_string()),
+            Trouble::Cache(error) => Error::Runs(error),
         };
         let made = || RunBuilder::new(None, class, &judge.repository.run_key());
         let mut builder = made().map_err(|error| unheard(error.into()))?;

@@ -43,6 +43,8 @@ pub struct Indexes {
     pub(super) replaced: HashSet<IndexId>,
     /// Packs that are named and not there as they should be.
     pub(super) lost: BTreeSet<PackId>,
+    /// Whether this machine's cache turned out to be of no use, which was said.
+    pub(super) uncached: bool,
 }
 
 /// Whose index it is, by its own word.
