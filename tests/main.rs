@@ -13,5 +13,6 @@ mod kill;
 mod layers;
 mod retention;
 mod roles;
+mod runs;
 mod stores;
 mod world;

@@ -16,7 +16,7 @@ use crate::repo::id::RepositoryId;
 
 /// Show or clear what this machine caches
 ///
-/// Caches only save time: without them the next snapshot reads every file again. They hold names of files, sealed.
+/// Caches only save time: without them the next snapshot reads every file again, and the next command every index. They hold names of files, sealed, and what indexes say of chunks: ids, never content.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]

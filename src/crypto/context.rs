@@ -18,6 +18,8 @@ pub const EXTENT_CUT: &str = "boveda v1 2026-11 id key: extent page cuts";
 pub const TOKEN: &str = "boveda v1 2026-11 structure key: group tokens";
 /// Sealing of small objects, tables and skeletons, from the index key.
 pub const INDEX_SEAL: &str = "boveda v1 2026-11 index key: sealed bodies";
+/// What proves the runs of the chunk index in a machine's cache, from the structure key.
+pub const CHUNK_RUN: &str = "boveda v1 2026-11 structure key: chunk index runs";
 /// The id (and commitment) of a data key.
 pub const DATA_KEY_ID: &str = "boveda v1 2026-11 data key: id";
 /// Per-message key of suite 1, from a sealing key.

@@ -81,7 +81,8 @@ impl Host {
             let head = self.state.known(id, &*self.events).log?;
             Some(log::Head { position: head.number, digest: head.hash })
         };
-        let repository = Repository::open(store, credential, pin, Arc::clone(&self.events))?;
+        let mut repository = Repository::open(store, credential, pin, Arc::clone(&self.events))?;
+        self.lend_cache(&mut repository);
         let gone = self.gone(&repository);
         Ok((repository, gone))
     }
@@ -91,7 +92,13 @@ impl Host {
     /// # Errors
     /// As [`Repository::open`].
     pub fn open_as_it_is(&self, store: Arc<dyn Store>, credential: &Credential) -> Result<Repository, Error> {
-        Repository::open(store, credential, |_| None, Arc::clone(&self.events))
+        let mut repository = Repository::open(store, credential, |_| None, Arc::clone(&self.events))?;
+        self.lend_cache(&mut repository);
+        Ok(repository)
+    }
+
+    fn lend_cache(&self, repository: &mut Repository) {
+        repository.keep_runs_in(self.cache_folder.join(repository.id().to_string()));
     }
 
     /// Remembers what the repository shows now, and nothing of what it showed before: after somebody was told what is gone.
@@ -207,9 +214,10 @@ impl Host {
     pub fn reader_of(&self, repository: &Repository, indexes: Indexes, cache: usize, events: Arc<dyn Sink>) -> Reader {
         let bundle = repository.bundle();
         let keys = bundle.chunk_keys().unwrap_or_else(|| ChunkKeys::structure_only(bundle.structure_key()));
-        let ring = KeyRing::new(Arc::clone(bundle), indexes.wraps);
+        let index = Arc::new(indexes.chunks);
+        let ring = KeyRing::new(Arc::clone(bundle), Arc::clone(&index));
         let store = Arc::clone(repository.store());
-        Reader::new(store, repository.id(), keys, ring, Arc::new(indexes.chunks), cache, events)
+        Reader::new(store, repository.id(), keys, ring, index, cache, events)
     }
 }
 

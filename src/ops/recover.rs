@@ -128,8 +128,14 @@ fn has_record(repository: &Repository, session: &SessionName) -> bool {
 fn loose_pages(reader: &Reader, events: &dyn Sink) -> Result<Vec<(ChunkId, Origin)>, repository::Error> {
     let mut origins: HashMap<ChunkId, Origin> = HashMap::new();
     let mut named = HashSet::new();
-    let skeletons = reader.index().segments().filter(|(_, segment)| segment.kind == ChunkKind::Skeleton);
-    for (id, origin) in skeletons.flat_map(|(_, segment)| segment.ids.iter().map(|id| (*id, segment.origin))) {
+    let mut skeletons = Vec::new();
+    for known in reader.index().segments() {
+        let (_, segment) = known?;
+        if segment.kind == ChunkKind::Skeleton {
+            skeletons.extend(segment.ids.iter().map(|id| (*id, segment.origin)));
+        }
+    }
+    for (id, origin) in skeletons {
         if origins.insert(id, origin).is_some() {
             continue;
         }

@@ -10,7 +10,7 @@ use crate::repo::catalog::{self, Fault, PageItems, Sums, Tree, open_page};
 use crate::repo::chunk_index::ChunkIndex;
 use crate::repo::chunks;
 use crate::repo::entry::{Content, Entry, EntryKind, EntryPath, Extent, XattrValue};
-use crate::repo::id::{ChunkId, ChunkKind, SnapshotId};
+use crate::repo::id::{ChunkId, ChunkKind, PackId, SnapshotId};
 use crate::repo::names::IndexClass;
 use crate::repo::reader::{DEFAULT_CACHE, Reader};
 use crate::repo::repository::{Error, Repository};
@@ -86,7 +86,7 @@ pub fn stats(repository: &Repository, host: &Host, events: &dyn Sink) -> Result<
         return Err(Error::Role { role, action: "counting what there is" });
     }
     let reader = host.reader(repository, &IndexClass::BOTH, DEFAULT_CACHE)?;
-    let mut summary = Summary { rooms: rooms(repository)?, kinds: kinds(reader.index()), ..Summary::default() };
+    let mut summary = Summary { rooms: rooms(repository)?, kinds: kinds(reader.index())?, ..Summary::default() };
     for snapshot in repository.snapshots() {
         let structure = &snapshot.structure;
         summary.logical = summary.logical.plus(Sums { entries: structure.entries, bytes: structure.bytes });
@@ -112,19 +112,24 @@ fn rooms(repository: &Repository) -> Result<BTreeMap<String, Objects>, Error> {
     Ok(rooms)
 }
 
-fn kinds(index: &ChunkIndex) -> BTreeMap<ChunkKind, Segments> {
+fn kinds(index: &ChunkIndex) -> Result<BTreeMap<ChunkKind, Segments>, Error> {
     let mut kinds: BTreeMap<ChunkKind, Segments> = BTreeMap::new();
+    // Several indexes may name one segment; few do.
+    let mut named: HashMap<PackId, u32> = HashMap::new();
+    for pack in index.packs() {
+        *named.entry(pack.id).or_default() += 1;
+    }
     let mut seen = HashSet::new();
-    for (pack, segment) in index.segments() {
-        // Several indexes may name one segment.
-        if seen.insert((pack.id, segment.offset)) {
+    for segment in index.segments() {
+        let (pack, segment) = segment?;
+        if named.get(&pack.id) == Some(&1) || seen.insert((pack.id, segment.offset)) {
             let kind = kinds.entry(segment.kind).or_default();
             kind.segments += 1;
             kind.chunks += segment.ids.len() as u64;
             kind.stored += u64::from(segment.length);
         }
     }
-    kinds
+    Ok(kinds)
 }
 
 /// Whose each page and each chunk is: a snapshot's number, or [`SHARED`].

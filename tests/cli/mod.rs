@@ -15,6 +15,7 @@ mod golden;
 mod habits;
 mod hostile;
 mod import;
+mod index_cache;
 mod inside;
 mod keys;
 mod machine;

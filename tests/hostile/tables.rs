@@ -53,6 +53,7 @@ impl Scene {
             let rows = indexes
                 .chunks
                 .segments()
+                .map(Result::unwrap)
                 .filter(|(_, row)| row.kind == kind && row.origin.writer == self.session.writer);
             (kind, rows.flat_map(|(_, row)| row.ids.clone()).collect())
         };
@@ -151,7 +152,7 @@ fn segments_that_no_key_opens_hide_nothing() {
 fn false_wraps_of_honest_keys_hide_nothing() {
     let scene = Scene::new();
     let repository = scene.world.open(&scene.evil.key).unwrap();
-    let honest = Indexes::load(&repository, &IndexClass::BOTH).unwrap().wraps;
+    let honest = Indexes::load(&repository, &IndexClass::BOTH).unwrap().wraps().unwrap();
     assert_eq!(honest.len(), 1);
     for round in 0..4 {
         let forger = Forger::new(&scene.world, &scene.evil.key, WriterId([0xe0 + round; 16]));
@@ -192,7 +193,7 @@ fn tables_that_speak_for_others_say_nothing() {
         rehearsal.machine("rehearsal").snapshot(&rehearsal, &scene.evil.key, &path);
         let repository = rehearsal.open(&scene.evil.key).unwrap();
         let indexes = Indexes::load(&repository, &[IndexClass::Data]).unwrap();
-        indexes.chunks.segments().flat_map(|(_, row)| row.ids.clone()).collect::<Vec<_>>()
+        indexes.chunks.segments().flat_map(|row| row.unwrap().1.ids.clone()).collect::<Vec<_>>()
     };
     for session in [admins, scene.session] {
         let origin = Origin { writer: session.writer, seq: session.seq };
@@ -247,7 +248,7 @@ fn a_writers_name_taken_first_by_somebody_else_is_of_no_use() {
     let repository = scene.world.open(&victim.key).unwrap();
     let loaded = Indexes::load(&repository, &IndexClass::BOTH).unwrap();
     let forged = |pack| packs.iter().any(|forged| forged.id == pack);
-    assert!(loaded.chunks.packs().iter().all(|pack| !pack.good || !forged(pack.id)));
+    assert!(loaded.chunks.packs().all(|pack| !pack.good || !forged(pack.id)));
     let repository = scene.world.open(&scene.reader.key).unwrap();
     let target = scene.world.path("next-out");
     far.try_restore(&repository, &next, &scene.source, &target, &Listener::default()).unwrap();

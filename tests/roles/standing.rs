@@ -113,8 +113,8 @@ fn what_is_stored_after_a_revocation_is_sealed_for_the_new_epoch() {
     let repository = world.as_admin();
     let all = Indexes::load(&repository, &IndexClass::BOTH).unwrap();
     assert!(all.chunks.segments().count() > 0);
-    assert!(all.chunks.segments().all(|(_, segment)| segment.epoch == 2));
-    assert!(all.wraps.iter().all(|wrap| wrap.epoch == 2));
+    assert!(all.chunks.segments().all(|segment| segment.unwrap().1.epoch == 2));
+    assert!(all.wraps().unwrap().iter().all(|wrap| wrap.epoch == 2));
 }
 
 #[test]

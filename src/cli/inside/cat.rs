@@ -290,9 +290,12 @@ fn chunk_named(
             return Ok((kind, id));
         }
     }
-    let segments = reader.index().segments().filter(|(_, segment)| wanted(segment.kind));
-    let ids = segments.flat_map(|(_, segment)| segment.ids.iter().map(|id| (segment.kind, *id)));
-    let mut found: Vec<_> = ids.filter(|(_, id)| id.to_string().starts_with(text)).collect();
+    let mut found = Vec::new();
+    for named in reader.index().segments() {
+        let (_, segment) = named.map_err(repository::Error::from)?;
+        let fits = |id: &&ChunkId| wanted(segment.kind) && id.to_string().starts_with(text);
+        found.extend(segment.ids.iter().filter(fits).map(|id| (segment.kind, *id)));
+    }
     found.sort_unstable();
     found.dedup();
     kinds::one(

@@ -14,9 +14,10 @@ use crate::cli::escape;
 use crate::cli::open::{Opened, open, require};
 use crate::cli::output::Output;
 use crate::event::{Event, Sink as _};
+use crate::repo::id::ChunkKind;
 use crate::repo::keys::role::Role;
 use crate::repo::names::{IndexClass, Name};
-use crate::repo::repository::{Content, Indexes, Repository};
+use crate::repo::repository::{self, Content, Indexes, Repository};
 use crate::repo::session::IndexRef;
 
 /// List the objects of one kind, by the ids that `cat` takes
@@ -115,13 +116,12 @@ impl List<'_> {
     /// Every chunk that the indexes name, once.
     fn chunks(&mut self, repository: &Repository) -> Result<(), Failure> {
         let indexes = Indexes::load(repository, &IndexClass::BOTH)?;
-        let named = indexes.chunks.segments();
-        let mut all: Vec<_> = named.flat_map(|(_, segment)| segment.ids.iter().map(|id| (segment.kind, *id))).collect();
-        all.sort_unstable();
-        all.dedup();
-        for (kind, id) in all {
-            let kind = segments::kind(kind);
-            self.line(&id.to_string(), kind, json!({ "kind": "chunk", "chunk_kind": kind }))?;
+        for kind in [ChunkKind::Data, ChunkKind::Payload, ChunkKind::Skeleton] {
+            let name = segments::kind(kind);
+            for id in indexes.chunks.chunks(kind) {
+                let id = id.map_err(repository::Error::from)?;
+                self.line(&id.to_string(), name, json!({ "kind": "chunk", "chunk_kind": name }))?;
+            }
         }
         Ok(())
     }

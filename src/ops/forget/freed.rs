@@ -52,6 +52,8 @@ pub struct Requests {
 /// Who holds every segment longest.
 pub(super) struct Weighed {
     index: Arc<ChunkIndex>,
+    /// Where each segment's chunks stand in `owners`, by its number.
+    starts: Vec<usize>,
     /// The place in the order of the first that reaches each chunk, segment by segment.
     owners: Vec<u32>,
     /// For each place in the order: bytes of the segments that nobody before it reaches.
@@ -70,18 +72,18 @@ pub(super) fn weigh(
     events: &dyn Sink,
 ) -> Result<Weighed, Error> {
     let reader = host.reader(repository, &IndexClass::BOTH, DEFAULT_CACHE)?;
-    let mut walk = Walk::new(&reader, roots.len());
+    let mut walk = Walk::new(&reader, roots.len())?;
     for (at, root) in (0..).zip(roots) {
         walk.take(*root, at, events)?;
     }
-    let Walk { owners, sums, .. } = walk;
-    Ok(Weighed { index: Arc::clone(reader.index()), owners, sums })
+    let Walk { starts, owners, sums, .. } = walk;
+    Ok(Weighed { index: Arc::clone(reader.index()), starts, owners, sums })
 }
 
 struct Walk<'a> {
     reader: &'a Reader,
     pages: HashSet<ChunkId>,
-    /// Where each segment's chunks stand in `owners`.
+    /// Where each segment's chunks stand in `owners`, by its number.
     starts: Vec<usize>,
     owners: Vec<u32>,
     reached: Vec<bool>,
@@ -89,14 +91,16 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(reader: &'a Reader, roots: usize) -> Self {
-        let (mut starts, mut chunks) = (Vec::new(), 0);
-        for (_, segment) in reader.index().segments() {
-            starts.push(chunks);
+    fn new(reader: &'a Reader, roots: usize) -> Result<Self, repository::Error> {
+        let (mut starts, mut chunks) = (vec![0; reader.index().numbers()], 0);
+        for named in reader.index().numbered() {
+            let (number, _, segment) = named?;
+            starts[number] = chunks;
             chunks += segment.ids.len();
         }
         let reached = vec![false; starts.len()];
-        Self { reader, pages: HashSet::new(), starts, owners: vec![NOBODY; chunks], reached, sums: vec![0; roots] }
+        let (owners, sums) = (vec![NOBODY; chunks], vec![0; roots]);
+        Ok(Self { reader, pages: HashSet::new(), starts, owners, reached, sums })
     }
 
     fn take(&mut self, root: ChunkId, at: u32, events: &dyn Sink) -> Result<(), Error> {
@@ -176,13 +180,16 @@ impl Weighed {
     }
 
     /// What it gives back when all from this place on are forgotten.
-    pub(super) fn freed(&self, from: usize) -> Freed {
+    ///
+    /// # Errors
+    /// When this machine's cache of indexes turns out to be damaged.
+    pub(super) fn freed(&self, from: usize) -> Result<Freed, repository::Error> {
         let first = u32::try_from(from).unwrap_or(NOBODY);
         let mut packs: BTreeMap<PackId, PackLeft> = BTreeMap::new();
-        let (mut freed, mut rest) = (Freed::default(), &self.owners[..]);
-        for (pack, segment) in self.index.segments() {
-            let (owners, others) = rest.split_at(segment.ids.len());
-            rest = others;
+        let mut freed = Freed::default();
+        for named in self.index.numbered() {
+            let (number, pack, segment) = named?;
+            let owners = &self.owners[self.starts[number]..][..segment.ids.len()];
             let gone = owners.iter().filter(|&&owner| owner != NOBODY && owner >= first).count() as u64;
             let stays = owners.iter().any(|&owner| owner < first);
             let (left, length) = (packs.entry(pack.id).or_default(), u64::from(segment.length));
@@ -208,6 +215,6 @@ impl Weighed {
             }
         }
         freed.requests.put = moved.div_ceil(PACK);
-        freed
+        Ok(freed)
     }
 }

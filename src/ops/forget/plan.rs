@@ -91,7 +91,7 @@ pub fn plan(
         if let Some(limit) = limit {
             plan.budget = Some(scale.limit(&mut plan.groups, limit.0));
         }
-        plan.freed = weighed.then(|| scale.freed(&plan));
+        plan.freed = weighed.then(|| scale.freed(&plan)).transpose()?;
     }
     let plain = Rules::default();
     plan.guards.extend(guard_groups(&plan.groups, rules.unwrap_or(&plain), &options.zone));
@@ -176,10 +176,10 @@ impl Scale {
         Budget { limit, stored: fixed + rest, fits }
     }
 
-    fn freed(&self, plan: &Plan) -> Freed {
+    fn freed(&self, plan: &Plan) -> Result<Freed, Error> {
         let all = plan.groups.iter().flat_map(|group| &group.snapshots);
         let over = all.filter(|one| one.verdict == Verdict::Forget(Cause::OverSize)).count();
         // The oldest are over, and what goes by the rules stands behind them.
-        self.weighed.freed(self.fixed + self.by_age.len() - over)
+        Ok(self.weighed.freed(self.fixed + self.by_age.len() - over)?)
     }
 }

@@ -130,7 +130,7 @@ impl Repair<'_> {
         // What was named when the repository was opened was there before the listing.
         let indexes = Indexes::readable(self.repository)?;
         // Two indexes may name one pack.
-        let named: BTreeSet<_> = indexes.chunks.packs().iter().map(|pack| pack.id).collect();
+        let named: BTreeSet<_> = indexes.chunks.packs().map(|pack| pack.id).collect();
         for name in named.into_iter().map(Name::Pack).filter(|name| !there.contains(name)) {
             self.leave(name, "it is missing; the next snapshot stores again what the source still has of it");
         }

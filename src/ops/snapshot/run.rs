@@ -141,7 +141,7 @@ impl<'a> Run<'a> {
     /// The run in its next session; `None` when a prune took, meanwhile, what it relied on: then it has to begin anew.
     pub fn go_on(mut self, session: &WriteSession<'_>) -> Option<Self> {
         let Carried { partial, good } = self.carried.take()?;
-        let now = || session.index().packs().iter().filter(|pack| pack.good).map(|pack| pack.id).collect();
+        let now = || session.index().packs().filter(|pack| pack.good).map(|pack| pack.id).collect();
         if !session.may_reuse(&partial) && !good.is_subset(&now()) {
             return None;
         }
@@ -151,7 +151,7 @@ impl<'a> Run<'a> {
 
     /// Takes note that a session ended with a partial snapshot.
     pub fn left(&mut self, partial: SnapshotId, session: &WriteSession<'_>, packs: &[PackSummary]) {
-        let good = session.index().packs().iter().filter(|pack| pack.good).map(|pack| pack.id);
+        let good = session.index().packs().filter(|pack| pack.good).map(|pack| pack.id);
         let good = good.chain(packs.iter().map(|pack| pack.id)).collect();
         self.carried = Some(Carried { partial, good });
         self.planner.pause();

@@ -9,7 +9,7 @@ use crate::repo::reader::Reader;
 use crate::repo::repository;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// Damage that a reader met.
 #[derive(Debug, Default)]
@@ -47,9 +47,11 @@ impl Run<'_> {
             Level::Sample(_) => chosen.contains(pack),
             _ => false,
         };
-        let segments = reader.index().segments().filter(|(pack, _)| opened(&pack.id));
-        let segments: Vec<_> = segments.map(|(_, segment)| Arc::clone(segment)).collect();
-        parallel::each(self.threads, &segments, |segment| {
+        let segments = reader.index().segments().filter(|named| match named {
+            Ok((pack, _)) => opened(&pack.id),
+            Err(_) => true,
+        });
+        parallel::each_of(self.threads, segments.map(|named| named.map_err(repository::Error::from)), |(_, segment)| {
             self.go_on()?;
             segment.ids.iter().try_for_each(|id| self.chunk(reader, segment.kind, *id).map(drop))
         })

@@ -19,7 +19,6 @@ use crate::event::{Event, Sink};
 use crate::repo::chunks;
 use crate::repo::id::{ChunkId, ChunkKind, PackId};
 use crate::repo::keys::role::Role;
-use crate::repo::names::IndexClass;
 use crate::repo::reader::DEFAULT_CACHE;
 use crate::repo::repository::{self, Indexes, Repository};
 use std::collections::BTreeSet;
@@ -149,7 +148,7 @@ pub fn verify_with(
     if level != Level::Quick {
         run.objects(&listed)?;
     }
-    let indexes = Indexes::load(repository, &IndexClass::BOTH)?;
+    let indexes = Indexes::load_objects(repository)?;
     indexes.problems.iter().for_each(|problem| run.find(problem.name, &problem.reason, true));
     let packs = run.packs(&listed, &indexes, level != Level::Quick)?;
     if level.opens() {
@@ -165,6 +164,9 @@ pub fn verify_with(
         run.every_chunk(&reader, &chosen, level)?;
     }
     let affected = if role.reads_content() && level.opens() { run.affected(&reader) } else { Affected::default() };
+    if let Some(damaged) = reader.index().damage() {
+        return Err(damaged.clone().into());
+    }
     run.heard(&heard);
     if level == Level::Usual {
         host.state().scrubbed(&repository.id(), round, events);

@@ -58,7 +58,7 @@ impl Run<'_> {
             Name::Pack(id) => Some((*id, *length)),
             _ => None,
         });
-        let named = indexes.chunks.packs().iter().map(|pack| (pack.id, pack.length));
+        let named = indexes.chunks.packs().map(|pack| (pack.id, pack.length));
         let packs = Packs { named: named.collect(), stored: stored.collect() };
         for (id, length) in &packs.named {
             match packs.stored.get(id) {
@@ -78,14 +78,10 @@ impl Run<'_> {
 
     /// What the indexes say of a pack, its own table says too.
     pub(super) fn tables(&self, packs: &Packs, index: &ChunkIndex) -> Result<(), repository::Error> {
-        let mut rows: BTreeMap<PackId, Vec<Arc<SegmentDescriptor>>> = BTreeMap::new();
-        for (pack, row) in index.segments() {
-            rows.entry(pack.id).or_default().push(Arc::clone(row));
-        }
-        let rows: Vec<_> = rows.into_iter().filter(|(id, _)| packs.stored.contains_key(id)).collect();
-        parallel::each(self.threads, &rows, |(id, rows)| {
+        let named = index.by_pack().map(|named| named.map_err(repository::Error::from));
+        parallel::each_of(self.threads, named, |(pack, rows)| {
             self.go_on()?;
-            self.table(id, packs.stored[id], rows)
+            packs.stored.get(&pack.id).map_or(Ok(()), |length| self.table(&pack.id, *length, rows))
         })
     }
 

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// Things that are held at once: enough that threads seldom wait for the last of them.
+const TOGETHER: usize = 512;
+
 /// Calls `work` for each of `things`, in no particular order, in so many threads; 0 for as many as there are processors.
 ///
 /// # Errors
@@ -36,6 +39,23 @@ pub(super) fn each<T: Sync, E: Send>(
     })
 }
 
+/// As [`each`] for things that come one after the other and would be too many to hold at once.
+///
+/// # Errors
+/// The first failure, of `work` or of the things themselves.
+pub(super) fn each_of<T: Sync, E: Send>(
+    threads: usize,
+    things: impl Iterator<Item = Result<T, E>>,
+    work: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let mut things = things.peekable();
+    while things.peek().is_some() {
+        let some = things.by_ref().take(TOGETHER).collect::<Result<Vec<T>, E>>()?;
+        each(threads, &some, &work)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +73,16 @@ mod tests {
         assert_eq!(sum.into_inner(), 500_503);
         assert_eq!(each(2, &[1, 2, 3], |number| if *number == 2 { Err("two") } else { Ok(()) }), Err("two"));
         assert_eq!(each(3, &[] as &[u8], |_| Err(())), Ok(()));
+        let sum = AtomicU64::new(0);
+        let add = |number: &u64| {
+            sum.fetch_add(*number, Ordering::Relaxed);
+            Ok(())
+        };
+        each_of(0, (1..=2000).map(Ok::<_, u64>), add).unwrap();
+        assert_eq!(
+            each_of(0, (1..=2000).map(|number| if number < 1500 { Ok(number) } else { Err(number) }), add),
+            Err(1500)
+        );
+        assert!(sum.into_inner() >= 2_001_000);
     }
 }

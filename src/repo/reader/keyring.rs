@@ -1,32 +1,27 @@
 //! The keys that segments are sealed with, found by what a segment's row says: opened when first needed, wiped at the end.
 
 use crate::crypto::secret::Secret;
+use crate::repo::chunk_index::ChunkIndex;
 use crate::repo::chunks::Error;
 use crate::repo::id::{ChunkKind, DataKeyId};
 use crate::repo::keys::bundle::Bundle;
 use crate::repo::keys::data_key::Wrap;
 use crate::repo::segment::SegmentDescriptor;
+use crate::repo::wire::Decoder;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// All keys that a bundle can reach.
 pub struct KeyRing {
     bundle: Arc<Bundle>,
-    wraps: HashMap<DataKeyId, Vec<Wrap>>,
+    index: Arc<ChunkIndex>,
     open: Mutex<HashMap<DataKeyId, Secret>>,
 }
 
 impl KeyRing {
-    /// A ring of a bundle's own keys, and of the data keys that `wraps` hold.
-    pub fn new(bundle: Arc<Bundle>, wraps: impl IntoIterator<Item = Wrap>) -> Self {
-        let mut by_id: HashMap<DataKeyId, Vec<Wrap>> = HashMap::new();
-        for wrap in wraps {
-            let same = by_id.entry(wrap.id).or_default();
-            if !same.contains(&wrap) {
-                same.push(wrap);
-            }
-        }
-        Self { bundle, wraps: by_id, open: Mutex::default() }
+    /// A ring of a bundle's own keys, and of the data keys whose wraps the index has.
+    pub fn new(bundle: Arc<Bundle>, index: Arc<ChunkIndex>) -> Self {
+        Self { bundle, index, open: Mutex::default() }
     }
 
     /// The key that opens a segment.
@@ -54,7 +49,7 @@ impl KeyRing {
             return Ok(key.clone());
         }
         let mut failure = super::super::keys::Error::WrongDataKey(*id);
-        for wrap in self.wraps.get(id).map_or(&[][..], Vec::as_slice) {
+        for wrap in self.wraps_of(id) {
             match wrap.open(&self.bundle) {
                 Ok(key) => {
                     open.insert(*id, key.secret().clone());
@@ -65,10 +60,16 @@ impl KeyRing {
         }
         Err(Error::Store(Arc::new(failure)))
     }
+
+    fn wraps_of(&self, id: &DataKeyId) -> impl Iterator<Item = Wrap> {
+        // Wraps of a later version's kind are passed over: what they seal cannot be opened here anyway.
+        let decode = |bytes: &[u8]| Decoder::whole(bytes, Wrap::decode).ok();
+        self.index.wraps_of(id).into_iter().filter_map(move |bytes| decode(&bytes).filter(|wrap| wrap.id == *id))
+    }
 }
 
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "KeyRing({} wraps)", self.wraps.len())
+        write!(f, "KeyRing({:?})", self.bundle.role())
     }
 }

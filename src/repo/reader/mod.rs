@@ -184,6 +184,10 @@ impl ChunkSource for Reader {
         Err(match (reason, locked) {
             (Some(reason), _) => Error::Damaged { kind, id: *id, reason },
             (None, Some(error)) => error,
+            // It may be there all the same: nobody shall be told that it is lost.
+            (None, None) if self.index.damage().is_some() => {
+                Error::Store(Arc::new(self.index.damage().cloned().unwrap_or_default()))
+            }
             (None, None) => Error::Unknown { kind, id: *id },
         })
     }

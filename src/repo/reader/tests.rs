@@ -12,7 +12,7 @@ use crate::repo::keys::bundle::Bundle;
 use crate::repo::keys::data_key::DataKey;
 use crate::repo::keys::installation::Installation;
 use crate::repo::pack::{PackSealing, PackSummary};
-use crate::repo::segment::{Compression, Origin, Sealing};
+use crate::repo::segment::{Compression, Origin, Sealing, WrappedKey};
 use crate::repo::wire::Encoder;
 use crate::repo::writer::{PackWriter, WriterOptions};
 use crate::store::memory::MemoryStore;
@@ -75,11 +75,14 @@ impl World {
         index
     }
 
-    fn reader(&self, index: ChunkIndex) -> Reader {
-        let wrap = self.data_key.wrap(&self.bundle, self.writer, 1).unwrap();
-        let ring = KeyRing::new(self.bundle.clone(), [wrap]);
+    fn reader(&self, mut index: ChunkIndex) -> Reader {
+        let mut wrap = Encoder::new();
+        self.data_key.wrap(&self.bundle, self.writer, 1).unwrap().encode(&mut wrap);
+        index.add_wrap(&WrappedKey { id: self.data_key.id(), wrap: wrap.into_bytes() });
+        let index = Arc::new(index);
+        let ring = KeyRing::new(self.bundle.clone(), Arc::clone(&index));
         let store = self.store.clone();
-        Reader::new(store, self.bundle.repository(), self.keys(), ring, Arc::new(index), 1 << 20, Arc::new(Silent))
+        Reader::new(store, self.bundle.repository(), self.keys(), ring, index, 1 << 20, Arc::new(Silent))
     }
 }
 

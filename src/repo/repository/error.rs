@@ -3,7 +3,7 @@
 use crate::repo::id::{PrincipalId, SlotId, WriterId};
 use crate::repo::keys::slot::SlotKind;
 use crate::repo::names::SessionName;
-use crate::repo::{chunks, frame, keys, log, pack, session_view, wire};
+use crate::repo::{chunk_index, chunks, frame, keys, log, pack, session_view, wire};
 use crate::store;
 
 /// What can go wrong with a repository as a whole.
@@ -48,6 +48,12 @@ pub enum Error {
     /// A chunk cannot be written or read.
     #[error(transparent)]
     Chunk(#[from] chunks::Error),
+    /// What this machine keeps of the indexes turned out to be damaged.
+    #[error(transparent)]
+    Damaged(#[from] chunk_index::Damaged),
+    /// What the indexes say could not be brought into order, not even in memory.
+    #[error("the indexes cannot be held: {0}")]
+    Runs(#[source] chunk_index::Error),
     /// The bundle's role does not allow it.
     #[error("a {role}'s keys do not allow {action}")]
     Role { role: keys::role::Role, action: &'static str },

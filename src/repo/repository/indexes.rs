@@ -1,24 +1,25 @@
 //! Loading the indexes that count: which chunk lies where, whom it is from, and what opens it.
 //!
-//! An index that is lost beyond its parity costs a reading of the packs' own tables, never a chunk.
+//! An index that is lost beyond its parity costs a reading of the packs' own tables, never a chunk. What an index says is
+//! fetched and verified once on a machine that keeps caches: see [`super::index_runs`].
 
+use super::index_runs::{Judge, Source};
 use super::{Error, Repository, objects};
 use crate::crypto::hash;
 use crate::crypto::sign::PublicKey;
 use crate::event::{Event, Level};
-use crate::repo::chunk_index::{ChunkIndex, IndexedPack};
+use crate::repo::chunk_index::{ChunkIndex, Covered, IndexedPack, SignerBytes};
 use crate::repo::frame::{Cause, Frame};
 use crate::repo::id::{IndexId, PackId, PrincipalId, WriterId};
 use crate::repo::index_object::IndexBody;
 use crate::repo::keys::data_key::Wrap;
 use crate::repo::names::{IndexClass, Name, SessionName};
 use crate::repo::pack::PackSummary;
-use crate::repo::segment::{Origin, SegmentDescriptor, WrappedKey};
+use crate::repo::segment::{Origin, SegmentDescriptor};
 use crate::repo::session::IndexRef;
 use crate::repo::session_view::Outcome;
 use crate::repo::wire::{self, Decoder};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// An index that could not be used.
 #[derive(Debug, Clone)]
@@ -32,26 +33,22 @@ pub struct IndexProblem {
 /// Everything that the indexes say.
 #[derive(Debug, Default)]
 pub struct Indexes {
-    /// Which chunk lies where.
+    /// Which chunk lies where, and the data keys of all segments, wrapped.
     pub chunks: ChunkIndex,
-    /// The data keys of all segments, wrapped.
-    pub wraps: Vec<Wrap>,
     /// Indexes that are lost; the packs' tables stood in for them.
     pub problems: Vec<IndexProblem>,
-    /// Bytes of the index objects read.
-    pub bytes: u64,
-    /// Hashes of the wraps taken.
-    seen: HashSet<[u8; 32]>,
     /// The packs that are there, and their lengths; `None` while nobody looked.
-    stored: Option<BTreeMap<PackId, u64>>,
+    pub(super) stored: Option<BTreeMap<PackId, u64>>,
     /// Indexes that a maintainer's or an admin's stands in for.
-    replaced: HashSet<IndexId>,
+    pub(super) replaced: HashSet<IndexId>,
     /// Packs that are named and not there as they should be.
-    lost: BTreeSet<PackId>,
+    pub(super) lost: BTreeSet<PackId>,
+    /// Whether this machine's cache turned out to be of no use, which was said.
+    pub(super) uncached: bool,
 }
 
 /// Whose index it is, by its own word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IndexSigner {
     /// A writer's installation.
     Installation(WriterId),
@@ -67,6 +64,18 @@ impl IndexSigner {
             _ => Err(wire::Error::Invalid("an unknown kind of signer")),
         }
     }
+
+    /// As indexes have it, filled with zeros.
+    pub(super) fn bytes(self) -> SignerBytes {
+        let (kind, id) = match self {
+            Self::Installation(writer) => (1, writer.0),
+            Self::Principal(principal) => (2, principal.0),
+        };
+        let mut bytes = SignerBytes::default();
+        bytes[0] = kind;
+        bytes[1..=id.len()].copy_from_slice(&id);
+        bytes
+    }
 }
 
 /// What an index seals when an installation signs it: the signer, then the body.
@@ -80,7 +89,16 @@ impl Indexes {
     /// # Errors
     /// When the store fails. A damaged index is no error: see [`Self::problems`].
     pub fn load(repository: &Repository, classes: &[IndexClass]) -> Result<Self, Error> {
-        Self::default().fill(repository, classes)
+        Self::default().fill(repository, classes, Source::Cache)
+    }
+
+    /// As [`Self::load`] for both classes, from the index objects themselves and not from what this machine keeps of them: for
+    /// who wants to know whether they are sound.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_objects(repository: &Repository) -> Result<Self, Error> {
+        Self::default().fill(repository, &IndexClass::BOTH, Source::Objects)
     }
 
     /// As [`Self::load`] for both classes, for who will build on what is there: a pack that is gone, or of another length, is no
@@ -91,7 +109,8 @@ impl Indexes {
     pub(super) fn load_for_writing(repository: &Repository) -> Result<Self, Error> {
         // After the sessions were read: whatever an index names was put before.
         let stored = Some(repository.list_packs()?);
-        let loaded = Self { stored, ..Self::default() }.fill(repository, &IndexClass::BOTH)?;
+        let loaded = Self { stored, ..Self::default() }.fill(repository, &IndexClass::BOTH, Source::Cache)?;
+        let loaded = Self { stored: None, ..loaded };
         for pack in &loaded.lost {
             let what = "it is missing, or cut short; what the source still has of it is stored again".to_owned();
             repository.events.emit(Event::Damage { object: Name::Pack(*pack).to_string(), what, healed: false });
@@ -99,16 +118,29 @@ impl Indexes {
         Ok(loaded)
     }
 
-    /// What the indexes say that can be read, without what only the packs' tables know.
+    /// What the index objects say that can be read, without what only the packs' tables know.
     ///
     /// # Errors
     /// When the store fails.
     pub fn readable(repository: &Repository) -> Result<Self, Error> {
-        Self::default().read_all(repository, &IndexClass::BOTH)
+        Self::default().read_all(repository, &IndexClass::BOTH, Source::Objects)
     }
 
-    fn fill(self, repository: &Repository, classes: &[IndexClass]) -> Result<Self, Error> {
-        let mut loaded = self.read_all(repository, classes)?;
+    /// The data keys of all segments, as they are wrapped for readers; those of a later version's kind left out.
+    ///
+    /// # Errors
+    /// When this machine's cache turns out to be damaged.
+    pub fn wraps(&self) -> Result<Vec<Wrap>, Error> {
+        let mut wraps: Vec<Wrap> = Vec::new();
+        for wrapped in self.chunks.wraps()? {
+            let wrap = Decoder::whole(&wrapped.wrap, Wrap::decode).ok().filter(|wrap| wrap.id == wrapped.id);
+            wraps.extend(wrap.filter(|wrap| !wraps.contains(wrap)));
+        }
+        Ok(wraps)
+    }
+
+    fn fill(self, repository: &Repository, classes: &[IndexClass], source: Source) -> Result<Self, Error> {
+        let mut loaded = self.read_all(repository, classes, source)?;
         for IndexProblem { reason, .. } in &loaded.problems {
             let text = format!("{reason}; the packs' own tables are read instead, which takes longer");
             repository.events.emit(Event::Message(Level::Warning, text));
@@ -132,78 +164,15 @@ impl Indexes {
         Ok(loaded)
     }
 
-    fn read_all(mut self, repository: &Repository, classes: &[IndexClass]) -> Result<Self, Error> {
-        let (loaded, mut failed) = (&mut self, Vec::new());
-        for index in repository.view.indexes.iter().filter(|index| classes.contains(&index.class)) {
-            match loaded.read(repository, index) {
-                Ok(body) => loaded.take(repository, body),
-                Err(Error::Store(error)) => return Err(error.into()),
-                Err(error) => failed.push((index, error)),
-            }
+    fn read_all(mut self, repository: &Repository, classes: &[IndexClass], source: Source) -> Result<Self, Error> {
+        let (mut judge, mut failed) = (Judge::new(repository), Vec::new());
+        for class in classes {
+            failed.extend(self.read_class(&mut judge, *class, source)?);
         }
-        for (index, error) in failed.iter().filter(|(index, _)| !loaded.replaced.contains(&index.id)) {
-            loaded.problems.push(IndexProblem { name: index.name(), reason: error.to_string() });
+        for (index, error) in failed.iter().filter(|(index, _)| !self.replaced.contains(&index.id)) {
+            self.problems.push(IndexProblem { name: index.name(), reason: error.to_string() });
         }
         Ok(self)
-    }
-
-    fn read(&mut self, repository: &Repository, index: &IndexRef) -> Result<IndexBody, Error> {
-        let name = index.name();
-        let invalid = |what| Error::Body { object: name.to_string(), source: wire::Error::Invalid(what) };
-        let stored = objects::get(&*repository.store, &name)?.ok_or_else(|| invalid("it is missing"))?;
-        self.bytes += stored.len() as u64;
-        let frame = Frame::read(&name, &stored)?;
-        if let Some(healed) = frame.healed() {
-            let sound = hash::sha256(healed) == index.id.0;
-            let what = "some of its bytes are damaged".to_owned();
-            repository.events.emit(Event::Damage { object: name.to_string(), what, healed: sound });
-        }
-        if hash::sha256(frame.healed().unwrap_or(&stored)) != index.id.0 {
-            return Err(invalid("its bytes are not what its name promises"));
-        }
-        let epoch = frame.epoch().ok_or_else(|| frame.fail(Cause::NotSealed))?;
-        let plain = frame.unseal(&repository.id(), &repository.bundle.epoch(epoch)?.index)?;
-        let mut decoder = Decoder::new(&plain);
-        let fail = |source| Error::Body { object: name.to_string(), source };
-        let signer = IndexSigner::decode(&mut decoder).map_err(fail)?;
-        let keys = repository.signer_keys(&signer);
-        let key = keys.iter().find(|key| frame.verify(&repository.id(), key).is_ok());
-        let key = key.ok_or_else(|| invalid("it is signed by nobody that the log knows"))?;
-        let body = IndexBody::decode(decoder.rest()).map_err(fail)?;
-        if body.class != index.class {
-            return Err(invalid("it holds another class than its name says"));
-        }
-        // A writer speaks for itself only (I11): otherwise it could claim that others stored what it stored.
-        let own = |row: &SegmentDescriptor| match signer {
-            IndexSigner::Installation(writer) => repository.is_own(&writer, key, &row.origin),
-            IndexSigner::Principal(_) => true,
-        };
-        if body.packs.iter().flat_map(|pack| &pack.rows).all(own) {
-            if matches!(signer, IndexSigner::Principal(_)) {
-                self.replaced.extend(body.replaces());
-            }
-            Ok(body)
-        } else {
-            Err(invalid("it speaks for another writer"))
-        }
-    }
-
-    fn take(&mut self, repository: &Repository, body: IndexBody) {
-        self.take_wraps(&body.wraps);
-        for pack in body.packs {
-            self.add(repository, pack, |_| true);
-        }
-    }
-
-    fn take_wraps(&mut self, wraps: &[WrappedKey]) {
-        for wrapped in wraps {
-            // Wraps of a later version's kind are carried along unread: what they seal cannot be opened here anyway.
-            let wrap = Decoder::whole(&wrapped.wrap, Wrap::decode).ok().filter(|wrap| wrap.id == wrapped.id);
-            // Not by the key's id alone: somebody hostile may have put a wrap of nothing under it.
-            if let Some(wrap) = wrap.filter(|_| self.seen.insert(hash::blake3(&wrapped.wrap))) {
-                self.wraps.push(wrap);
-            }
-        }
     }
 
     /// Adds a pack's rows, those of origins to rely on, as far as they are `named`, apart from the others.
@@ -233,15 +202,9 @@ impl Indexes {
     /// Reads the tables of all packs, and adds what no index says: an index of one class may be lost and that of the other
     /// not, and what a hostile index says of a pack is no reason to pass that pack over.
     fn read_tables(&mut self, repository: &Repository, classes: &[IndexClass]) -> Result<(), Error> {
-        let mut known: HashMap<PackId, Vec<Arc<SegmentDescriptor>>> = HashMap::new();
-        for (pack, segment) in self.chunks.segments() {
-            known.entry(pack.id).or_default().push(Arc::clone(segment));
-        }
         for (id, length) in repository.list_packs()? {
-            let known = known.get(&id).map_or(&[][..], Vec::as_slice);
-            let fresh = |row: &SegmentDescriptor| {
-                classes.contains(&IndexClass::of(row.kind)) && !known.iter().any(|known| **known == *row)
-            };
+            let fresh =
+                |row: &SegmentDescriptor| classes.contains(&IndexClass::of(row.kind)) && !self.chunks.names(&id, row);
             let mut outcome = repository.read_table(&id, length);
             // Who stores must not rely on a table that somebody may have copied into a pack of other bytes.
             if repository.bundle.role().writes() && matches!(&outcome, Ok(table) if table.rows.iter().any(fresh)) {
@@ -249,8 +212,10 @@ impl Indexes {
             }
             match outcome {
                 Ok(mut table) => {
-                    self.take_wraps(&table.wraps);
-                    table.rows.retain(fresh);
+                    table.wraps.iter().for_each(|wrap| self.chunks.add_wrap(wrap));
+                    table
+                        .rows
+                        .retain(|row| classes.contains(&IndexClass::of(row.kind)) && !self.chunks.names(&id, row));
                     let pack = PackSummary { id, length, md5: None, rows: table.rows };
                     // Any pack can be read from; but only one that a committed session names will still be found, and
                     // kept, once the index is mended.
@@ -263,13 +228,68 @@ impl Indexes {
                 }
             }
         }
-        Ok(())
+        self.chunks.damage().map_or(Ok(()), |damaged| Err(damaged.clone().into()))
     }
 }
 
 impl Repository {
+    /// Fetches an index object, and verifies it.
+    pub(super) fn read_index(&self, judge: &mut Judge<'_>, index: &IndexRef) -> Result<(Covered, IndexBody), Error> {
+        let name = index.name();
+        let invalid = |what| Error::Body { object: name.to_string(), source: wire::Error::Invalid(what) };
+        let fail = |source| Error::Body { object: name.to_string(), source };
+        let (plain, signer, key) = self.open_index(judge, index)?;
+        let mut decoder = Decoder::new(&plain);
+        IndexSigner::decode(&mut decoder).map_err(fail)?;
+        let body = IndexBody::decode(decoder.rest()).map_err(fail)?;
+        if body.class != index.class {
+            return Err(invalid("it holds another class than its name says"));
+        }
+        let mut rows = body.packs.iter().flat_map(|pack| &pack.rows);
+        if !rows.all(|row| self.may_name(&signer, &key, &row.origin)) {
+            return Err(invalid("it speaks for another writer"));
+        }
+        let replaces = match signer {
+            IndexSigner::Principal(_) => body.replaces().collect(),
+            IndexSigner::Installation(_) => Vec::new(),
+        };
+        Ok((Covered { index: *index, signer: signer.bytes(), key: key.0, replaces }, body))
+    }
+
+    /// What an index object seals, and who signed it. The stored bytes are let go of here: indexes can be large.
+    fn open_index(&self, judge: &mut Judge<'_>, index: &IndexRef) -> Result<(Vec<u8>, IndexSigner, PublicKey), Error> {
+        let name = index.name();
+        let invalid = |what| Error::Body { object: name.to_string(), source: wire::Error::Invalid(what) };
+        let stored = objects::get(&*self.store, &name)?.ok_or_else(|| invalid("it is missing"))?;
+        let frame = Frame::read(&name, &stored)?;
+        if let Some(healed) = frame.healed() {
+            let sound = hash::sha256(healed) == index.id.0;
+            let what = "some of its bytes are damaged".to_owned();
+            self.events.emit(Event::Damage { object: name.to_string(), what, healed: sound });
+        }
+        if hash::sha256(frame.healed().unwrap_or(&stored)) != index.id.0 {
+            return Err(invalid("its bytes are not what its name promises"));
+        }
+        let epoch = frame.epoch().ok_or_else(|| frame.fail(Cause::NotSealed))?;
+        let plain = frame.unseal(&self.id(), &self.bundle.epoch(epoch)?.index)?;
+        let fail = |source| Error::Body { object: name.to_string(), source };
+        let signer = IndexSigner::decode(&mut Decoder::new(&plain)).map_err(fail)?;
+        let key = judge.keys(&signer).iter().find(|key| frame.verify(&self.id(), key).is_ok()).copied();
+        let key = key.ok_or_else(|| invalid("it is signed by nobody that the log knows"))?;
+        Ok((plain, signer, key))
+    }
+
+    /// Whether an index may name segments of this origin. A writer speaks for itself only (I11): otherwise it could claim that
+    /// others stored what it stored.
+    pub(super) fn may_name(&self, signer: &IndexSigner, key: &PublicKey, origin: &Origin) -> bool {
+        match signer {
+            IndexSigner::Installation(writer) => self.is_own(writer, key, origin),
+            IndexSigner::Principal(_) => true,
+        }
+    }
+
     /// The keys under which an index of this signer may be signed.
-    fn signer_keys(&self, signer: &IndexSigner) -> Vec<PublicKey> {
+    pub(super) fn signer_keys(&self, signer: &IndexSigner) -> Vec<PublicKey> {
         match signer {
             IndexSigner::Installation(writer) => self.installations(writer).into_iter().map(|(_, key)| key).collect(),
             IndexSigner::Principal(id) => {

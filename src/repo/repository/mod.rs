@@ -9,6 +9,7 @@ mod error;
 mod forgetting;
 mod founding;
 mod heart;
+mod index_runs;
 mod indexes;
 mod inside;
 mod locks;
@@ -38,6 +39,7 @@ pub use reindexing::Rebuilt;
 pub use session::WriteSession;
 pub use snapshots::Snapshot;
 
+use super::chunk_index::RunFolder;
 use super::config::Config;
 use super::frame::Sealing;
 use super::id::{RepositoryId, SlotId};
@@ -58,6 +60,8 @@ pub struct Repository {
     view: View,
     snapshots: Vec<Snapshot>,
     events: Arc<dyn Sink>,
+    /// Where this machine keeps what indexes say.
+    runs: Option<RunFolder>,
 }
 
 impl Repository {

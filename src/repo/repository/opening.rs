@@ -51,7 +51,7 @@ impl Repository {
         let bundle = Arc::new(bundle);
         let snapshots = snapshots::of(&view, &bundle, &log.state);
         complaints::report(&log, &view, &*events);
-        Ok(Self { store, config, bundle, slot, log, view, snapshots, events })
+        Ok(Self { store, config, bundle, slot, log, view, snapshots, events, runs: None })
     }
 
     /// Reads sessions and log again: new snapshots appear, forgotten ones are gone.

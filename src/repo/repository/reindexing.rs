@@ -17,7 +17,6 @@ use crate::repo::session::{IndexRef, Verdict};
 use crate::repo::session_view::Outcome;
 use crate::store::Put;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 
 /// What came of it.
 #[derive(Debug, Clone, Default)]
@@ -93,17 +92,13 @@ impl Repository {
 
     /// What committed sessions stored and no readable index names. Tables are believed only with the packs they stand in.
     fn unindexed(&self, readable: &ChunkIndex) -> Result<Unindexed, Error> {
-        let mut known: BTreeMap<PackId, Vec<Arc<SegmentDescriptor>>> = BTreeMap::new();
-        for (pack, row) in readable.segments() {
-            known.entry(pack.id).or_default().push(Arc::clone(row));
-        }
+        let named: HashSet<PackId> = readable.packs().map(|pack| pack.id).collect();
         let mut found = Unindexed::default();
         for (id, length) in self.list_packs()? {
             if self.log.state.ledger().pack_absent(&id) {
                 continue;
             }
-            let known = known.get(&id).map_or(&[][..], Vec::as_slice);
-            let fresh = |row: &SegmentDescriptor| self.was_committed(row) && !known.iter().any(|known| **known == *row);
+            let fresh = |row: &SegmentDescriptor| self.was_committed(row) && !readable.names(&id, row);
             let table = match self.read_table(&id, length) {
                 Ok(table) if !table.rows.iter().any(fresh) => continue,
                 Ok(_) => self.read_proven_table(&id),
@@ -116,12 +111,12 @@ impl Repository {
                     found.packs.push(PackSummary { id, length, md5: None, rows: table.rows });
                 }
                 // A pack that indexes name in full needs no table.
-                Err(Error::Pack { .. }) if !known.is_empty() => {}
+                Err(Error::Pack { .. }) if named.contains(&id) => {}
                 Err(error @ Error::Pack { .. }) => found.unreadable.push((id, error.to_string())),
                 Err(error) => return Err(error),
             }
         }
-        Ok(found)
+        readable.damage().map_or(Ok(found), |damaged| Err(damaged.clone().into()))
     }
 
     fn was_committed(&self, row: &SegmentDescriptor) -> bool {

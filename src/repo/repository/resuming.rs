@@ -23,7 +23,7 @@ impl Repository {
     /// Finds what died sessions of `writer` left, and adds it to the indexes as good.
     pub(super) fn resume(&self, writer: &WriterId, indexes: &mut Indexes) -> Result<Unfinished, Error> {
         let mut unfinished = Unfinished::default();
-        let known: HashSet<_> = indexes.chunks.packs().iter().filter(|pack| pack.good).map(|pack| pack.id).collect();
+        let known: HashSet<_> = indexes.chunks.packs().filter(|pack| pack.good).map(|pack| pack.id).collect();
         let ledger = self.log.state.ledger();
         for (id, length) in self.list_packs()? {
             if known.contains(&id) || ledger.pack_absent(&id) {

@@ -29,6 +29,7 @@ use crate::repo::session_view::Outcome;
 use crate::repo::wire::{Encoder, Extensions};
 use crate::repo::writer::{PackWriter, WriterOptions};
 use crate::store::Put;
+use std::path::Path;
 use std::sync::Arc;
 
 const PROGRAM: &str = concat!("boveda ", env!("CARGO_PKG_VERSION"));
@@ -293,6 +294,12 @@ impl WriteSession<'_> {
     /// When the store fails (then the snapshot exists or does not: the next listing tells), or somebody aborted the session.
     pub fn commit(&self, packs: &[PackSummary], structure: &Structure, private: &Private) -> Result<SnapshotId, Error> {
         let repository = self.repository;
+        if let Some(path) = self.index.damage().map(|damaged| damaged.path.as_deref().unwrap_or_else(|| Path::new("")))
+        {
+            let text =
+                format!("the cache of indexes {} is damaged; what it did not tell was stored again", path.display());
+            repository.events.emit(Event::Message(Level::Warning, text));
+        }
         let indexes = self.put_indexes(packs)?;
         let before = repository.view.own_head(&repository.bundle.principal_id(), &self.name.writer);
         let link = Link {
