@@ -296,6 +296,17 @@ fn who_may_forget() {
 }
 
 #[test]
+fn who_takes_over_from_another_pushes_nothing_out() {
+    let (place, all) = days(2);
+    place.admin(["key", "add", "--role", "writer", "--label", "w\u{1b}eb", "--new-key-file", "writer.key"]).ends(0);
+    let run = place.with_key("writer.key", ["--json", "snapshot", "a", "-H", "web", "--time", "2026-01-03"]).ends(0);
+    let third = run.message("summary")["snapshot_id"].as_str().unwrap().to_owned();
+    let run = place.admin(["forget", "--keep-last", "1"]).ends(0);
+    assert!(run.out.contains(", by admin:\n") && run.out.contains(", by w\\u{1b}eb:\n"), "{}", run.out);
+    assert_eq!(listed(&place, &[]), [all[1].clone(), third]);
+}
+
+#[test]
 fn partial_snapshots_go_when_a_complete_one_came_after_them() {
     let place = Place::init();
     for part in 0..6 {

@@ -3,7 +3,7 @@
 use crate::cli::context::Context;
 use crate::cli::open::shown;
 use crate::cli::snapshot_groups::Grouping;
-use crate::cli::time;
+use crate::cli::{escape, time};
 use crate::ops::forget::Plan;
 use crate::ops::retention::{Group, GroupKey, Guard};
 use crate::repo::id::{SnapshotId, Token};
@@ -56,7 +56,11 @@ pub fn heading(group: &Group, plan: &Plan) -> String {
         SnapshotKind::Full => "full snapshots".to_owned(),
         SnapshotKind::Incremental => "incremental snapshots".to_owned(),
     });
-    name.into_iter().chain(kind).collect::<Vec<_>>().join(", ")
+    // Where one took over from another, two groups are of the same.
+    let several = plan.principals.len() > 1;
+    let whose = plan.principals.get(&key.principal).filter(|_| several);
+    let whose = whose.map(|label| format!("by {}", escape::line(label)));
+    name.into_iter().chain(kind).chain(whose).collect::<Vec<_>>().join(", ")
 }
 
 /// The beginnings of the tokens of host, paths and tags.

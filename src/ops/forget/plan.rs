@@ -9,7 +9,7 @@ use crate::ops::retention::{
     Candidate, Cause, Decided, Group, GroupKey, Grouping, Guard, Order, Progress, Question, Reason, Rules, Verdict,
     decide, guard_clock, guard_groups, guard_last, over_budget,
 };
-use crate::repo::id::SnapshotId;
+use crate::repo::id::{PrincipalId, SnapshotId};
 use crate::repo::record::Tokens;
 use crate::repo::repository::{self, Repository, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,8 @@ pub struct Plan {
     pub groups: Vec<Group>,
     /// The snapshots that were judged.
     pub snapshots: BTreeMap<SnapshotId, Snapshot>,
+    /// Whose they are, and how people call them.
+    pub principals: BTreeMap<PrincipalId, String>,
     /// What looks like a mistake.
     pub guards: Vec<Guard>,
     /// What it frees, where that was asked.
@@ -84,7 +86,8 @@ pub fn plan(
     let judged = groups.iter().flat_map(|group| &group.snapshots).map(|one| one.id).collect::<BTreeSet<_>>();
     let snapshots = repository.snapshots().iter().filter(|snapshot| judged.contains(&snapshot.id));
     let snapshots = snapshots.map(|snapshot| (snapshot.id, snapshot.clone())).collect();
-    let mut plan = Plan { groups, snapshots, guards, freed: None, budget: None };
+    let principals = principals(repository, &groups);
+    let mut plan = Plan { groups, snapshots, principals, guards, freed: None, budget: None };
     let limit = rules.and_then(|rules| rules.keep_size);
     if weighed || limit.is_some() {
         let scale = Scale::new(repository, host, &plan, events)?;
@@ -96,6 +99,12 @@ pub fn plan(
     let plain = Rules::default();
     plan.guards.extend(guard_groups(&plan.groups, rules.unwrap_or(&plain), &options.zone));
     Ok(plan)
+}
+
+fn principals(repository: &Repository, groups: &[Group]) -> BTreeMap<PrincipalId, String> {
+    let trust = repository.log().state.trust();
+    let label = |id: &PrincipalId| trust.principal(id).map_or_else(String::new, |known| known.cert.label.clone());
+    groups.iter().map(|group| (group.key.principal, label(&group.key.principal))).collect()
 }
 
 fn by_rules(
