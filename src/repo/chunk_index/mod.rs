@@ -3,11 +3,12 @@
 //! Readers ask for all places, good ones first. Writers ask only whether a *good* place exists: deduplicating against a
 //! place that somebody hostile made up would lose data. The index is derived; the packs' own tables can always rebuild it.
 //!
-//! What indexes say lies in *runs*: files that are sorted once, mapped, and never changed; a new one takes the small ones in. A hash
-//! map in memory is as quick but costs 50 to 90 bytes of private memory for each chunk; a database on disk takes
-//! several times as long for each look-up and far longer to fill. A run costs 46 bytes of disk for a chunk, and
-//! memory only while the system has nothing better to do with it. Chunks that are not there are told by two bytes of each
-//! that is: a filter of its own would say nothing more.
+//! What indexes say lies in *runs*: files that are sorted once, mapped, and never changed; a new one takes the small ones in.
+//! A hash map is quicker, 0.6 µs for a chunk that is there and 0.2 for one that is not, but costs 80 bytes of private memory
+//! for each; a run takes 1.5 and 0.4 µs (ten million chunks, processor time, look-ups at random), 50 bytes of disk, and memory
+//! only while the system has nothing better to do with it. A database on disk takes 3 µs and far longer to fill. A hundred
+//! million chunks were sorted in 40 seconds of processor time and 32 MiB of private memory, and opened in 22 ms and none. Chunks that are
+//! not there are told by two bytes of each that is: a filter of its own would say nothing more.
 //!
 //! Whether a place is good is never written down: trust and condemnations change with every entry of the log. It is judged
 //! anew at every opening, for each pack and session, and not for each chunk.
