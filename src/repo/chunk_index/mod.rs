@@ -19,6 +19,7 @@ mod format;
 mod loose;
 mod ordered;
 mod output;
+mod recent;
 mod run;
 mod spool;
 #[cfg(test)]
@@ -32,14 +33,11 @@ pub use run::Run;
 use super::id::{ChunkId, ChunkKind, DataKeyId, PackId};
 use super::segment::{SegmentDescriptor, WrappedKey};
 use loose::Loose;
-use lru::LruCache;
+use recent::Recent;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-
-/// Ids of the segments that were asked for last: a segment's chunks are asked for one after the other.
-const KEPT_IDS: usize = 128 << 10;
+use std::sync::{Arc, OnceLock};
 
 /// A run is not what was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
@@ -144,12 +142,9 @@ pub struct ChunkIndex {
     loose: Loose,
     /// Whether a pack that an index names is gone.
     gaps: bool,
-    recent: Mutex<Recent>,
+    recent: Recent,
     damage: OnceLock<Damaged>,
 }
-
-/// Descriptors of segments, and how many ids they hold.
-type Recent = (Option<LruCache<u32, Arc<SegmentDescriptor>>>, usize);
 
 impl ChunkIndex {
     /// An index of nothing.
@@ -273,16 +268,7 @@ impl ChunkIndex {
 
     fn place(&self, one: &Attached, spot: run::Spot) -> Result<Place, Damaged> {
         let segment_number = one.first + spot.segment;
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = recent.0.as_mut().and_then(|recent| recent.get(&segment_number)).map(Arc::clone);
-        let segment = match known {
-            Some(segment) => segment,
-            None => {
-                let segment = Arc::new(one.run.descriptor(spot.segment)?.1);
-                keep(&mut recent, segment_number, &segment);
-                segment
-            }
-        };
+        let segment = self.recent.get(segment_number, || Ok(one.run.descriptor(spot.segment)?.1))?;
         Ok(Place { pack: one.pack(spot.pack)?, segment, segment_number, position: spot.position })
     }
 
@@ -378,16 +364,6 @@ impl Attached {
             let described = || Ok((self.pack(row.pack)?, Arc::new(self.run.descriptor(number)?.1)));
             counts.then(described)
         })
-    }
-}
-
-fn keep(recent: &mut Recent, number: u32, segment: &Arc<SegmentDescriptor>) {
-    let (kept, ids) = recent;
-    let kept = kept.get_or_insert_with(LruCache::unbounded);
-    *ids += segment.ids.len() + 1;
-    kept.put(number, Arc::clone(segment));
-    while *ids > KEPT_IDS && kept.len() > 1 {
-        *ids -= kept.pop_lru().map_or(0, |(_, oldest)| oldest.ids.len() + 1);
     }
 }
 
