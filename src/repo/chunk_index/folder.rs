@@ -64,7 +64,7 @@ impl RunFolder {
                 Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
                 Ok(mut runs) => {
-                    runs.sort_by_key(|run| std::cmp::Reverse(run.len()));
+                    runs.sort_by_key(|run| std::cmp::Reverse(run.bytes()));
                     return Ok(Found { runs, damaged });
                 }
             }

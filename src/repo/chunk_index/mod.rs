@@ -3,11 +3,12 @@
 //! Readers ask for all places, good ones first. Writers ask only whether a *good* place exists: deduplicating against a
 //! place that somebody hostile made up would lose data. The index is derived; the packs' own tables can always rebuild it.
 //!
-//! What indexes say lies in *runs*: files that are sorted once, mapped, and never changed; a new one takes the small ones in. A hash
-//! map in memory is as quick but costs 50 to 90 bytes of private memory for each chunk; a database on disk takes
-//! several times as long for each look-up and far longer to fill. A run costs 46 bytes of disk for a chunk, and
-//! memory only while the system has nothing better to do with it. Chunks that are not there are told by two bytes of each
-//! that is: a filter of its own would say nothing more.
+//! What indexes say lies in *runs*: files that are sorted once, mapped, and never changed; a new one takes the small ones in.
+//! A hash map is quicker, 0.6 µs for a chunk that is there and 0.2 for one that is not, but costs 80 bytes of private memory
+//! for each; a run takes 1.5 and 0.4 µs (ten million chunks, processor time, look-ups at random), 50 bytes of disk, and memory
+//! only while the system has nothing better to do with it. A database on disk takes 3 µs and far longer to fill. A hundred
+//! million chunks were sorted in 40 seconds of processor time and 32 MiB of private memory, and opened in 22 ms and none. Chunks that are
+//! not there are told by two bytes of each that is: a filter of its own would say nothing more.
 //!
 //! Whether a place is good is never written down: trust and condemnations change with every entry of the log. It is judged
 //! anew at every opening, for each pack and session, and not for each chunk.
@@ -18,6 +19,7 @@ mod format;
 mod loose;
 mod ordered;
 mod output;
+mod recent;
 mod run;
 mod spool;
 #[cfg(test)]
@@ -31,14 +33,11 @@ pub use run::Run;
 use super::id::{ChunkId, ChunkKind, DataKeyId, PackId};
 use super::segment::{SegmentDescriptor, WrappedKey};
 use loose::Loose;
-use lru::LruCache;
+use recent::Recent;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-
-/// Ids of the segments that were asked for last: a segment's chunks are asked for one after the other.
-const KEPT_IDS: usize = 128 << 10;
+use std::sync::{Arc, OnceLock};
 
 /// A run is not what was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
@@ -143,12 +142,9 @@ pub struct ChunkIndex {
     loose: Loose,
     /// Whether a pack that an index names is gone.
     gaps: bool,
-    recent: Mutex<Recent>,
+    recent: Recent,
     damage: OnceLock<Damaged>,
 }
-
-/// Descriptors of segments, and how many ids they hold.
-type Recent = (Option<LruCache<u32, Arc<SegmentDescriptor>>>, usize);
 
 impl ChunkIndex {
     /// An index of nothing.
@@ -277,16 +273,7 @@ impl ChunkIndex {
 
     fn place(&self, one: &Attached, spot: run::Spot) -> Result<Place, Damaged> {
         let segment_number = one.first + spot.segment;
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = recent.0.as_mut().and_then(|recent| recent.get(&segment_number)).map(Arc::clone);
-        let segment = match known {
-            Some(segment) => segment,
-            None => {
-                let segment = Arc::new(one.run.descriptor(spot.segment)?.1);
-                keep(&mut recent, segment_number, &segment);
-                segment
-            }
-        };
+        let segment = self.recent.get(segment_number, || Ok(one.run.descriptor(spot.segment)?.1))?;
         Ok(Place { pack: one.pack(spot.pack)?, segment, segment_number, position: spot.position })
     }
 
@@ -394,16 +381,6 @@ impl Attached {
             let described = || Ok((place, self.pack(row.pack)?, Arc::new(self.run.descriptor(number)?.1)));
             counts.then(described)
         })
-    }
-}
-
-fn keep(recent: &mut Recent, number: u32, segment: &Arc<SegmentDescriptor>) {
-    let (kept, ids) = recent;
-    let kept = kept.get_or_insert_with(LruCache::unbounded);
-    *ids += segment.ids.len() + 1;
-    kept.put(number, Arc::clone(segment));
-    while *ids > KEPT_IDS && kept.len() > 1 {
-        *ids -= kept.pop_lru().map_or(0, |(_, oldest)| oldest.ids.len() + 1);
     }
 }
 

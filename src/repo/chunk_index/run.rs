@@ -47,6 +47,9 @@ pub struct Run {
     proven: Box<[AtomicU64]>,
 }
 
+/// Ids as they lie in a run.
+pub type Ids<'a> = &'a [[u8; 32]];
+
 /// Where a run has a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spot {
@@ -119,7 +122,7 @@ impl Run {
     }
 
     /// Bytes of its file.
-    pub fn len(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.bytes.as_slice().len() as u64
     }
 
@@ -217,7 +220,7 @@ impl Run {
     }
 
     /// A segment's ids, and its bases.
-    pub fn ids(&self, segment: &SegmentRow) -> Result<(&[[u8; 32]], &[[u8; 32]]), Damaged> {
+    pub fn ids(&self, segment: &SegmentRow) -> Result<(Ids<'_>, Ids<'_>), Damaged> {
         let count = u64::from(segment.ids) + u64::from(segment.bases);
         let rows = self.rows(Section::Ids, segment.first..segment.first.saturating_add(count))?;
         Ok(rows.as_chunks::<32>().0.split_at(segment.ids as usize))
@@ -230,7 +233,7 @@ impl Run {
         let known = (ChunkKind::from_number(row.kind), Suite::try_from(row.suite).ok(), Codec::from_number(row.codec));
         let (Some(kind), Some(suite), Some(codec)) = known else { return Err(self.damaged()) };
         let origin = self.origin(self.pack(row.pack)?.origin)?;
-        let list = |ids: &[[u8; 32]]| ids.iter().map(|id| ChunkId(*id)).collect();
+        let list = |ids: Ids<'_>| ids.iter().map(|id| ChunkId(*id)).collect();
         let (ids, bases) = (list(ids), list(bases));
         let SegmentRow { epoch, offset, length, hash, key: key_id, pack, .. } = row;
         Ok((pack, SegmentDescriptor { kind, suite, codec, epoch, offset, length, hash, key_id, origin, ids, bases }))

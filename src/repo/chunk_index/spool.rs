@@ -205,7 +205,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for folder in [None, Some(folder.path())] {
             let mut spool = Spool::new(folder);
-            let bytes: Vec<u8> = (0..3 * SPOOL).map(|at| (at * 7 >> 8) as u8).collect();
+            let bytes: Vec<u8> = (0..3 * SPOOL).map(|at| ((at * 7) >> 8) as u8).collect();
             bytes.chunks(1000).for_each(|chunk| spool.push(chunk).unwrap());
             assert_eq!(spool.length(), bytes.len() as u64);
             assert_eq!(spool.file.is_some(), folder.is_some());

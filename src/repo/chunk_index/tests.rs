@@ -58,6 +58,9 @@ fn object(number: u64, packs: Vec<PackSummary>) -> Object {
     Object { covered: Covered { index, signer: [3; 24], key: [number as u8; 32], replaces }, packs, wraps }
 }
 
+/// A segment: whether it holds payloads, its session, its chunks.
+type Drawn = (bool, u64, Vec<u64>);
+
 /// Some objects over few chunks, so that these have many places; some of which count, and some packs are good.
 fn objects() -> impl Strategy<Value = Vec<(Object, bool)>> {
     let segment = (prop::bool::ANY, 0u64..4, proptest::collection::vec(0u64..40, 0..6));
@@ -65,7 +68,7 @@ fn objects() -> impl Strategy<Value = Vec<(Object, bool)>> {
     let one = (proptest::collection::vec(pack, 0..4), prop::bool::weighted(0.8));
     proptest::collection::vec(one, 0..7).prop_map(|all| {
         let mut number = 0;
-        let make = |(index, (packs, counts)): (usize, (Vec<Vec<(bool, u64, Vec<u64>)>>, bool))| {
+        let make = |(index, (packs, counts)): (usize, (Vec<Vec<Drawn>>, bool))| {
             let packs = packs.into_iter().map(|segments| {
                 let rows = segments.into_iter().map(|(payload, seq, ids)| {
                     number += 1;
@@ -463,7 +466,7 @@ fn a_large_index_is_opened_at_once_and_in_little_memory() {
         most = most.max(private_memory().saturating_sub(start.1));
     }
     let total = builder.chunks();
-    let bytes = builder.finish(true).unwrap().len();
+    let bytes = builder.finish(true).unwrap().bytes();
     most = most.max(private_memory().saturating_sub(start.1));
     let made = start.0.elapsed();
 
@@ -501,8 +504,8 @@ fn a_large_index_is_opened_at_once_and_in_little_memory() {
         time[1],
         after >> 20,
     );
-    assert!(bytes < total * 52);
-    // Whatever else runs in this process at the same time has its share.
-    let most_allowed = if full { 50 << 20 } else { 200 << 20 };
-    assert!(held < most_allowed && opened.as_secs_f64() < 1.0, "{held} bytes, {opened:?}");
+    assert!(bytes < total * 51);
+    // Other tests of this process have their share in that, unless this one runs alone.
+    let allowed = if full { 50 << 20 } else { 300 << 20 };
+    assert!(held < allowed && (most < allowed || !full) && opened.as_secs_f64() < 1.0, "{held} bytes, {opened:?}");
 }
