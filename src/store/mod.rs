@@ -110,8 +110,8 @@ pub trait Store: Send + Sync {
     /// When the object may not be durable.
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Error>;
 
-    /// Makes an object durable that somebody else put, who may have died before its put returned. Whoever builds on an object
-    /// that it only found calls this first.
+    /// Makes an object durable that somebody else put, who may have died before its put returned, and with it what was put and
+    /// removed beside it. Whoever builds on an object that it only found calls this first.
     ///
     /// # Errors
     /// When the object may not be durable, or is not there.

@@ -268,16 +268,14 @@ impl Site {
         let done = match self.act {
             // The config is put last: whoever was told "failed" may find that it stands.
             Act::Found => case.host.open(store.clone(), &self.admin).is_ok(),
-            // Doing it again finds what was done.
-            Act::AddMember | Act::AddSlot => false,
-            Act::Revoke => {
-                let repository = case.host.open(store.clone(), &self.admin)?;
-                let laptop = self.laptop_id.lock().unwrap().unwrap();
-                let members = repository.members()?;
-                let laptop = members.iter().find(|member| member.id == laptop).unwrap();
-                laptop.revoked.is_some() && laptop.slots.is_empty()
+            // Doing it again finds what was done, and makes it last.
+            Act::AddMember | Act::AddSlot | Act::Revoke => false,
+            Act::RemoveSlot => {
+                let gone = case.host.open(store.clone(), &self.spare).is_err();
+                let again = self.act(store, case);
+                assert!(gone || again.is_ok(), "{again:?}");
+                true
             }
-            Act::RemoveSlot => case.host.open(store.clone(), &self.spare).is_err(),
             Act::Forget | Act::Unforget => {
                 // All of them, or none.
                 let repository = case.host.open(store.clone(), &self.admin)?;

@@ -14,7 +14,8 @@ mod wounds;
 
 use boveda::ops::verify::Level;
 use boveda::repo::armour::ObjectKind;
-use boveda::repo::names::{Copy, Name};
+use boveda::repo::names::{Copy, Name, SessionName};
+use boveda::store::Store as _;
 use next::Outcome;
 use site::{Site, site};
 use std::collections::BTreeSet;
@@ -76,7 +77,11 @@ const HARMLESS: [Excuse; 3] = [
 fn is_harmless(name: &Name, wound: &Wound, act: Act) -> bool {
     // Where an offer of keys is missing, nobody can tell that there ever was one: they were handed out under the other name too.
     let lost_offer = matches!(name, Name::EpochOffer { .. }) && wound.what.starts_with("removed");
+    // Nor that a session was begun of which nothing else tells: one that died, whose end never came.
+    let ended = |session: &SessionName| site().world.store.length(&Name::End(*session).object()).is_ok();
+    let lost_opening = matches!(name, Name::Open(session) if !ended(session)) && wound.what.starts_with("removed");
     lost_offer
+        || lost_opening
         || HARMLESS.iter().any(|(kinds, done, acts, _)| {
             kinds.contains(&name.kind()) && done.iter().any(|what| wound.what.starts_with(what)) && acts(act)
         })

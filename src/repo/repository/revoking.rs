@@ -54,7 +54,8 @@ impl Repository {
         for (slot, _) in self.slot_headers()?.into_iter().filter(|(_, header)| header.principal == id) {
             slots::remove(&*self.store, slot)?;
         }
-        Ok(())
+        // An attempt before may have removed the others, and died before that was durable.
+        Ok(slots::settle(&*self.store, self.slot)?)
     }
 
     /// Whether a principal is revoked and an epoch began without it.

@@ -87,7 +87,7 @@ pub(super) fn whole(store: &dyn Store) -> Result<BTreeSet<SlotId>, store::Error>
     Ok(names.iter().filter_map(both).collect())
 }
 
-/// Puts the copy of a slot that is missing; what is there stays.
+/// Puts the copy of a slot that is missing; what is there stays, and is made durable: whoever put it may have died on the way.
 ///
 /// # Errors
 /// When the store fails, or neither copy is there.
@@ -95,9 +95,11 @@ pub(super) fn complete(store: &dyn Store, id: SlotId) -> Result<(), store::Error
     let [first, second] = Copy::BOTH.map(|copy| Name::Slot(id, copy).object());
     match store.length(&first) {
         Ok(_) => {
-            if store.length(&second).is_err_and(|error| error.kind == ErrorKind::NotFound) {
-                store.put(&second, &store.get(&first)?)?;
+            match store.settle(&second) {
+                Err(error) if error.kind == ErrorKind::NotFound => drop(store.put(&second, &store.get(&first)?)?),
+                settled => settled?,
             }
+            store.settle(&first)?;
         }
         Err(error) if error.kind == ErrorKind::NotFound => drop(store.put(&first, &store.get(&second)?)?),
         Err(error) => return Err(error),
@@ -119,10 +121,10 @@ pub(super) fn mark(store: &dyn Store, id: SlotId) -> Result<(), store::Error> {
 /// # Errors
 /// When it does not exist, or may still be there.
 pub(super) fn remove(store: &dyn Store, id: SlotId) -> Result<(), Error> {
-    if !all(store)?.iter().any(|(found, _)| *found == id) {
-        return Err(Error::Slot { id, why: "does not exist" });
-    }
-    Ok(discard(store, id)?)
+    let there = all(store)?.iter().any(|(found, _)| *found == id);
+    // Also where it is not: whoever removed it may have died before that was durable.
+    discard(store, id)?;
+    if there { Ok(()) } else { Err(Error::Slot { id, why: "does not exist" }) }
 }
 
 /// As [`remove`]; that it does not exist is no error.
@@ -131,4 +133,16 @@ pub(super) fn remove(store: &dyn Store, id: SlotId) -> Result<(), Error> {
 /// When it may still be there.
 pub(super) fn discard(store: &dyn Store, id: SlotId) -> Result<(), store::Error> {
     [Copy::Second, Copy::First].into_iter().try_for_each(|copy| store.delete(&Name::Slot(id, copy).object()))
+}
+
+/// Makes durable what was put and removed beside a slot that is there, by whomever.
+///
+/// # Errors
+/// When it may not be, or the slot is not there.
+pub(super) fn settle(store: &dyn Store, id: SlotId) -> Result<(), store::Error> {
+    let [first, second] = Copy::BOTH.map(|copy| Name::Slot(id, copy).object());
+    match store.settle(&first) {
+        Err(error) if error.kind == ErrorKind::NotFound => store.settle(&second),
+        settled => settled,
+    }
 }

@@ -53,12 +53,17 @@ impl<D: Disk> LocalStore<D> {
     /// Removes a file for good, and the folders that this leaves empty as far as they do not last.
     pub(super) fn try_delete(&self, name: &ObjectName) -> io::Result<()> {
         let folders = self.folders(name);
-        self.disk.remove(&self.path(name))?;
+        // One that is not there may be back after a power cut, if whoever removed it died then: sync on their behalf.
+        let removed = self.disk.remove(&self.path(name));
+        if removed.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
+            return removed;
+        }
         match self.disk.sync_dir(folders.last().unwrap_or(&self.root)) {
             // Another process deleted the last file and the folder with it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             synced => synced?,
         }
+        removed?;
         for folder in folders.iter().skip(LASTING_LEVELS).rev() {
             // Not empty, most of the time; and an empty folder is only untidy.
             if self.disk.remove_dir(folder).is_err() {
