@@ -127,3 +127,23 @@ fn a_snapshot_that_cannot_tell_what_it_left_out_deletes_nothing() {
         place.path("files/B.TMP").exists() && place.path("files/x.iso").exists() && !place.path("files/new").exists()
     );
 }
+
+#[test]
+fn holes_become_holes_again_where_a_shorter_file_ended() {
+    use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+    let place = Place::init();
+    write(&place.path("files/sparse"), "");
+    let file = fs::OpenOptions::new().write(true).open(place.path("files/sparse")).unwrap();
+    file.set_len(500_000).unwrap();
+    file.write_all_at(&[7; 8192], 400 * 1024).unwrap();
+    place.snapshot(&["files"], &[]);
+    let selector = format!("latest:{}", place.path("files").display());
+    place.admin(["restore", &selector, "--target", "fresh"]).ends(0);
+    // It ends inside a block.
+    write(&place.path("over/sparse"), vec![9; 284_000]);
+    place.admin(["restore", &selector, "--target", "over"]).ends(0);
+    let [fresh, over] = ["fresh/sparse", "over/sparse"].map(|name| place.path(name));
+    assert!(fs::read(&fresh).unwrap() == fs::read(&over).unwrap());
+    let blocks = |path: &std::path::Path| fs::metadata(path).unwrap().blocks();
+    assert_eq!(blocks(&over), blocks(&fresh));
+}

@@ -68,7 +68,7 @@ const HARMLESS: [Excuse; 3] = [
     ),
     (
         &[ObjectKind::Pack],
-        &["deep damage", "forged", "a block of zeros", "all garbage", "packs/", "exchanged"],
+        &["deep damage", "forged", "a block of zeros", "all garbage", "packs/", "exchanged", "another repository's"],
         |act| matches!(act, Act::Snapshot | Act::SnapshotAsWriter),
         "a snapshot looks for the packs that it builds on and at their lengths; it does not read them again, verification does",
     ),

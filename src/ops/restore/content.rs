@@ -169,7 +169,9 @@ impl Filling {
         }
         self.changed.store(true, Relaxed);
         let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        match rustix::fs::fallocate(&self.file, punch, offset, end - offset) {
+        // Beyond the old end too, or the block that the file ended in would stay, full of zeros.
+        let whole = offset.saturating_add(length).min(self.size).max(end) - offset;
+        match rustix::fs::fallocate(&self.file, punch, offset, whole) {
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.zero(offset, end),
             other => Ok(other?),
         }

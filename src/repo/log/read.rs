@@ -152,6 +152,13 @@ fn fetch(store: &dyn Store, position: u64) -> Result<Fetched, Error> {
     };
     let name = Name::Log(position, Copy::Second);
     let second = get(store, &name)?.and_then(|stored| Frame::read(&name, &stored).ok());
+    if lost.is_none() && second.is_some() {
+        // Somebody may have entered it just now: the first copy comes before the second, so that it must be there by now.
+        let name = Name::Log(position, Copy::First);
+        if let Some(frame) = get(store, &name)?.and_then(|stored| Frame::read(&name, &stored).ok()) {
+            return Ok(Fetched::First(frame));
+        }
+    }
     Ok(match (second, lost) {
         (Some(frame), lost) => Fetched::Second(frame, lost.map_or([0; 32], |(digest, _)| digest)),
         (None, Some((digest, error))) => Fetched::Unreadable(digest, error),
