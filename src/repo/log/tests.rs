@@ -2,4 +2,5 @@
 
 mod bytes;
 mod damage;
+mod growing;
 mod rules;
