@@ -77,15 +77,11 @@ impl Grouping {
 impl Group {
     /// A heading for people; none if all snapshots are in one group.
     pub fn heading(&self) -> Option<String> {
-        let joined = |words: Vec<String>, between: &str| match words.is_empty() {
-            true => "none".to_owned(),
-            false => words.join(between),
-        };
+        let or_none = |words: String| if words.is_empty() { "none".to_owned() } else { words };
         let host = self.host.as_ref().map(|host| format!("host {}", escape::line(host)));
-        let paths = self.paths.as_ref().map(|paths| paths.iter().map(|path| escape::name(path)).collect());
-        let tags = self.tags.as_ref().map(|tags| tags.iter().map(|tag| escape::line(tag)).collect());
-        let paths = paths.map(|paths| format!("paths {}", joined(paths, " ")));
-        let tags = tags.map(|tags| format!("tags {}", joined(tags, ",")));
+        let paths = self.paths.as_ref().map(|paths| format!("paths {}", or_none(escape::paths(paths))));
+        let tags = self.tags.as_ref().map(|tags| tags.iter().map(|tag| escape::line(tag)).collect::<Vec<_>>());
+        let tags = tags.map(|tags| format!("tags {}", or_none(tags.join(","))));
         let parts: Vec<_> = [host, paths, tags].into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join(", "))
     }
