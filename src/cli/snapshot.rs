@@ -17,7 +17,7 @@ use super::output::{Output, count, duration, size};
 use super::piped::Pipes;
 use super::selection::Selection;
 use super::snapshot_defaults::Defaults;
-use super::snapshot_options::{Compressing, How};
+use super::snapshot_options::{Compressing, Deltas, How};
 use super::targets::{Lists, absolute};
 use super::time;
 use crate::ops::host::Host;
@@ -72,6 +72,8 @@ pub struct Arguments {
     how: How,
     #[command(flatten)]
     compressing: Compressing,
+    #[command(flatten)]
+    deltas: Deltas,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -154,6 +156,7 @@ fn options(
         dry_run: arguments.dry_run,
         stamp: StampOptions { ignore_inode: arguments.ignore_inode, ignore_ctime: arguments.ignore_ctime },
         effort: arguments.compressing.effort(defaults.compression, context)?,
+        delta: arguments.deltas.choice(defaults.delta, context)?,
         threads: arguments.threads.count(context)?,
         pacing: arguments.reading.pacing(context)?,
         cache: Some(context.cache_folder()?),
@@ -220,6 +223,10 @@ fn print(summary: &Summary, options: &Options, output: &Output) -> Result<(), Fa
         output
             .detail(&format!("packed:  at level {:.1} on average (--compression {})", summary.level, options.effort))?;
     }
+    if summary.deltas > 0 {
+        let segments = count(summary.deltas, "segment");
+        output.detail(&format!("deltas:  {segments} stored as what changed since the last snapshot (--delta auto)"))?;
+    }
     let time = duration(Duration::try_from_secs_f64(summary.seconds).unwrap_or_default());
     output.remark(&format!("read:    {}, {} in {time}", count(counts.files(), "file"), size(counts.bytes)))?;
     match &summary.snapshot {
@@ -251,6 +258,7 @@ fn json_summary(summary: &Summary, options: &Options, kind: &str) -> serde_json:
         "data_added_packed": summary.bytes_stored,
         "compression": options.effort.to_string(),
         "compression_level": tenths(summary.level),
+        "delta_segments": summary.deltas,
         "total_files_processed": counts.files(),
         "total_bytes_processed": counts.bytes,
         "total_duration": summary.seconds,

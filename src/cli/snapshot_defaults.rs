@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::context::Context;
 use super::error::Failure;
 use crate::config;
+use crate::ops::snapshot::Delta;
 use crate::repo::effort::Effort;
 
 /// `[snapshot]` of the configuration, with this user's home in its paths.
@@ -19,6 +20,8 @@ pub struct Defaults {
     pub host: Option<String>,
     /// How hard to compress.
     pub compression: Option<Effort>,
+    /// Whether new chunks of large files may be stored as deltas.
+    pub delta: Option<Delta>,
 }
 
 impl Defaults {
@@ -27,13 +30,13 @@ impl Defaults {
     /// # Errors
     /// When the configuration is wrong.
     pub fn of(context: &Context) -> Result<Self, Failure> {
-        let config::Snapshot { paths, exclude, one_file_system, tags, host, compression } =
+        let config::Snapshot { paths, exclude, one_file_system, tags, host, compression, delta } =
             context.snapshot_settings()?;
         let home = context.home();
         let home = home.as_deref();
         let paths = paths.iter().map(|path| path.resolve(home)).collect::<Result<_, _>>().map_err(Failure::usage)?;
         let exclude = exclude.iter().map(|p| p.resolve(home)).collect::<Result<_, _>>().map_err(Failure::usage)?;
-        Ok(Self { paths, exclude, tags, one_file_system, host, compression })
+        Ok(Self { paths, exclude, tags, one_file_system, host, compression, delta })
     }
 
     /// The paths of the command, else those of the configuration.

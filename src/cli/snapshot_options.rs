@@ -10,7 +10,7 @@ use super::neighbour::from_variable;
 use super::open::{Opened, find};
 use super::output::{parse_size, size};
 use super::selector::{Filter, Selector};
-use crate::ops::snapshot::{Options, Parent, PartialAfter};
+use crate::ops::snapshot::{Delta, Options, Parent, PartialAfter};
 use crate::repo::effort::Effort;
 use crate::repo::names::IndexClass;
 use crate::repo::pack::PackSize;
@@ -45,6 +45,29 @@ pub struct Compressing {
     /// 19; what does not get smaller is never compressed [default: auto; env: BOVEDA_COMPRESSION]
     #[arg(long, value_name = "HOW", help_heading = "How it is recorded")]
     compression: Option<Effort>,
+}
+
+/// Whether to make deltas.
+#[derive(Debug, clap::Args)]
+pub struct Deltas {
+    /// auto (what is new in a large file is stored as what changed since its last snapshot, where that is half as much at
+    /// most), or off [default: auto; env: BOVEDA_DELTA]
+    #[arg(long, value_name = "HOW", help_heading = "How it is recorded")]
+    delta: Option<Delta>,
+}
+
+impl Deltas {
+    /// What the flag says, else the variable, else the configuration.
+    ///
+    /// # Errors
+    /// When the variable says nothing that can be meant.
+    pub fn choice(&self, configured: Option<Delta>, context: &Context) -> Result<Delta, Failure> {
+        let given = match self.delta {
+            Some(delta) => Some(delta),
+            None => from_variable(context, "BOVEDA_DELTA")?,
+        };
+        Ok(given.or(configured).unwrap_or_default())
+    }
 }
 
 impl Compressing {

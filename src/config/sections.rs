@@ -4,6 +4,7 @@ use super::later::{Alert, Copy, Database};
 use super::values::{Command, Hidden, HomePath, Location, Name, Pattern, Variable};
 use crate::ops::neighbour::Limits;
 use crate::ops::retention::Rules;
+use crate::ops::snapshot::Delta;
 use crate::repo::effort::Effort;
 use crate::secrets::Stored;
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,8 @@ pub struct Snapshot {
     pub host: Option<String>,
     /// How hard to compress.
     pub compression: Option<Effort>,
+    /// Whether new chunks of large files may be stored as deltas.
+    pub delta: Option<Delta>,
 }
 
 impl Repository {

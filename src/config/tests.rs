@@ -31,6 +31,7 @@ one_file_system = true
 tags = ["nightly"]
 host = "web"
 compression = 7
+delta = "off"
 
 [limits]
 threads = 2
@@ -79,6 +80,7 @@ fn a_full_configuration_is_read() {
     let excludes: Vec<_> = snapshot.exclude.iter().map(|pattern| pattern.resolve(home).unwrap()).collect();
     assert_eq!(excludes, ["*.tmp", "/home/x\\[1\\]/.cache", "!/home/x\\[1\\]/.cache/keep"]);
     assert_eq!(snapshot.compression, Some("7".parse().unwrap()));
+    assert_eq!(snapshot.delta, Some(crate::ops::snapshot::Delta::Off));
     let Limits { threads, nice, limit_read, pause_on_battery } = config.settings.limits;
     assert_eq!((threads.unwrap().get(), nice, pause_on_battery), (2, Some(Nice::On), true));
     assert_eq!(limit_read, Some("50M".parse().unwrap()));
@@ -145,6 +147,7 @@ fn a_wrong_value_is_an_error_with_its_line() {
         ("[snapshot]\npaths = '/a'\n", 2, "sequence"),
         ("[snapshot]\ncompression = 20\n", 2, "from 1 to 19"),
         ("[snapshot]\ncompression = 'zip'\n", 2, "from 1 to 19"),
+        ("[snapshot]\ndelta = 'on'\n", 2, "auto"),
         ("[limits]\nthreads = 0\n", 2, "nonzero"),
         ("[limits]\nnice = 'very'\n", 2, "auto"),
         ("[limits]\nlimit_read = '0'\n", 2, "such as 50M"),

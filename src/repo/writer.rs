@@ -6,6 +6,8 @@
 //! Invariant: when [`PackWriter::finish`] returns packs, every chunk ever put into a lane that was flushed is in the
 //! store, or was there at a good location before.
 
+pub mod near;
+
 use super::chunk_index::ChunkIndex;
 use super::chunk_keys::ChunkKeys;
 use super::chunks::{ChunkSink, Error};
@@ -60,6 +62,8 @@ pub struct Added {
     pub compressed: AtomicU64,
     /// The sum of the levels that they were compressed at.
     pub levels: AtomicU64,
+    /// Segments stored as deltas.
+    pub deltas: AtomicU64,
 }
 
 impl Added {
@@ -72,6 +76,7 @@ impl Added {
             stored: figure(&self.stored),
             compressed: figure(&self.compressed),
             levels: figure(&self.levels),
+            deltas: figure(&self.deltas),
         }
     }
 }
@@ -129,7 +134,7 @@ impl PackWriter {
     pub fn lane(&self) -> Lane {
         let (out, builders) =
             (Out { segments: self.segments.clone(), watch: Stopwatch::default() }, Default::default());
-        Lane { shared: Arc::clone(&self.shared), out, builders }
+        Lane { shared: Arc::clone(&self.shared), out, builders, near: None }
     }
 
     /// What was added so far.
@@ -171,6 +176,8 @@ pub struct Figures {
     pub compressed: u64,
     /// The sum of the levels that they were compressed at.
     pub levels: u64,
+    /// Segments stored as deltas.
+    pub deltas: u64,
 }
 
 impl Figures {
@@ -188,6 +195,7 @@ impl std::ops::AddAssign for Figures {
         self.stored += other.stored;
         self.compressed += other.compressed;
         self.levels += other.levels;
+        self.deltas += other.deltas;
     }
 }
 
@@ -197,6 +205,8 @@ pub struct Lane {
     shared: Arc<Shared>,
     out: Out,
     builders: [Option<SegmentBuilder>; 3],
+    /// Collects what is going to be a delta; empty between two stretches.
+    near: Option<SegmentBuilder>,
 }
 
 /// A lane's way to the pack thread.
@@ -213,21 +223,23 @@ impl Lane {
     /// [`Error::Stopped`] once the store has failed.
     pub fn put(&mut self, kind: ChunkKind, bytes: &[u8]) -> Result<ChunkId, Error> {
         let id = self.shared.keys.id(kind, bytes);
-        if self.shared.is_fresh(kind, &id) {
-            let added = &self.shared.added;
-            let chunks = if kind == ChunkKind::Data { &added.data_chunks } else { &added.catalog_chunks };
-            chunks.fetch_add(1, Ordering::Relaxed);
-            self.shared.added.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            let builder = self.builders[kind as usize - 1].get_or_insert_with(|| SegmentBuilder::new(kind));
-            if builder.would_overflow(bytes.len()) {
-                self.out.send(&self.shared, builder)?;
-            }
-            builder.push(id, bytes);
-            if builder.is_full() {
-                self.out.send(&self.shared, builder)?;
-            }
+        if self.shared.claim(kind, &id, bytes.len()) {
+            self.push(kind, id, bytes)?;
         }
         Ok(id)
+    }
+
+    /// Adds a new chunk to what is collected.
+    fn push(&mut self, kind: ChunkKind, id: ChunkId, bytes: &[u8]) -> Result<(), Error> {
+        let builder = self.builders[kind as usize - 1].get_or_insert_with(|| SegmentBuilder::new(kind));
+        if builder.would_overflow(bytes.len()) {
+            self.out.send(&self.shared, builder)?;
+        }
+        builder.push(id, bytes);
+        if builder.is_full() {
+            self.out.send(&self.shared, builder)?;
+        }
+        Ok(())
     }
 
     /// Sends off what is left.
@@ -235,12 +247,17 @@ impl Lane {
     /// # Errors
     /// [`Error::Stopped`] once the store has failed.
     pub fn flush(&mut self) -> Result<(), Error> {
-        let Self { shared, out, builders } = self;
+        let Self { shared, out, builders, .. } = self;
         builders.iter_mut().flatten().try_for_each(|builder| out.send(shared, builder))
     }
 }
 
 impl Out {
+    /// Queues a sealed segment.
+    fn give(&self, sealed: SealedSegment) -> Result<(), Error> {
+        self.segments.send(sealed).map_err(|_| Error::Stopped)
+    }
+
     /// Seals a builder's segment and queues it.
     fn send(&mut self, shared: &Shared, builder: &mut SegmentBuilder) -> Result<(), Error> {
         if builder.is_empty() {
@@ -259,7 +276,7 @@ impl Out {
             shared.added.compressed.fetch_add(1, Ordering::Relaxed);
             shared.added.levels.fetch_add(u64::try_from(level).unwrap_or(0), Ordering::Relaxed);
         }
-        self.segments.send(sealed).map_err(|_| Error::Stopped)?;
+        self.give(sealed)?;
         // The wait for the pack thread is over: it counts.
         if tells && let Some(spent) = self.watch.lap() {
             shared.governor.note(spent);

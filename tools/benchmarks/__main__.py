@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import data
+import dedup
 import peers
 import report
 import rounds
@@ -22,6 +23,8 @@ def main():
     unknown = [name for name in wanted if name not in data.SETS]
     if unknown:
         sys.exit(f"no such data set: {', '.join(unknown)}; there are {', '.join(data.SETS)}")
+    if options.scale == "dedup":
+        return dedup.run(wanted, work)
     tools = peers.install(work, options.tools.split(",") if options.tools else None)
     count = options.rounds or (2 if options.scale == "quick" else 3)
     results = rounds.Results(tools, count)
@@ -40,7 +43,7 @@ def main():
 
 def parse():
     parser = argparse.ArgumentParser(prog="tools/bench", description="boveda beside its peers, in turn, on the same data, in one run")
-    parser.add_argument("scale", nargs="?", choices=["quick", "full"], default="quick", help="which data sets, how many rounds (default: quick)")
+    parser.add_argument("scale", nargs="?", choices=["quick", "full", "dedup"], default="quick", help="which data sets, how many rounds (default: quick); dedup: sizes of chunks and segments")
     default = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
     parser.add_argument("--work", default=f"{default}/boveda-bench", metavar="DIR", help="where data, peers and repositories go; data and peers are kept for the next run")
     parser.add_argument("--only", metavar="SET,SET", help=f"these data sets: {', '.join(data.SETS)}")

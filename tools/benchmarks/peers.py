@@ -1,5 +1,6 @@
 """The tools that are compared: how each is installed, and what its commands are."""
 
+import functools
 import json
 import os
 import re
@@ -164,19 +165,14 @@ NAMES = ["restic-debian", "restic", "kopia", "borg", "rustic", "bupstash"]
 def install(work, only):
     """Boveda of this checkout, and every peer that can be had here. Says which cannot, and why."""
     places = work / "peers"
-    places.mkdir(exist_ok=True)
-    subprocess.run(["cargo", "build", "--release", "--locked"], cwd=ROOT, check=True)
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    # A copy: a build beside a long run must not change what is measured.
-    shutil.copy2(target / "release" / "boveda", places / "boveda")
-    tools = [Boveda(places / "boveda", version([places / "boveda", "version"]))]
+    tools = [boveda(work)]
     ways = {
         "restic-debian": (DebianRestic, lambda: debian("restic")),
         "restic": (NewRestic, lambda: from_go(places, "restic", "github.com/restic/restic/cmd/restic", "v0.19.1")),
         "kopia": (Kopia, lambda: from_go(places, "kopia", "github.com/kopia/kopia", "v0.22.3")),
         "borg": (Borg, lambda: debian("borg", "borgbackup")),
         "rustic": (Rustic, lambda: from_cargo(places, "rustic-rs", "rustic")),
-        "bupstash": (Bupstash, lambda: from_cargo(places, "bupstash", "bupstash")),
+        "bupstash": (Bupstash, lambda: from_cargo(places, "bupstash", "bupstash", "pkg-config=pkg-config", "/usr/include/sodium.h=libsodium-dev")),
     }
     for name in only if only is not None else NAMES:
         if name not in ways:
@@ -188,6 +184,21 @@ def install(work, only):
         except (subprocess.CalledProcessError, OSError) as error:
             print(f"left out: {name}: {error}", file=sys.stderr)
     return tools
+
+
+@functools.cache
+def build(places):
+    places.mkdir(exist_ok=True)
+    subprocess.run(["cargo", "build", "--release", "--locked"], cwd=ROOT, check=True)
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    # A copy: a build beside a long run must not change what is measured.
+    return shutil.copy2(target / "release" / "boveda", places / "boveda")
+
+
+def boveda(work):
+    """The release build of this checkout."""
+    binary = build(work / "peers")
+    return Boveda(binary, version([binary, "version"]))
 
 
 def version(argv):
@@ -213,9 +224,12 @@ def from_go(places, name, package, release):
     return binary
 
 
-def from_cargo(places, package, command):
+def from_cargo(places, package, command, *needs):
+    """`needs` are what Debian has to give first, as tools/need takes it."""
     binary = places / "cargo" / "bin" / command
     if not binary.exists():
+        if needs:
+            subprocess.run([ROOT / "tools" / "need", *needs], check=True)
         environment = {name: value for name, value in os.environ.items() if name != "CARGO_TARGET_DIR"}
         subprocess.run(["cargo", "install", "--locked", "--root", places / "cargo", package], check=True, env=environment)
     return binary

@@ -1,5 +1,6 @@
 //! What travels between the stages of a snapshot: the walk makes batches, workers fill them, the assembler takes them in order.
 
+use super::former::Former;
 use crate::event::EntryStatus;
 use crate::repo::entry::{Content, Entry, EntryName, EntryPath};
 use crate::source::files::dir::DirHandle;
@@ -25,8 +26,8 @@ pub(super) struct Batch {
 pub(super) enum Item {
     /// Nothing: the parent's entry still holds.
     Known(Finished),
-    /// Read its attributes; its content too, unless the parent's still holds.
-    Read { child: Child, content: Option<Content>, status: EntryStatus },
+    /// Read its attributes; its content too, unless the parent's still holds. `former` is what a changed file held before.
+    Read { child: Child, content: Option<Content>, former: Option<Former>, status: EntryStatus },
 }
 
 /// A child whose entry is complete.

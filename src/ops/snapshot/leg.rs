@@ -59,6 +59,7 @@ impl Run<'_> {
         let threads = self.options.threads();
         let stage = Stage::new(threads, &self.chunker, &self.catalog_keys, self.pages, &self.tally, self.events)
             .read_special(self.options.read_special)
+            .deltas_to(self.earlier.clone())
             .at_pace(&self.pace);
         let Self { walk, planner, assembler, owners, options, .. } = self;
         let gate = Gate::new(IN_FLIGHT);

@@ -3,13 +3,15 @@
 //! The parts are those of the pipeline: what each worker holds, what waits between the stages, and the packs under way. Not in
 //! it: the program itself and what the system keeps for it, indexes (mapped files), and what grows with the run, told apart.
 
-use super::Options;
+use super::former::CACHE;
 use super::leg::IN_FLIGHT;
 use super::slab::{AHEAD, SLAB};
+use super::{Delta, Options};
 use crate::repo::config::ChunkerParameters;
 use crate::repo::effort::{Effort, Governor};
-use crate::repo::segment::{Compression, TARGET, context_size};
+use crate::repo::segment::{Compression, TARGET, context_size, delta_context_size};
 use crate::repo::writer::QUEUE;
+use crate::repo::writer::near::MOST;
 
 /// A segment at its longest: what would lead further begins the next one.
 const SEGMENT: u64 = (TARGET + TARGET / 4) as u64;
@@ -48,15 +50,24 @@ impl Memory {
     /// Of a run with these options, into a repository that cuts files as new ones do.
     pub fn of(options: &Options) -> Self {
         let (threads, chunker) = (options.threads() as u64, ChunkerParameters::FILES);
+        let part = |what, count, bytes| Part { what, count, bytes };
         let slab = SLAB as u64 + u64::from(chunker.maximum);
         let context = match (options.effort, Governor::new(options.effort).compression()) {
             (_, Compression::Off) => 0,
             // The governor begins with the most.
             (Effort::Auto | Effort::Fixed(_), Compression::Level(level)) => context_size(level) as u64,
         };
+        let deltas = match (options.effort, options.delta, Governor::new(options.effort).compression()) {
+            (_, Delta::Auto, Compression::Level(level)) => delta_context_size(level, MOST) as u64,
+            _ => 0,
+        };
+        let delta_parts = [
+            // The bases one after another, a segment of what is new, and the compressor.
+            part("a delta in the making", threads, MOST as u64 + SEGMENT + deltas),
+            part("earlier versions of large files", 1, CACHE as u64),
+        ];
         let pack = options.pack_size.bytes() as u64;
-        let part = |what, count, bytes| Part { what, count, bytes };
-        let parts = vec![
+        let mut parts = vec![
             part("a worker's small file", threads, SLAB as u64),
             part("slabs of a worker's large file", threads * (AHEAD + 1), slab),
             part("buffers of segments in the making", (threads + CATALOG) * BUFFERS, SEGMENT),
@@ -65,6 +76,9 @@ impl Memory {
             part("a pack, and its parity's work", PACKS, pack + pack / 8),
             part("entries between walk and catalog", IN_FLIGHT as u64, ENTRY),
         ];
+        if deltas > 0 {
+            parts.extend(delta_parts);
+        }
         Self { parts, per_new_gib: (1 << 30) / u64::from(chunker.average) * NEW_CHUNK }
     }
 

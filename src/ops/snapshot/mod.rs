@@ -8,6 +8,7 @@ mod assembler;
 mod baseline;
 mod batch;
 mod error;
+mod former;
 mod gate;
 mod leg;
 mod memory;
@@ -28,7 +29,7 @@ mod worker;
 
 pub use error::Error;
 pub use memory::{Memory, Part};
-pub use options::{Options, Parent, PartialAfter};
+pub use options::{Delta, Options, Parent, PartialAfter};
 pub use summary::{Counts, Summary};
 
 use crate::event::{Event, Level, Sink};

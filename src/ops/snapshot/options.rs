@@ -9,7 +9,9 @@ use crate::source::files::rules::Rules;
 use crate::source::files::stat::StampOptions;
 use crate::source::files::walk;
 use crate::source::pace::Pacing;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// What to take a snapshot of, and how.
@@ -45,6 +47,8 @@ pub struct Options {
     pub stamp: StampOptions,
     /// How hard to compress.
     pub effort: Effort,
+    /// Whether new chunks of large files may be stored as deltas to what the files held before.
+    pub delta: Delta,
     /// How large packs are.
     pub pack_size: PackSize,
     /// When a long run leaves a partial snapshot behind.
@@ -57,6 +61,29 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// Device and inode of directories that are never entered: the repository's own.
     pub skip: Vec<(u64, u64)>,
+}
+
+/// Whether new chunks of a large file may be stored as deltas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delta {
+    /// Where that makes them half as large at most, and the keys at hand read what the file held before.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+}
+
+impl FromStr for Delta {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "off" => Ok(Self::Off),
+            _ => Err("it is auto or off"),
+        }
+    }
 }
 
 /// A snapshot that was chosen to be the parent.

@@ -4,6 +4,7 @@
 use super::Options;
 use super::baseline::Baseline;
 use super::batch::{Batch, Finished, Item};
+use super::former::Former;
 use crate::event::{EntryStatus, Event, Sink};
 use crate::repo::catalog::key;
 use crate::repo::chunk_index::ChunkIndex;
@@ -111,13 +112,14 @@ impl<'a> Planner<'a> {
 
     fn plan_child(&mut self, directory: &EntryPath, child: Child) -> Item {
         let Some(known) = self.known(directory, &child) else {
-            return Item::Read { child, content: None, status: EntryStatus::New };
+            return Item::Read { child, content: None, former: None, status: EntryStatus::New };
         };
         let cached = &known.cached;
         let same = self.same_content(cached, &child.stat);
         if self.options.full || !same || !self.all_there(&known) {
             let status = if same { EntryStatus::Unchanged } else { EntryStatus::Changed };
-            return Item::Read { child, content: None, status };
+            let former = if same { None } else { former(known.cached) };
+            return Item::Read { child, content: None, former, status };
         }
         if same_attributes(cached, &child.stat) {
             return Item::Known(self.finished(known.cached, child));
@@ -126,7 +128,7 @@ impl<'a> Planner<'a> {
             EntryKind::File(content) => Some(content),
             _ => None,
         };
-        Item::Read { child, content, status: EntryStatus::Changed }
+        Item::Read { child, content, former: None, status: EntryStatus::Changed }
     }
 
     /// What the newest baseline that has the child says of it.
@@ -177,6 +179,15 @@ impl<'a> Planner<'a> {
                 XattrValue::Inline(_) => true,
                 XattrValue::Chunks(chunks) => chunks.iter().all(|(id, _)| has(id)),
             })
+    }
+}
+
+/// What the file held that the cache describes.
+fn former(cached: CachedEntry) -> Option<Former> {
+    let size = cached.entry.size;
+    match cached.entry.kind {
+        EntryKind::File(content) => Some(Former { content, size }),
+        _ => None,
     }
 }
 

@@ -21,6 +21,7 @@ impl Run<'_> {
             data_chunks_added: self.figures.data_chunks,
             packs: self.packs,
             level: self.figures.level(),
+            deltas: self.figures.deltas,
             partials: self.partials,
             unchanged: false,
             problems: self.tally.problems(),

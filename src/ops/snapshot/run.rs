@@ -7,6 +7,7 @@
 
 use super::Error;
 use super::assembler::Assembler;
+use super::former;
 use super::options::Options;
 use super::parents::{self, Parents};
 use super::planner::Planner;
@@ -14,6 +15,7 @@ use super::tally::Tally;
 use crate::event::{Event, Level, Sink};
 use crate::repo::catalog::{CatalogKeys, TreeRoot, TreeWriter, store_value};
 use crate::repo::chunker::Chunker;
+use crate::repo::chunks::ChunkSource;
 use crate::repo::entry::Timestamp;
 use crate::repo::id::{PackId, SnapshotId};
 use crate::repo::pack::PackSummary;
@@ -26,6 +28,7 @@ use crate::source::files::walk::{self, Directory, Walk};
 use crate::source::pace::Pace;
 use crate::state::changes::CacheWriter;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// One run, between or in its sessions.
 pub(super) struct Run<'a> {
@@ -48,6 +51,8 @@ pub(super) struct Run<'a> {
     pub assembler: Assembler<'a>,
     pub tally: Tally<'a>,
     pub pace: Pace,
+    /// Reads what changed files held before, if new chunks may be deltas to that.
+    pub earlier: Option<Arc<dyn ChunkSource>>,
     /// What its sessions stored.
     pub figures: Figures,
     pub packs: u64,
@@ -131,6 +136,7 @@ impl<'a> Run<'a> {
             assembler,
             tally,
             pace: Pace::new(&options.pacing),
+            earlier: former::source(session, options),
             figures: Figures::default(),
             packs: 0,
             partials: 0,
@@ -145,6 +151,7 @@ impl<'a> Run<'a> {
         if !session.may_reuse(&partial) && !good.is_subset(&now()) {
             return None;
         }
+        self.earlier = former::source(session, self.options);
         self.planner.go_on(session.index().clone(), |snapshot| session.may_reuse(snapshot));
         Some(self)
     }
@@ -155,6 +162,7 @@ impl<'a> Run<'a> {
         let good = good.chain(packs.iter().map(|pack| pack.id)).collect();
         self.carried = Some(Carried { partial, good });
         self.planner.pause();
+        self.earlier = None;
         self.partials += 1;
     }
 

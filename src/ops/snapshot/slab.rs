@@ -3,11 +3,13 @@
 //! The cuts must be found from front to back, which is cheap; what is done with each chunk is dear and goes to whoever is
 //! free. When nobody is, the reading worker does it itself, so no two workers can wait for each other.
 
+use super::former::Following;
 use super::stage::{Failure, Stage};
 use crate::repo::chunks;
 use crate::repo::entry::Extent;
-use crate::repo::id::ChunkKind;
+use crate::repo::id::{ChunkId, ChunkKind};
 use crate::repo::writer::Lane;
+use crate::repo::writer::near::Near;
 use crate::source::files::content::{Read, SourceFile};
 use crossbeam_channel::{Receiver, Sender, TrySendError, select_biased, unbounded};
 use std::collections::BTreeMap;
@@ -39,6 +41,8 @@ pub(super) struct Slab {
     /// Where each chunk ends.
     ends: Vec<usize>,
     number: u64,
+    /// What the file held there before.
+    near: Option<Near>,
     done: Sender<Stored>,
 }
 
@@ -46,6 +50,8 @@ pub(super) struct Slab {
 struct Stored {
     number: u64,
     extents: Result<Vec<Extent>, chunks::Error>,
+    /// How far off it stood before, if that was seen.
+    drift: Option<i64>,
     buffer: Vec<u8>,
 }
 
@@ -55,21 +61,31 @@ impl Slab {
     /// # Errors
     /// When the repository does not take chunks any more; the reading worker learns it too.
     pub fn process(self, lane: &mut Lane) -> Result<(), chunks::Error> {
-        let mut start = 0;
-        let extents: Result<Vec<Extent>, chunks::Error> = self
-            .ends
-            .iter()
-            .map(|&end| {
-                let chunk = &self.bytes[start..end];
-                start = end;
-                let id = lane.put(ChunkKind::Data, chunk)?;
-                Ok(Extent::Chunk { id, length: chunk.len() as u32 })
-            })
-            .collect();
-        let result = extents.as_ref().map(|_| ()).map_err(Clone::clone);
+        let stored = match &self.near {
+            None => self
+                .chunks()
+                .map(|chunk| lane.put(ChunkKind::Data, chunk))
+                .collect::<Result<_, _>>()
+                .map(|ids| (ids, None)),
+            Some(near) => lane.put_near(self.chunks(), near),
+        };
+        let result = stored.as_ref().map(|_| ()).map_err(Clone::clone);
+        let stored = stored.map(|(ids, drift): (Vec<ChunkId>, _)| {
+            let extent = |(id, chunk): (ChunkId, &[u8])| Extent::Chunk { id, length: chunk.len() as u32 };
+            (ids.into_iter().zip(self.chunks()).map(extent).collect(), drift)
+        });
+        let (extents, drift) = match stored {
+            Ok((extents, drift)) => (Ok(extents), drift),
+            Err(error) => (Err(error), None),
+        };
         // The reading worker may have given up on the file; then nobody needs the answer.
-        let _ = self.done.send(Stored { number: self.number, extents, buffer: self.bytes });
+        let _ = self.done.send(Stored { number: self.number, extents, drift, buffer: self.bytes });
         result
+    }
+
+    fn chunks(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
     }
 }
 
@@ -89,6 +105,10 @@ pub(super) struct SlabReader<'a> {
     sent: u64,
     taken: u64,
     ended: bool,
+    /// Bytes of the file that were sent, holes included.
+    offset: u64,
+    /// What the file held before.
+    former: Option<Following>,
 }
 
 impl<'a> SlabReader<'a> {
@@ -112,7 +132,15 @@ impl<'a> SlabReader<'a> {
             sent: 0,
             taken: 0,
             ended: false,
+            offset: 0,
+            former: None,
         }
+    }
+
+    /// The same, that lets new chunks be deltas to what the file held before.
+    pub fn following(mut self, former: Option<Following>) -> Self {
+        self.former = former;
+        self
     }
 
     /// The next extent, `None` at the end of the file.
@@ -170,17 +198,20 @@ impl<'a> SlabReader<'a> {
             // A hole takes its turn like a slab.
             self.early.insert(self.sent, vec![Extent::Hole { length }]);
             self.sent += 1;
+            self.offset += length;
         }
         Ok(())
     }
 
     fn send(&mut self, bytes: Vec<u8>, ends: Vec<usize>) -> Result<(), chunks::Error> {
-        if ends.is_empty() {
+        let Some(&length) = ends.last() else {
             self.spare.push(bytes);
             return Ok(());
-        }
-        let slab = Slab { bytes, ends, number: self.sent, done: self.done.0.clone() };
+        };
+        let near = self.former.as_mut().map(|former| former.near(self.sent, self.offset, length));
+        let slab = Slab { bytes, ends, number: self.sent, near, done: self.done.0.clone() };
         self.sent += 1;
+        self.offset += length as u64;
         match self.to_slabs.try_send(slab) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(slab) | TrySendError::Disconnected(slab)) => slab.process(self.lane),
@@ -204,6 +235,9 @@ impl<'a> SlabReader<'a> {
 
     fn keep(&mut self, stored: Stored) -> Result<(), chunks::Error> {
         self.spare.push(stored.buffer);
+        if let (Some(former), Some(drift)) = (&mut self.former, stored.drift) {
+            former.learn(drift);
+        }
         self.early.insert(stored.number, stored.extents?);
         Ok(())
     }

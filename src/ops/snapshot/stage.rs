@@ -4,14 +4,14 @@ use super::tally::Tally;
 use crate::event::Sink;
 use crate::repo::catalog::{self, CatalogKeys, store_value};
 use crate::repo::chunker::Chunker;
-use crate::repo::chunks::{self, ChunkSink};
+use crate::repo::chunks::{self, ChunkSink, ChunkSource};
 use crate::repo::entry::Entry;
 use crate::source::Problem;
 use crate::source::files::attributes::Described;
 use crate::source::pace::Pace;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Shared by the workers.
 pub(super) struct Stage<'a> {
@@ -25,6 +25,8 @@ pub(super) struct Stage<'a> {
     pub tally: &'a Tally<'a>,
     /// Whether the bytes of named pipes and block devices are read.
     pub read_special: bool,
+    /// Reads what changed files held before, if new chunks may be deltas to that.
+    pub earlier: Option<Arc<dyn ChunkSource>>,
     pace: Option<&'a Pace>,
     /// Where is told what happens, and asked whether to stop.
     pub events: &'a dyn Sink,
@@ -80,12 +82,29 @@ impl<'a> Stage<'a> {
     ) -> Self {
         let (sender, receiver) = bounded(0);
         let (reading, finished) = (AtomicUsize::new(workers), (Mutex::new(Some(sender)), receiver));
-        Self { chunker, catalog_keys, pages, tally, read_special: false, pace: None, events, reading, finished }
+        Self {
+            chunker,
+            catalog_keys,
+            pages,
+            tally,
+            read_special: false,
+            earlier: None,
+            pace: None,
+            events,
+            reading,
+            finished,
+        }
     }
 
     /// The same, that reads named pipes and block devices if so wanted.
     pub fn read_special(mut self, wanted: bool) -> Self {
         self.read_special = wanted;
+        self
+    }
+
+    /// The same, that lets new chunks be deltas to what `source` reads.
+    pub fn deltas_to(mut self, source: Option<Arc<dyn ChunkSource>>) -> Self {
+        self.earlier = source;
         self
     }
 

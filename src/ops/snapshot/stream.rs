@@ -3,6 +3,7 @@
 //! There is no tree to walk and nothing to compare with: every byte is read and cut, and what the repository has already is
 //! not stored again. Invariant: nothing is committed before the stream says that it came to a good end.
 
+use super::former;
 use super::slab::{Bytes, Slab, SlabReader};
 use super::stage::{Failure, Stage};
 use super::tally::Tally;
@@ -114,6 +115,7 @@ impl Run<'_> {
         let tally = Tally::new(self.events, (0, 0));
         let pace = Pace::new(&self.options.pacing);
         let stage = Stage::new(threads, &chunker, catalog_keys, pages, &tally, self.events).at_pace(&pace);
+        let former = former::of_stream(self.session, self.options, self.path);
         let mut bytes = StreamBytes { stream, events: self.events, size: 0, failed: None };
         let (to_slabs, slabs) = bounded::<Slab>(threads);
         let stored = std::thread::scope(|scope| {
@@ -128,7 +130,7 @@ impl Run<'_> {
                 .collect();
             let mut lane = writer.lane();
             let mut extents = ExtentWriter::new(pages, catalog_keys);
-            let mut reader = SlabReader::new(&stage, &slabs, &to_slabs, &mut lane);
+            let mut reader = SlabReader::new(&stage, &slabs, &to_slabs, &mut lane).following(former);
             let read = loop {
                 match reader.next(&mut bytes) {
                     Ok(Some(extent)) => match extents.push(extent) {
@@ -211,6 +213,7 @@ impl Run<'_> {
             data_chunks_added: taken.figures.data_chunks,
             packs: taken.packs.len() as u64,
             level: taken.figures.level(),
+            deltas: taken.figures.deltas,
             partials: 0,
             unchanged: false,
             problems: 0,

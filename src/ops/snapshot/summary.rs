@@ -73,6 +73,8 @@ pub struct Summary {
     pub packs: u64,
     /// The level of compression that was used on average; 0 when nothing became smaller.
     pub level: f64,
+    /// Segments that were stored as deltas to what their files held before.
+    pub deltas: u64,
     /// Partial snapshots that the run left on its way.
     pub partials: u64,
     /// Nothing had changed and nothing was committed, as was asked for.

@@ -1,6 +1,7 @@
 //! The workers of a snapshot: read what the planner says, cut it into chunks, and hand complete entries on.
 
 use super::batch::{Batch, FilledBatch, Finished, Item};
+use super::former::{Following, Former};
 use super::slab::{SLAB, Slab, SlabReader};
 use super::special::SpecialBytes;
 use super::stage::{Failure, Stage, written};
@@ -104,7 +105,9 @@ impl<'a> Worker<'a> {
             self.stage.go_on()?;
             let finished = match item {
                 Item::Known(finished) => Ok(finished),
-                Item::Read { child, content, status } => self.read(&batch.handle, &child, content, status),
+                Item::Read { child, content, former, status } => {
+                    self.read(&batch.handle, &child, content, former.as_ref(), status)
+                }
             };
             match finished {
                 Ok(finished) => {
@@ -125,12 +128,13 @@ impl<'a> Worker<'a> {
         dir: &DirHandle,
         child: &Child,
         content: Option<Content>,
+        former: Option<&Former>,
         status: EntryStatus,
     ) -> Result<Finished, Failure> {
         let file = child.stat.kind == Kind::File;
         let reused = content.is_some();
         let (mut entry, stat) = match content {
-            None if file => self.read_file(dir, child)?,
+            None if file => self.read_file(dir, child, former)?,
             None if self.stage.read_special && child.stat.kind.is_special() => self.read_special(dir, child)?,
             content => {
                 let described = read_entry(dir, child, self.owners)?;
@@ -146,11 +150,11 @@ impl<'a> Worker<'a> {
     }
 
     /// Reads a file, once more if it changed meanwhile; if it does so again, the last reading stays and is reported.
-    fn read_file(&mut self, dir: &DirHandle, child: &Child) -> Result<(Entry, Stat), Failure> {
+    fn read_file(&mut self, dir: &DirHandle, child: &Child, former: Option<&Former>) -> Result<(Entry, Stat), Failure> {
         for attempt in 1.. {
             let mut file = SourceFile::open(dir, child)?;
             let described = file.describe(self.owners);
-            let content = self.read_content(&mut file)?;
+            let content = self.read_content(&mut file, former)?;
             let change = file.check_unchanged()?;
             if change == Change::Changed && attempt < ATTEMPTS {
                 continue;
@@ -181,10 +185,12 @@ impl<'a> Worker<'a> {
         Ok((entry, *bytes.file.stat()))
     }
 
-    fn read_content(&mut self, file: &mut SourceFile<'_>) -> Result<Content, Failure> {
+    fn read_content(&mut self, file: &mut SourceFile<'_>, former: Option<&Former>) -> Result<Content, Failure> {
         let mut extents = ExtentWriter::new(self.stage.pages, self.stage.catalog_keys);
         if file.stat().size > SLAB as u64 {
-            let mut reader = SlabReader::new(self.stage, self.slabs, self.to_slabs, &mut self.lane);
+            let following = |former| self.stage.earlier.as_ref().map(|source| Following::new(former, source));
+            let mut reader = SlabReader::new(self.stage, self.slabs, self.to_slabs, &mut self.lane)
+                .following(former.and_then(following));
             while let Some(extent) = reader.next(file)? {
                 extents.push(extent)?;
             }

@@ -57,9 +57,9 @@ impl Loose {
         self.packs[self.segments[spot.segment as usize].0 as usize]
     }
 
-    /// Whether a place of the chunk may be relied on.
-    pub fn has_good(&self, kind: ChunkKind, id: &ChunkId) -> bool {
-        self.first.get(&(kind, *id)).is_some_and(|spot| self.pack_of(*spot).good)
+    /// Whether a place of the chunk may be relied on, in a segment that `fits`.
+    pub fn has_good(&self, kind: ChunkKind, id: &ChunkId, fits: impl Fn(&SegmentDescriptor) -> bool) -> bool {
+        self.places(kind, id).any(|(pack, spot)| pack.good && fits(self.segment(spot.segment)))
     }
 
     /// Whether any place of the chunk is here.

@@ -215,21 +215,41 @@ impl ChunkIndex {
         }
     }
 
-    /// Whether a place of the chunk may be relied on.
+    /// Whether a place of the chunk may be relied on. One in a delta may if all that the delta builds on is at such places, in
+    /// no delta.
     pub fn has_good(&self, kind: ChunkKind, id: &ChunkId) -> bool {
-        self.loose.has_good(kind, id) || self.any(kind, id, |standing| standing == Standing::Good)
+        let base = |base: &ChunkId| self.has_good_plain(kind, base);
+        self.loose.has_good(kind, id, |row| row.bases.iter().all(base))
+            || self.any(kind, id, |one, spot| {
+                one.standing_of(spot.pack) == Standing::Good
+                    && self.bases_of(one, spot).is_some_and(|bases| bases.iter().all(|id| base(&ChunkId(*id))))
+            })
+    }
+
+    /// Whether a place of the chunk that is in no delta may be relied on: deltas may build on it.
+    pub fn has_good_plain(&self, kind: ChunkKind, id: &ChunkId) -> bool {
+        self.loose.has_good(kind, id, |row| row.bases.is_empty())
+            || self.any(kind, id, |one, spot| {
+                one.standing_of(spot.pack) == Standing::Good && self.bases_of(one, spot).is_some_and(<[_]>::is_empty)
+            })
+    }
+
+    /// The bases of the segment that a place is in; `None` where the run turns out to be damaged.
+    fn bases_of<'a>(&self, one: &'a Attached, spot: run::Spot) -> Option<&'a [[u8; 32]]> {
+        let bases = one.run.segment(spot.segment).and_then(|row| Ok(one.run.ids(&row)?.1));
+        bases.map_err(|damaged| self.note(Err(damaged))).ok()
     }
 
     /// Whether any place of the chunk is known.
     pub fn has(&self, kind: ChunkKind, id: &ChunkId) -> bool {
-        self.loose.has(kind, id) || self.any(kind, id, |standing| standing != Standing::Masked)
+        self.loose.has(kind, id) || self.any(kind, id, |one, spot| one.standing_of(spot.pack) != Standing::Masked)
     }
 
-    fn any(&self, kind: ChunkKind, id: &ChunkId, wanted: impl Fn(Standing) -> bool) -> bool {
+    fn any(&self, kind: ChunkKind, id: &ChunkId, wanted: impl Fn(&Attached, run::Spot) -> bool) -> bool {
         self.of_class(kind).any(|one| {
             let mut found = false;
             self.note(one.run.find(kind, id, |spot| {
-                found = wanted(one.standing_of(spot.pack));
+                found = wanted(one, spot);
                 if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             }));
             found

@@ -147,7 +147,9 @@ fn compare(index: &ChunkIndex, model: &Loose) {
     {
         let id = ChunkId(id(seed));
         assert_eq!(index.has(kind, &id), model.has(kind, &id));
-        assert_eq!(index.has_good(kind, &id), model.has_good(kind, &id));
+        let plain = |id: &ChunkId| model.has_good(kind, id, |row| row.codec != Codec::Delta);
+        assert_eq!(index.has_good_plain(kind, &id), plain(&id));
+        assert_eq!(index.has_good(kind, &id), model.has_good(kind, &id, |row| row.bases.iter().all(plain)));
         let expected = model.places(kind, &id).map(|(pack, spot)| Place {
             pack,
             segment: Arc::clone(model.segment(spot.segment)),

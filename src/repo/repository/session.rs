@@ -22,6 +22,7 @@ use crate::repo::keys::data_key::{DataKey, Wrap};
 use crate::repo::keys::installation::Installation;
 use crate::repo::names::{IndexClass, Name, SessionName};
 use crate::repo::pack::{PackSealing, PackSize, PackSummary};
+use crate::repo::reader::{KeyRing, Reader};
 use crate::repo::record::{Link, Private, Record, Structure, Tokens, heads_digest};
 use crate::repo::segment::{Origin, Sealing};
 use crate::repo::session::{Beat, Certified, End, IndexRef, Open, Signer, Verdict};
@@ -213,6 +214,16 @@ impl WriteSession<'_> {
     /// What is where, packs that died sessions left included.
     pub const fn index(&self) -> &Arc<ChunkIndex> {
         &self.index
+    }
+
+    /// Reads what the repository holds, and keeps about `cache` bytes of decoded segments; `None` when the keys at hand read no
+    /// content.
+    pub fn reader(&self, cache: usize) -> Option<Reader> {
+        let Repository { bundle, store, .. } = self.repository;
+        let keys = bundle.chunk_keys().filter(|_| bundle.role().reads_content())?;
+        let (ring, events) = (KeyRing::new(Arc::clone(bundle), Arc::clone(&self.index)), self.repository.events());
+        let (id, index) = (self.repository.id(), Arc::clone(&self.index));
+        Some(Reader::new(Arc::clone(store), id, keys, ring, index, cache, Arc::clone(events)))
     }
 
     /// The chunker for files.

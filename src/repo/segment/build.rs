@@ -1,10 +1,11 @@
 //! Collecting chunks, compressing and sealing them. Nothing leaves that was not opened again and compared: a bad
 //! compressor or bad memory must never become a backup that cannot be read.
 
-use super::compress::{Compression, compress, looks_random};
+use super::compress::{Compression, compress, compress_delta, looks_random};
 use super::{ALIGNMENT, Binding, Codec, Error, Origin, SegmentDescriptor, TARGET, open, sealing_key};
 use crate::crypto::aead::{self, Suite};
 use crate::crypto::{hash, secret::Secret};
+use crate::repo::chunks::Bytes;
 use crate::repo::id::{ChunkId, ChunkKind, DataKeyId, RepositoryId};
 use crate::repo::wire::Encoder;
 use zstd::zstd_safe::CCtx;
@@ -25,6 +26,20 @@ pub struct Sealing {
     /// The session.
     pub origin: Origin,
 }
+
+/// A chunk that a delta builds on; it lies in a segment that is no delta.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// Its id.
+    pub id: ChunkId,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+/// How many times smaller than without its bases a delta must be: whoever reads it reads them too.
+const DELTA_GAIN: usize = 2;
+/// What naming a base costs, in bytes: its id in the pack's table and in the index.
+const BASE_COST: usize = 2 * ChunkId::LEN;
 
 /// A segment, ready for a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +85,11 @@ impl SegmentBuilder {
         self.chunks.extend_from_slice(bytes);
     }
 
+    /// The first of the chunks collected.
+    pub fn first(&self) -> &[u8] {
+        &self.chunks[..self.lengths.first().map_or(0, |&length| length as usize)]
+    }
+
     /// The kind of its chunks.
     pub const fn kind(&self) -> ChunkKind {
         self.kind
@@ -101,8 +121,62 @@ impl SegmentBuilder {
     /// [`Error::ReadBack`] when the sealed bytes do not open to what went in.
     pub fn finish(&mut self, sealing: &Sealing, compression: Compression) -> Result<SealedSegment, Error> {
         let codec = self.compress(compression);
-        let sealed = self.seal(codec, sealing);
-        let read_back = self.read_back(&sealed, sealing);
+        self.close(codec, sealing, &[])
+    }
+
+    /// As [`Self::finish`], as what `bases`, one after another, need to become the chunks. `None`, with everything still in
+    /// the builder, when that is not much smaller than without them.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub fn finish_as_delta(
+        &mut self,
+        sealing: &Sealing,
+        compression: Compression,
+        bases: &[Base],
+    ) -> Result<Option<SealedSegment>, Error> {
+        let Compression::Level(level) = compression else { return Ok(None) };
+        if bases.is_empty() || !self.delta_pays(level, bases) {
+            return Ok(None);
+        }
+        self.close(Codec::Delta, sealing, bases).map(Some)
+    }
+
+    /// Makes the delta; whether it is worth it.
+    fn delta_pays(&mut self, level: i32, bases: &[Base]) -> bool {
+        let prefix = bases.iter().map(|base| &*base.bytes).collect::<Vec<&[u8]>>().concat();
+        let (length, extra) = (self.chunks.len(), bases.len() * BASE_COST);
+        let Some(most) = (length / DELTA_GAIN).checked_sub(extra) else { return false };
+        if !compress_delta(level, &prefix, &self.chunks, most, &mut self.compressed) {
+            return false;
+        }
+        let cost = (self.compressed.len() + extra) * DELTA_GAIN;
+        // Hardly anything gets that small by itself.
+        cost < length / 32 || {
+            let alone =
+                !looks_random(&self.chunks) && compress(&mut self.context, level, &self.chunks, &mut self.plain);
+            cost <= if alone { self.plain.len() } else { length }
+        }
+    }
+
+    /// Gives away what was collected, chunk by chunk; the builder is empty then.
+    ///
+    /// # Errors
+    /// The first of `take`.
+    pub fn empty_into<E>(&mut self, mut take: impl FnMut(ChunkId, &[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut rest = &self.chunks[..];
+        for (id, length) in std::mem::take(&mut self.ids).into_iter().zip(self.lengths.drain(..)) {
+            let (chunk, behind) = rest.split_at(length as usize);
+            rest = behind;
+            take(id, chunk)?;
+        }
+        self.chunks.clear();
+        Ok(())
+    }
+
+    fn close(&mut self, codec: Codec, sealing: &Sealing, bases: &[Base]) -> Result<SealedSegment, Error> {
+        let sealed = self.seal(codec, sealing, bases.iter().map(|base| base.id).collect());
+        let read_back = self.read_back(&sealed, sealing, bases);
         self.chunks.clear();
         self.lengths.clear();
         if read_back { Ok(sealed) } else { Err(Error::ReadBack) }
@@ -115,7 +189,7 @@ impl SegmentBuilder {
         if pays { Codec::Zstd } else { Codec::Stored }
     }
 
-    fn seal(&mut self, codec: Codec, sealing: &Sealing) -> SealedSegment {
+    fn seal(&mut self, codec: Codec, sealing: &Sealing, bases: Vec<ChunkId>) -> SealedSegment {
         let body = if codec == Codec::Stored { &self.chunks } else { &self.compressed };
         let mut encoder = Encoder::new();
         encoder.list(&self.lengths, |encoder, &length| _ = encoder.uint(length.into())).uint(body.len() as u64);
@@ -141,14 +215,15 @@ impl SegmentBuilder {
             key_id,
             origin,
             ids: std::mem::take(&mut self.ids),
-            bases: Vec::new(),
+            bases,
         };
         SealedSegment { descriptor, bytes }
     }
 
     /// Whether the sealed bytes open to the chunks that were collected.
-    fn read_back(&self, sealed: &SealedSegment, sealing: &Sealing) -> bool {
-        let Ok(opened) = open(&sealed.descriptor, &sealing.repository, &sealing.key, &sealed.bytes, &[]) else {
+    fn read_back(&self, sealed: &SealedSegment, sealing: &Sealing, bases: &[Base]) -> bool {
+        let bases: Vec<Bytes> = bases.iter().map(|base| base.bytes.clone()).collect();
+        let Ok(opened) = open(&sealed.descriptor, &sealing.repository, &sealing.key, &sealed.bytes, &bases) else {
             return false;
         };
         let mut rest = &self.chunks[..];

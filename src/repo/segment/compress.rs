@@ -34,6 +34,46 @@ pub fn compress(context: &mut CCtx<'static>, level: i32, body: &[u8], out: &mut 
     done
 }
 
+/// Compresses `body` into `out`, which is cleared first, as what `prefix` needs to become it. `false`, with `out` in any state,
+/// when that takes more than `most` bytes.
+///
+/// Each gets a context of its own: one that has referred to a prefix would borrow it for as long as it lives.
+pub fn compress_delta(level: i32, prefix: &[u8], body: &[u8], most: usize, out: &mut Vec<u8>) -> bool {
+    out.clear();
+    out.reserve(most);
+    let mut context = CCtx::create();
+    delta_into(&mut context, level, prefix, body, out) && out.len() <= most
+}
+
+fn delta_into<'a>(context: &mut CCtx<'a>, level: i32, prefix: &'a [u8], body: &[u8], out: &mut Vec<u8>) -> bool {
+    // The whole prefix must stay in reach, and a table of the usual size would forget all but its end: matches over long
+    // distances have a table of their own.
+    let window = (prefix.len() + body.len()).max(1 << 10).next_power_of_two().ilog2().min(27);
+    let parameters = [
+        CParameter::CompressionLevel(level),
+        CParameter::WindowLog(window),
+        CParameter::EnableLongDistanceMatching(true),
+        CParameter::LdmMinMatch(DELTA_MATCH),
+        CParameter::LdmHashRateLog(DELTA_RATE),
+    ];
+    parameters.into_iter().all(|parameter| context.set_parameter(parameter).is_ok())
+        && context.ref_prefix(prefix).is_ok()
+        && context.compress2(out, body).is_ok()
+}
+
+/// Bytes that a compressor of this level takes for a delta of a whole segment to so many bytes of bases.
+pub fn delta_context_size(level: i32, bases: usize) -> usize {
+    let (prefix, body) = (vec![0; bases], vec![0; TARGET + TARGET / 4]);
+    let mut context = CCtx::create();
+    delta_into(&mut context, level, &prefix, &body, &mut Vec::with_capacity(TARGET));
+    context.sizeof()
+}
+
+/// The shortest match that is looked for in a delta's bases, in bytes …
+const DELTA_MATCH: u32 = 32;
+/// … and how seldom a position of theirs is remembered: every 2^this.
+const DELTA_RATE: u32 = 3;
+
 /// Bytes that a compressor of this level keeps for itself once it has compressed segments.
 pub fn context_size(level: i32) -> usize {
     let mut context = CCtx::create();
@@ -76,15 +116,6 @@ fn entropy(sample: &[u8]) -> f64 {
 }
 
 #[cfg(test)]
-pub fn compress_delta(body: &[u8], prefix: &[u8]) -> Vec<u8> {
-    let mut context = CCtx::create();
-    context.ref_prefix(prefix).unwrap();
-    let mut out = Vec::with_capacity(zstd::zstd_safe::compress_bound(body.len()));
-    context.compress2(&mut out, body).unwrap();
-    out
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -120,12 +151,26 @@ mod tests {
     }
 
     #[test]
+    fn a_delta_is_what_changed() {
+        // Hexadecimal digits, of which every ten thousandth byte is another.
+        let base: Vec<u8> = noise(600_000, 5).iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect();
+        let mut body = base[50_000..1_100_000].to_vec();
+        body.iter_mut().step_by(10_000).for_each(|byte| *byte = b'x');
+        let mut out = Vec::new();
+        for level in [1, 3, 9] {
+            assert!(compress_delta(level, &base, &body, 10_000, &mut out), "level {level}: {}", out.len());
+            assert_eq!(decompress(&out, &base, body.len()).unwrap(), body);
+            assert!(!compress_delta(level, &noise(1_000_000, 6), &body, body.len() / 4, &mut out), "another file");
+        }
+    }
+
+    #[test]
     fn a_prefix_that_looks_like_a_dictionary_is_still_a_prefix() {
         let mut base = noise(20_000, 3);
         base[..4].copy_from_slice(&0xec30_a437_u32.to_le_bytes());
         let body = [b"changed", &base[..], b"more"].concat();
-        let compressed = compress_delta(&body, &base);
-        assert!(compressed.len() < 200);
+        let mut compressed = Vec::new();
+        assert!(compress_delta(3, &base, &body, 200, &mut compressed));
         assert_eq!(decompress(&compressed, &base, body.len()).unwrap(), body);
     }
 }

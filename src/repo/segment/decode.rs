@@ -161,7 +161,8 @@ mod tests {
     fn a_delta_opens_with_its_bases() {
         let bases: Vec<Bytes> = [b"the first base, ".to_vec(), b"and the second".repeat(40)].map(Bytes::from).into();
         let chunks = [b"and the second".repeat(39), b"the first base".to_vec()];
-        let body = compress_delta(&chunks.concat(), &bases.iter().flat_map(|base| base.to_vec()).collect::<Vec<_>>());
+        let (prefix, mut body) = (bases.iter().flat_map(|base| base.to_vec()).collect::<Vec<_>>(), Vec::new());
+        assert!(compress_delta(3, &prefix, &chunks.concat(), 1000, &mut body));
         let mut plain = plaintext(&[chunks[0].len() as u64, chunks[1].len() as u64], &body);
         plain.resize((plain.len() + aead::OVERHEAD).next_multiple_of(ALIGNMENT) - aead::OVERHEAD, 0);
         let key = Secret::new([1; 32]);

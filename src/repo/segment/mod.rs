@@ -9,8 +9,8 @@ mod compress;
 mod decode;
 mod row;
 
-pub use build::{SealedSegment, Sealing, SegmentBuilder};
-pub use compress::{Compression, context_size};
+pub use build::{Base, SealedSegment, Sealing, SegmentBuilder};
+pub use compress::{Compression, context_size, delta_context_size};
 pub use decode::{DecodedSegment, open};
 #[cfg(test)]
 pub use row::tests::rows as rows_for_tests;

@@ -36,17 +36,17 @@ impl Condemning<'_> {
 }
 
 impl World {
-    fn open_elsewhere(&self) -> Repository {
+    pub fn open_elsewhere(&self) -> Repository {
         Repository::open(self.store.clone(), &self.credential, |_| None, Arc::new(Silent)).unwrap()
     }
 
-    fn packs(&self) -> Vec<PackId> {
+    pub fn packs(&self) -> Vec<PackId> {
         self.open_elsewhere().list_packs().unwrap().into_keys().collect()
     }
 }
 
 /// As a prune does that marked every complete snapshot.
-fn condemn(repository: &Repository, packs: &[PackId]) {
+pub fn condemn(repository: &Repository, packs: &[PackId]) {
     let marked = repository.snapshots().iter().filter(|snapshot| snapshot.is_complete()).map(|one| one.id).collect();
     let targets = packs.iter().copied().map(Target::pack).collect();
     let bundle = repository.bundle();

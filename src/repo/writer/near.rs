@@ -1,0 +1,209 @@
+//! New chunks of a changed file, compressed against what the file held near there before: codec *delta*.
+//!
+//! A dump in which one row of a hundred changed shares no chunk with yesterday's, and nearly all of its bytes. Invariant:
+//! whatever a delta builds on is at a place that may be relied on, in no delta itself, so that one step always leads to plain
+//! bytes.
+
+use super::{Lane, Shared};
+use crate::repo::chunk_index::ChunkIndex;
+use crate::repo::chunks::{ChunkSource, Error};
+use crate::repo::id::{ChunkId, ChunkKind};
+use crate::repo::segment::{Base, SegmentBuilder, TARGET};
+use memchr::memmem;
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How far to each side of a stretch its earlier bytes are looked at: what was put in or taken out since moves the rest.
+pub const MARGIN: u64 = 128 << 10;
+/// Bytes of bases of one segment, more or less: no chunk is added to so many.
+pub const MOST: usize = 4 * TARGET;
+/// Bytes that tell where a stretch stood before.
+const SAMPLE: usize = 48;
+/// Segments in a row that got no smaller before fewer are tried …
+const PATIENCE: u32 = 4;
+/// … down to one in 2^this.
+const SELDOM: u32 = 5;
+
+/// A chunk of a file's earlier version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Earlier {
+    /// Bytes of the file before it.
+    pub offset: u64,
+    /// Its length.
+    pub length: u32,
+    /// Its id.
+    pub id: ChunkId,
+}
+
+impl Earlier {
+    fn meets(&self, range: &Range<i64>) -> bool {
+        let start = offset(self.offset);
+        start < range.end && range.start < start + i64::from(self.length)
+    }
+}
+
+/// How well the deltas of one file go: many that gain nothing in a row make more attempts rare.
+#[derive(Debug, Default)]
+pub struct Luck(AtomicU32);
+
+impl Luck {
+    fn tries(&self, number: u64) -> bool {
+        let seldom = self.0.load(Ordering::Relaxed).saturating_sub(PATIENCE).min(SELDOM);
+        number.is_multiple_of(1 << seldom)
+    }
+
+    fn note(&self, good: bool) {
+        if good {
+            self.0.store(0, Ordering::Relaxed);
+        } else {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What a file held before, near a stretch of it.
+#[derive(Clone)]
+pub struct Near {
+    /// Reads earlier chunks.
+    pub source: Arc<dyn ChunkSource>,
+    /// The earlier chunks near the stretch, in order.
+    pub earlier: Vec<Earlier>,
+    /// Where the stretch begins.
+    pub start: u64,
+    /// The number of the stretch in its file.
+    pub number: u64,
+    /// How far behind its place now the stretch stood before, as far as is known.
+    pub drift: i64,
+    /// Of the file.
+    pub luck: Arc<Luck>,
+}
+
+/// A base, and where in the earlier version it stood, if it is of that one.
+struct Found {
+    base: Base,
+    offset: Option<u64>,
+}
+
+impl Near {
+    /// What a delta of the stretch `range` may build on.
+    fn bases(&self, range: &Range<u64>, index: &ChunkIndex) -> Vec<Found> {
+        let inner = offset(range.start) + self.drift..offset(range.end) + self.drift;
+        let outer = inner.start - offset(MARGIN)..inner.end + offset(MARGIN);
+        let (mut known, mut bytes, mut found) = (HashSet::new(), 0, Vec::new());
+        let mut take = |id: ChunkId, offset| {
+            if bytes < MOST && known.insert(id) && index.has_good_plain(ChunkKind::Data, &id) {
+                // One that cannot be read is no base; that it is damaged, others have to say.
+                if let Ok(read) = self.source.get(ChunkKind::Data, &id) {
+                    bytes += read.len();
+                    found.push(Found { base: Base { id, bytes: read }, offset });
+                }
+            }
+        };
+        for earlier in self.earlier.iter().filter(|earlier| earlier.meets(&outer)) {
+            if index.has_good_plain(ChunkKind::Data, &earlier.id) {
+                take(earlier.id, Some(earlier.offset));
+            } else if earlier.meets(&inner) {
+                // A delta already, so its bases, which reach as far to each side: deltas grow from one version to the
+                // next, until the file by itself is no longer much larger than they are.
+                let places = index.places(ChunkKind::Data, &earlier.id);
+                let bases = places.iter().find(|place| place.pack.good).map(|place| &place.segment.bases);
+                bases.into_iter().flatten().for_each(|id| take(*id, None));
+            }
+        }
+        found
+    }
+
+    /// How far off the bytes that begin at `at` now stood in the earlier version.
+    fn drift_of(bytes: &[u8], at: u64, found: &[Found]) -> Option<i64> {
+        [1, 2, 3].into_iter().find_map(|quarter| {
+            let from = bytes.len() / 4 * quarter;
+            let finder = memmem::Finder::new(bytes.get(from..from + SAMPLE)?);
+            found.iter().find_map(|Found { base, offset: before }| {
+                let inside = finder.find(&base.bytes)?;
+                Some(offset((*before)? + inside as u64) - offset(at + from as u64))
+            })
+        })
+    }
+}
+
+impl Lane {
+    /// As [`Lane::put`], of the data chunks of a stretch of a file, one after another; what is new of them as deltas to what
+    /// the file held there before, where that pays. Also returns how far off the stretch stood before, if that was seen.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] once the store has failed.
+    pub fn put_near<'b>(
+        &mut self,
+        chunks: impl Iterator<Item = &'b [u8]>,
+        near: &Near,
+    ) -> Result<(Vec<ChunkId>, Option<i64>), Error> {
+        let (mut ids, mut drift) = (Vec::new(), None);
+        let (mut at, mut from) = (near.start, near.start);
+        let tries = near.luck.tries(near.number);
+        for chunk in chunks {
+            let id = self.shared.keys.id(ChunkKind::Data, chunk);
+            let next = at + chunk.len() as u64;
+            if !self.shared.claim(ChunkKind::Data, &id, chunk.len()) {
+                let same = near.earlier.iter().find(|earlier| earlier.id == id);
+                drift = same.map(|earlier| offset(earlier.offset) - offset(at)).or(drift);
+            } else if tries {
+                let builder = self.near.get_or_insert_with(|| SegmentBuilder::new(ChunkKind::Data));
+                if builder.is_empty() {
+                    from = at;
+                }
+                builder.push(id, chunk);
+                if builder.is_full() {
+                    drift = self.settle(from..next, near)?.or(drift);
+                }
+            } else {
+                self.push(ChunkKind::Data, id, chunk)?;
+            }
+            ids.push(id);
+            at = next;
+        }
+        drift = self.settle(from..at, near)?.or(drift);
+        Ok((ids, drift))
+    }
+
+    /// Sends off what was collected of the stretch `range`: as a delta if that pays, else with whatever else is new.
+    fn settle(&mut self, range: Range<u64>, near: &Near) -> Result<Option<i64>, Error> {
+        let Some(mut builder) = self.near.take().filter(|builder| !builder.is_empty()) else { return Ok(None) };
+        let found = near.bases(&range, &self.shared.index);
+        let drift = Near::drift_of(builder.first(), range.start, &found);
+        let bases: Vec<Base> = found.into_iter().map(|found| found.base).collect();
+        let sealing = &self.shared.options.data_sealing;
+        let compression = self.shared.governor.compression();
+        let delta = builder.finish_as_delta(sealing, compression, &bases);
+        let delta = delta.map_err(|error| Error::Store(Arc::new(error)))?;
+        near.luck.note(delta.is_some());
+        match delta {
+            Some(sealed) => {
+                self.shared.added.deltas.fetch_add(1, Ordering::Relaxed);
+                self.out.give(sealed)?;
+            }
+            None => builder.empty_into(|id, bytes| self.push(ChunkKind::Data, id, bytes))?,
+        }
+        self.near = Some(builder);
+        Ok(drift)
+    }
+}
+
+impl Shared {
+    /// Whether the caller is the first of this session to bring a chunk that the repository lacks; it counts as added then.
+    pub(super) fn claim(&self, kind: ChunkKind, id: &ChunkId, length: usize) -> bool {
+        let fresh = self.is_fresh(kind, id);
+        if fresh {
+            let chunks = if kind == ChunkKind::Data { &self.added.data_chunks } else { &self.added.catalog_chunks };
+            chunks.fetch_add(1, Ordering::Relaxed);
+            self.added.bytes.fetch_add(length as u64, Ordering::Relaxed);
+        }
+        fresh
+    }
+}
+
+/// An offset as a number that can be subtracted from; files are far shorter than 2^63 bytes.
+fn offset(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX / 2)
+}
