@@ -12,7 +12,7 @@ use boveda::repo::config::ChunkerParameters;
 use boveda::repo::id::{ChunkId, ChunkKind, DataKeyId, RepositoryId, WriterId};
 use boveda::repo::segment::{Compression, Origin, Sealing, SegmentBuilder};
 use std::collections::HashSet;
-use std::io::{self, BufRead as _, Read as _};
+use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -100,7 +100,7 @@ impl Row {
             buffer.clear();
             while !ended || !buffer.is_empty() {
                 while !ended && buffer.len() < 16 * MIB {
-                    ended = file.by_ref().take(16 * MIB as u64).read_to_end(&mut buffer)? == 0;
+                    ended = (&mut file).take(16 * MIB as u64).read_to_end(&mut buffer)? == 0;
                 }
                 let cut = self.cut(&buffer, ended, keys, sealing);
                 buffer.drain(..cut);
@@ -133,8 +133,7 @@ fn main() -> io::Result<()> {
     let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     let Some(folder) = folder else {
         // `cargo bench` without more runs every bench; this one needs something to look at.
-        println!("dedup: name a folder");
-        return Ok(());
+        return writeln!(io::stdout(), "dedup: name a folder");
     };
     let parameters = |minimum, average, maximum| {
         let (minimum, average, maximum) = (minimum << 10, average << 10, maximum << 10);
@@ -147,11 +146,10 @@ fn main() -> io::Result<()> {
     });
     let mut rows: Vec<Row> = ours.into_iter().chain(peers).collect();
     let first = all(&mut rows, Path::new(&folder))?;
-    println!("ready");
+    writeln!(io::stdout(), "ready")?;
     io::stdin().lock().read_line(&mut String::new())?;
     let second = all(&mut rows, Path::new(&folder))?;
-    print(&rows, &first, &second);
-    Ok(())
+    print(&rows, &first, &second)
 }
 
 /// One pass of every row, two rows at a time.
@@ -198,11 +196,12 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-fn print(rows: &[Row], first: &[Pass], second: &[Pass]) {
-    println!(
-        "| chunks | segments | number | stored, MB | added by the edit, MB | table and index, MB | chunking, s | compressing, s |"
-    );
-    println!("|---|---|---|---|---|---|---|---|");
+/// A row for each size of chunks and of segments.
+fn print(rows: &[Row], first: &[Pass], second: &[Pass]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let columns = ["chunks", "segments", "number", "stored, MB", "added by the edit, MB", "table and index, MB"];
+    writeln!(out, "| {} | chunking, s | compressing, s |", columns.join(" | "))?;
+    writeln!(out, "|{}", "---|".repeat(columns.len() + 2))?;
     let megabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
     for (row, (first, second)) in rows.iter().zip(first.iter().zip(second)) {
         let each = row.collectors.iter().zip(first.stored.iter().zip(&second.stored));
@@ -212,7 +211,8 @@ fn print(rows: &[Row], first: &[Pass], second: &[Pass]) {
                 1 => "each chunk".to_owned(),
                 target => format!("{} KiB", target / KIB),
             };
-            println!(
+            writeln!(
+                out,
                 "| {} | {target} | {} | {} | {} | {} | {:.1} | {:.1} |",
                 row.name,
                 first.chunks,
@@ -221,7 +221,8 @@ fn print(rows: &[Row], first: &[Pass], second: &[Pass]) {
                 megabytes(index as u64),
                 row.spent.as_secs_f64(),
                 collector.spent.as_secs_f64(),
-            );
+            )?;
         }
     }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::{Level, Run, parallel};
 use crate::event::{Event, Sink};
-use crate::repo::chunk_index::ChunkIndex;
+use crate::repo::chunk_index::{ChunkIndex, Place};
 use crate::repo::chunks::{self, ChunkSource as _};
 use crate::repo::id::{ChunkId, ChunkKind, PackId};
 use crate::repo::reader::Reader;
@@ -69,25 +69,52 @@ impl Run<'_> {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error @ (chunks::Error::Store(_) | chunks::Error::NoKey { .. })) => Err(error.into()),
             Err(error) => {
-                let explained = self.only_in_lost(reader.index(), kind, &id);
+                let explained = self.lacks(reader.index(), kind, &id) == Some(Missing::Named);
                 self.bad_chunk(kind, id, &error, explained);
                 Ok(None)
             }
         }
     }
 
-    /// Some place of the chunk is in a pack that is there.
+    /// Some place of the chunk is in a pack that is there, with all that it builds on.
     pub(super) fn has_place(&self, index: &ChunkIndex, kind: ChunkKind, id: ChunkId) {
-        if !index.has(kind, &id) {
-            self.bad_chunk(kind, id, &chunks::Error::Unknown { kind, id }, false);
-        } else if self.only_in_lost(index, kind, &id) {
-            self.bad_chunk(kind, id, &chunks::Error::Unknown { kind, id }, true);
+        if let Some(missing) = self.lacks(index, kind, &id) {
+            self.bad_chunk(kind, id, &chunks::Error::Unknown { kind, id }, missing == Missing::Named);
         }
     }
 
-    /// Whether the chunk's places are known, and all in packs that were named as lost.
-    fn only_in_lost(&self, index: &ChunkIndex, kind: ChunkKind, id: &ChunkId) -> bool {
-        let places = index.places(kind, id);
-        !places.is_empty() && places.iter().all(|place| self.is_lost(&place.pack.id))
+    /// Why the chunk is at no place that is there; `None` if it is.
+    fn lacks(&self, index: &ChunkIndex, kind: ChunkKind, id: &ChunkId) -> Option<Missing> {
+        let of_place = |place: Place| {
+            let own = self.is_lost(&place.pack.id).then_some(Missing::Named);
+            own.or_else(|| place.segment.bases.iter().find_map(|base| self.lacks_plain(index, kind, base)))
+        };
+        best(index.places(kind, id).into_iter().map(of_place))
     }
+
+    /// As [`Self::lacks`], of places in no delta.
+    fn lacks_plain(&self, index: &ChunkIndex, kind: ChunkKind, id: &ChunkId) -> Option<Missing> {
+        let plain = index.places(kind, id).into_iter().filter(|place| place.segment.bases.is_empty());
+        best(plain.map(|place| self.is_lost(&place.pack.id).then_some(Missing::Named)))
+    }
+}
+
+/// Why something is at no place that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// A pack that it was in was named as lost.
+    Named,
+    /// No index knows it.
+    Unknown,
+}
+
+/// Nothing is missing if one place is as it should be.
+fn best(places: impl Iterator<Item = Option<Missing>>) -> Option<Missing> {
+    let mut worst = Missing::Unknown;
+    for place in places {
+        if place? == Missing::Named {
+            worst = Missing::Named;
+        }
+    }
+    Some(worst)
 }

@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How far to each side of a stretch its earlier bytes are looked at: what was put in or taken out since moves the rest.
 pub const MARGIN: u64 = 128 << 10;
+/// The same where the chunk before stayed as it was, and so tells exactly where the stretch stood.
+const NARROW: u64 = 8 << 10;
 /// Bytes of bases of one segment, more or less: no chunk is added to so many.
 pub const MOST: usize = 4 * TARGET;
 /// Bytes that tell where a stretch stood before.
@@ -80,6 +82,25 @@ pub struct Near {
     pub luck: Arc<Luck>,
 }
 
+/// New chunks one after another.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    start: u64,
+    end: u64,
+    /// How far off it stood before, if the chunk before it says.
+    exactly: Option<i64>,
+}
+
+impl Stretch {
+    /// Where it stood before, and that with what is looked at to each side.
+    fn before(&self, drift: i64) -> (Range<i64>, Range<i64>) {
+        let (drift, margin) = self.exactly.map_or((drift, MARGIN), |drift| (drift, NARROW));
+        let inner = offset(self.start) + drift..offset(self.end) + drift;
+        let outer = inner.start - offset(margin)..inner.end + offset(margin);
+        (inner, outer)
+    }
+}
+
 /// A base, and where in the earlier version it stood, if it is of that one.
 struct Found {
     base: Base,
@@ -87,10 +108,8 @@ struct Found {
 }
 
 impl Near {
-    /// What a delta of the stretch `range` may build on.
-    fn bases(&self, range: &Range<u64>, index: &ChunkIndex) -> Vec<Found> {
-        let inner = offset(range.start) + self.drift..offset(range.end) + self.drift;
-        let outer = inner.start - offset(MARGIN)..inner.end + offset(MARGIN);
+    /// What a delta of these stretches may build on.
+    fn bases(&self, stretches: &[Stretch], index: &ChunkIndex) -> Vec<Found> {
         let (mut known, mut bytes, mut found) = (HashSet::new(), 0, Vec::new());
         let mut take = |id: ChunkId, offset| {
             if bytes < MOST && known.insert(id) && index.has_good_plain(ChunkKind::Data, &id) {
@@ -101,10 +120,11 @@ impl Near {
                 }
             }
         };
-        for earlier in self.earlier.iter().filter(|earlier| earlier.meets(&outer)) {
+        let ranges: Vec<_> = stretches.iter().map(|stretch| stretch.before(self.drift)).collect();
+        for earlier in self.earlier.iter().filter(|earlier| ranges.iter().any(|(_, outer)| earlier.meets(outer))) {
             if index.has_good_plain(ChunkKind::Data, &earlier.id) {
                 take(earlier.id, Some(earlier.offset));
-            } else if earlier.meets(&inner) {
+            } else if ranges.iter().any(|(inner, _)| earlier.meets(inner)) {
                 // A delta already, so its bases, which reach as far to each side: deltas grow from one version to the
                 // next, until the file by itself is no longer much larger than they are.
                 let places = index.places(ChunkKind::Data, &earlier.id);
@@ -140,38 +160,43 @@ impl Lane {
         near: &Near,
     ) -> Result<(Vec<ChunkId>, Option<i64>), Error> {
         let (mut ids, mut drift) = (Vec::new(), None);
-        let (mut at, mut from) = (near.start, near.start);
+        let (mut at, mut before, mut stretches) = (near.start, None, Vec::new());
         let tries = near.luck.tries(near.number);
         for chunk in chunks {
             let id = self.shared.keys.id(ChunkKind::Data, chunk);
             let next = at + chunk.len() as u64;
+            let mut exactly = None;
             if !self.shared.claim(ChunkKind::Data, &id, chunk.len()) {
                 let same = near.earlier.iter().find(|earlier| earlier.id == id);
-                drift = same.map(|earlier| offset(earlier.offset) - offset(at)).or(drift);
+                exactly = same.map(|earlier| offset(earlier.offset) - offset(at));
+                drift = exactly.or(drift);
             } else if tries {
                 let builder = self.near.get_or_insert_with(|| SegmentBuilder::new(ChunkKind::Data));
-                if builder.is_empty() {
-                    from = at;
+                match stretches.last_mut() {
+                    Some(Stretch { end, .. }) if *end == at => *end = next,
+                    _ => stretches.push(Stretch { start: at, end: next, exactly: before }),
                 }
                 builder.push(id, chunk);
                 if builder.is_full() {
-                    drift = self.settle(from..next, near)?.or(drift);
+                    drift = self.settle(&stretches, near)?.or(drift);
+                    stretches.clear();
                 }
             } else {
                 self.push(ChunkKind::Data, id, chunk)?;
             }
+            (at, before) = (next, exactly);
             ids.push(id);
-            at = next;
         }
-        drift = self.settle(from..at, near)?.or(drift);
+        drift = self.settle(&stretches, near)?.or(drift);
         Ok((ids, drift))
     }
 
-    /// Sends off what was collected of the stretch `range`: as a delta if that pays, else with whatever else is new.
-    fn settle(&mut self, range: Range<u64>, near: &Near) -> Result<Option<i64>, Error> {
-        let Some(mut builder) = self.near.take().filter(|builder| !builder.is_empty()) else { return Ok(None) };
-        let found = near.bases(&range, &self.shared.index);
-        let drift = Near::drift_of(builder.first(), range.start, &found);
+    /// Sends off what was collected, which is of these stretches: as a delta if that pays, else with whatever else is new.
+    fn settle(&mut self, stretches: &[Stretch], near: &Near) -> Result<Option<i64>, Error> {
+        let Some(first) = stretches.first() else { return Ok(None) };
+        let Some(mut builder) = self.near.take() else { return Ok(None) };
+        let found = near.bases(stretches, &self.shared.index);
+        let drift = Near::drift_of(builder.first(), first.start, &found);
         let bases: Vec<Base> = found.into_iter().map(|found| found.base).collect();
         let sealing = &self.shared.options.data_sealing;
         let compression = self.shared.governor.compression();
