@@ -28,8 +28,13 @@ pub struct Loss {
 
 /// Tries every order of every step, until a promise is broken or nothing new happens.
 pub fn search(setup: &Setup) -> Report {
-    let mut seen = Seen::default();
-    let mut edge: Vec<State> = setup.beginnings();
+    let report = explore(setup, Seen::new(false));
+    // Ways cost as much memory as the states do, and most searches need none.
+    if report.loss.is_some() { explore(setup, Seen::new(true)) } else { report }
+}
+
+fn explore(setup: &Setup, mut seen: Seen) -> Report {
+    let mut edge = setup.beginnings();
     edge.retain(|state| seen.insert(fingerprint(state), 0));
     let (mut states, mut depth, mut found) = (0, 0, Steps::default());
     loop {

@@ -5,6 +5,9 @@
 
 use std::hash::{Hash, Hasher};
 
+/// Slots of an empty table.
+const FIRST: usize = 1 << 16;
+
 /// The fingerprint of a value; never 0.
 pub fn fingerprint(value: &impl Hash) -> u64 {
     let mut hasher = Folded { sum: 0x9e37_79b9_7f4a_7c15, word: 0, bits: 0 };
@@ -64,68 +67,66 @@ impl Hasher for Folded {
     fn write_usize(&mut self, _: usize) {}
 }
 
-/// Fingerprints of states, each with the one before it, in an open-addressed table.
+/// Fingerprints in an open-addressed table; each with the one before it, if ways are kept.
 pub struct Seen {
-    slots: Vec<(u64, u64)>,
+    states: Vec<u64>,
+    before: Option<Vec<u64>>,
     filled: usize,
 }
 
-impl Default for Seen {
-    fn default() -> Self {
-        Self { slots: vec![(0, 0); 1 << 16], filled: 0 }
-    }
-}
-
 impl Seen {
+    /// An empty table. It needs 8 bytes a slot, and 16 if it keeps the ways to each state.
+    pub fn new(keeps_ways: bool) -> Self {
+        Self { states: vec![0; FIRST], before: keeps_ways.then(|| vec![0; FIRST]), filled: 0 }
+    }
+
     /// Takes in a state that was reached from `before` (0: it is a beginning); whether it is new.
     pub fn insert(&mut self, state: u64, before: u64) -> bool {
-        if self.filled * 4 >= self.slots.len() * 3 {
+        if self.filled * 4 >= self.states.len() * 3 {
             self.grow();
         }
-        let slot = self.slot(state);
-        let new = self.slots[slot].0 == 0;
-        if new {
-            self.slots[slot] = (state, before);
-            self.filled += 1;
-        }
+        let new = self.put(state, before);
+        self.filled += usize::from(new);
         new
     }
 
-    /// The states on the way to one, from the beginning.
+    /// The states on the way to one, from the beginning; only the state itself if ways are not kept.
     pub fn way_to(&self, state: u64) -> Vec<u64> {
-        let mut way: Vec<_> = std::iter::successors(Some(state), |&state| {
-            Some(self.slots[self.slot(state)].1).filter(|&before| before != 0)
-        })
-        .collect();
+        let before =
+            |&state: &u64| self.before.as_ref().map(|before| before[self.slot(state)]).filter(|&before| before != 0);
+        let mut way: Vec<_> = std::iter::successors(Some(state), before).collect();
         way.reverse();
         way
     }
 
-    /// How many states were met.
-    pub fn len(&self) -> usize {
-        self.filled
+    fn put(&mut self, state: u64, before: u64) -> bool {
+        let slot = self.slot(state);
+        let new = self.states[slot] == 0;
+        if new {
+            self.states[slot] = state;
+            if let Some(ways) = &mut self.before {
+                ways[slot] = before;
+            }
+        }
+        new
     }
 
-    /// Whether none was met.
-    pub fn is_empty(&self) -> bool {
-        self.filled == 0
-    }
-
+    /// Where a state is, or would be.
     fn slot(&self, state: u64) -> usize {
-        let mask = self.slots.len() - 1;
+        let mask = self.states.len() - 1;
         let mut slot = state as usize & mask;
-        while self.slots[slot].0 != 0 && self.slots[slot].0 != state {
+        while self.states[slot] != 0 && self.states[slot] != state {
             slot = (slot + 1) & mask;
         }
         slot
     }
 
     fn grow(&mut self) {
-        let twice = vec![(0, 0); self.slots.len() * 2];
-        let old = std::mem::replace(&mut self.slots, twice);
-        for pair in old.into_iter().filter(|pair| pair.0 != 0) {
-            let slot = self.slot(pair.0);
-            self.slots[slot] = pair;
+        let size = self.states.len() * 2;
+        let states = std::mem::replace(&mut self.states, vec![0; size]);
+        let before = self.before.as_mut().map(|before| std::mem::replace(before, vec![0; size]));
+        for (slot, state) in states.into_iter().enumerate().filter(|&(_, state)| state != 0) {
+            self.put(state, before.as_ref().map_or(0, |before| before[slot]));
         }
     }
 }
@@ -136,17 +137,17 @@ mod tests {
 
     #[test]
     fn a_table_that_grew_still_knows_everything() {
-        let mut seen = Seen::default();
+        let mut seen = Seen::new(true);
         for state in 1..200_000_u64 {
             assert!(seen.insert(fingerprint(&state.to_le_bytes()), fingerprint(&(state - 1).to_le_bytes())));
         }
         assert!((1..200_000_u64).all(|state| !seen.insert(fingerprint(&state.to_le_bytes()), 7)));
-        assert_eq!(seen.len(), 199_999);
+        assert_eq!(seen.filled, 199_999);
     }
 
     #[test]
     fn ways_lead_from_the_beginning() {
-        let mut seen = Seen::default();
+        let mut seen = Seen::new(true);
         assert!(seen.insert(5, 0) && seen.insert(9, 5) && seen.insert(2, 9) && !seen.insert(2, 5));
         assert_eq!(seen.way_to(2), [5, 9, 2]);
     }

@@ -13,7 +13,7 @@ pub enum Role {
 }
 
 /// One configuration. The default is the smallest that is of use: one writer with one session, nobody else, FORGET anywhere.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Setup {
     /// One or two.
     pub writers: usize,

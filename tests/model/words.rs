@@ -23,7 +23,8 @@ pub enum Step {
     Open(usize),
     List(usize),
     WriterReadsLog(usize),
-    Judge(usize, Chunks),
+    /// After it read the log, or listed, whichever came last.
+    Judge(usize, bool, Chunks),
     Reuse(usize),
     Trust(usize),
     NothingToPut(usize),
@@ -142,7 +143,7 @@ impl Step {
             Self::Open(s)
             | Self::List(s)
             | Self::WriterReadsLog(s)
-            | Self::Judge(s, _)
+            | Self::Judge(s, ..)
             | Self::Reuse(s)
             | Self::Trust(s)
             | Self::NothingToPut(s)
@@ -169,7 +170,10 @@ impl Step {
             Self::Open(s) => format!("opens session {}", snapshot_name(s)),
             Self::List(_) => "lists sessions and idx".to_owned(),
             Self::WriterReadsLog(_) | Self::ReadsLog(_) => "reads the log".to_owned(),
-            Self::Judge(_, missing) => format!("finds {} missing", chunk_names(missing)),
+            Self::Judge(_, log, missing) => {
+                let did = if log { "reads the log" } else { "lists sessions and idx" };
+                format!("{did} and finds {} missing", chunk_names(missing))
+            }
             Self::Reuse(_) => "reuses its parent's subtrees".to_owned(),
             Self::Trust(_) => "takes its partial snapshot's chunk for granted".to_owned(),
             Self::NothingToPut(_) => "has nothing to upload".to_owned(),

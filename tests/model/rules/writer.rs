@@ -49,18 +49,21 @@ pub fn steps(view: &View, writer: usize, steps: &mut Steps) {
 
 impl Me<'_> {
     /// I3: `open` first; then sessions and idx are listed; **then** log and census are read to the tail.
-    fn look(&self, which: usize, steps: &mut Steps) {
-        let order = if self.view.breaks(Broken::ListsAfterLog) {
+    fn order(&self) -> [Look; 3] {
+        if self.view.breaks(Broken::ListsAfterLog) {
             [Look::Open, Look::ReadLog, Look::List]
         } else if self.view.breaks(Broken::ReadsLogBeforeOpen) {
             [Look::ReadLog, Look::Open, Look::List]
         } else {
             [Look::Open, Look::List, Look::ReadLog]
-        };
+        }
+    }
+
+    fn look(&self, which: usize, steps: &mut Steps) {
         let after = [Writing::Second, Writing::Third, Writing::PutPack][which];
         let mut next = *self.view.state;
         next.writers[self.writer].phase = after;
-        match order[which] {
+        match self.order()[which] {
             Look::Open => self.open(next, steps),
             Look::List => {
                 let listed = self.list();
@@ -155,7 +158,8 @@ impl Me<'_> {
         };
         own.keeps_name = view.setup.sync && (taken.is_empty() || view.breaks(Broken::SyncKeepsNames));
         let plain = Writer { resumes: false, ..*own };
-        steps.go(Step::Judge(self.session, missing), next);
+        let log = self.order()[2] == Look::ReadLog;
+        steps.go(Step::Judge(self.session, log, missing), next);
         if view.setup.reuse && reading.parent {
             next.writers[self.writer] = Writer { missing: Set::EMPTY, ..plain };
             steps.go(Step::Reuse(self.session), next);
