@@ -31,6 +31,8 @@ broken! {
     ReadsLogBeforeOpen "I3",
     /// A writer reuses its parent's subtrees whatever is condemned
     ReusesAnyParent "I3",
+    /// A snapshot that was forgotten and brought back still counts as marked by the CONDEMNs before
+    UndoneStaysMarked "I3",
     /// A partial snapshot is taken for granted by the session after it
     TrustsPartial "I5",
     /// Sessions are listed before CONDEMN is appended

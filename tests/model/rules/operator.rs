@@ -46,7 +46,8 @@ fn check(view: &View, steps: &mut Steps) {
     }
 }
 
-/// … and at exactly the next position.
+/// … and at exactly the next position. Pending CONDEMNs that say they marked the snapshot did so before it was forgotten: the other
+/// place that a chunk had may be gone since, so it does not count as marked any longer (I3).
 fn unforget(view: &View, steps: &mut Steps) {
     let Operator { fresh, snapshot, .. } = view.state.operator;
     let snapshot = usize::from(snapshot);
@@ -57,6 +58,9 @@ fn unforget(view: &View, steps: &mut Steps) {
     }
     if view.valid(snapshot) {
         next.forgotten -= Set::of(snapshot);
+        if !view.breaks(Broken::UndoneStaysMarked) {
+            next.marked.iter_mut().for_each(|marked| *marked -= Set::of(snapshot));
+        }
         next.append();
     }
     steps.go(Step::Unforget(snapshot), next);
