@@ -1,8 +1,9 @@
 //! The search: every state that can be reached, breadth first, so that the first loss found is one of the shortest.
 
+use crate::packed::packed;
 use crate::promises::broken_promise;
 use crate::rules::{Steps, steps};
-use crate::seen::{Seen, fingerprint};
+use crate::seen::{self, Seen};
 use crate::setup::Setup;
 use crate::state::State;
 use crate::view::View;
@@ -24,6 +25,11 @@ pub struct Report {
 pub struct Loss {
     pub promise: String,
     pub steps: Vec<String>,
+}
+
+/// The fingerprint of a state.
+fn fingerprint(state: &State) -> u64 {
+    seen::fingerprint(&packed(state))
 }
 
 /// Tries every order of every step, until a promise is broken or nothing new happens.

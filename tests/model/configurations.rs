@@ -17,7 +17,9 @@ fn without(rule: Broken) -> Setup {
         | Broken::StaleListing
         | Broken::DeletesCondemned => one,
         Broken::ListsAfterLog => Setup { writers: 2, one_beginning: true, maintainers: ALL_IN_ONE, ..one },
-        Broken::ReusesAnyParent | Broken::UndoneStaysMarked => Setup { reuse: true, careful: true, unforgets: true, ..one },
+        Broken::ReusesAnyParent | Broken::UndoneStaysMarked => {
+            Setup { reuse: true, careful: true, unforgets: true, ..one }
+        }
         Broken::OverwritesEnd => Setup { maintainers: SPLIT, ..one },
         Broken::FinalAnywhere | Broken::FinalIgnoresAge => Setup { maintainers: PRUNERS, ..one },
         Broken::TrustsPartial => Setup { sessions: 2, partial: true, ..one },
@@ -109,7 +111,9 @@ fn kept() {
     ];
     let want = std::env::var("R").unwrap_or_default();
     for (name, setup) in list {
-        if !want.split(',').any(|w| w == name) { continue; }
+        if !want.split(',').any(|w| w == name) {
+            continue;
+        }
         let t = std::time::Instant::now();
         let r = search(&setup);
         println!("{name}: {r} {:?}", t.elapsed());

@@ -13,7 +13,8 @@
 //! state           what there is
 //! setup, broken   who takes part, what may happen, which rule is left out
 //! words           a step in words
-//! sets, seen      small sets; the table of states that were met
+//! sets            small sets of things
+//! packed, seen    a state in a few words; the table of those that were met
 //! ```
 //!
 //! What is simplified, each towards more behaviour, never less:
@@ -28,6 +29,7 @@ pub mod broken;
 pub mod check;
 #[cfg(test)]
 mod configurations;
+pub mod packed;
 pub mod promises;
 pub mod rules;
 pub mod seen;
