@@ -51,7 +51,7 @@ fn tmp() {
             continue;
         }
         let t = std::time::Instant::now();
-        let r = search(&without(rule));
+        let r = search(&without(rule), usize::MAX);
         println!("{rule:?}: {} {:?}", r, t.elapsed());
     }
 }
@@ -115,7 +115,7 @@ fn kept() {
             continue;
         }
         let t = std::time::Instant::now();
-        let r = search(&setup);
+        let r = search(&setup, usize::MAX);
         println!("{name}: {r} {:?}", t.elapsed());
     }
 }

@@ -14,6 +14,7 @@
 //! setup, broken   who takes part, what may happen, which rule is left out
 //! words           a step in words
 //! sets            small sets of things
+//! symmetry        states that are alike count once
 //! packed, seen    a state in a few words; the table of those that were met
 //! ```
 //!
@@ -36,5 +37,6 @@ pub mod seen;
 pub mod sets;
 pub mod setup;
 pub mod state;
+pub mod symmetry;
 pub mod view;
 pub mod words;

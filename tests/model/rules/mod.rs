@@ -1,6 +1,7 @@
 //! What each process may do next.
 
 mod checkpoint;
+mod look;
 mod operator;
 mod prune;
 mod reader;

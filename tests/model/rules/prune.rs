@@ -93,7 +93,11 @@ impl Me<'_> {
         own.phase = if listed { Maintaining::Wait } else { Maintaining::ListSessions };
         (own.eligible, own.planned, own.marks) = (next.condemned, Places::EMPTY, Set::EMPTY);
         if self.view.setup.tells_marks() {
-            self.own.planned.packs().members().for_each(|pack| next.marked[pack] = self.own.marks);
+            for pack in self.own.planned.packs().members() {
+                // Of another segment of the pack one may be pending, which marked for itself.
+                let pending = !self.view.state.condemned.on(pack).is_empty();
+                next.marked[pack] = self.own.marks & if pending { next.marked[pack] } else { Set(u8::MAX) };
+            }
         }
         steps.go(Step::Condemn(self.number, self.own.planned), next);
     }
