@@ -1,121 +1,116 @@
+//! What is tried: configurations in which every rule is kept, and the smallest ones in which a rule is left out.
+
 use crate::broken::Broken;
-use crate::check::search;
 use crate::setup::{Role, Setup};
 
+const PRUNER: &[Role] = &[Role::Prunes];
+const PRUNERS: &[Role] = &[Role::Prunes, Role::Prunes];
+const ALL_IN_ONE: &[Role] = &[Role::Both];
+const SPLIT: &[Role] = &[Role::Prunes, Role::Checkpoints];
+
+/// A writer and a pruner: rules I1 to I8, with a crash and a FORGET anywhere.
+const PRUNING: Setup = Setup { maintainers: PRUNER, ..Setup::SMALLEST };
+/// A writer and a maintainer that also makes checkpoints: I10 and I11 too.
+const CHECKPOINTS: Setup = Setup { maintainers: ALL_IN_ONE, ..Setup::SMALLEST };
+/// CONDEMN says what it marked, and forgets are undone.
+const REUSE: Setup = Setup { reuse: true, careful: true, unforgets: true, ..PRUNING };
+const STRANGER: Setup = Setup { stranger: true, ..PRUNING };
+/// A session that died is taken up again, while its puts still arrive.
+const RESUMED_LATE: Setup = Setup { sessions: 2, late: true, forgets: false, one_beginning: true, ..CHECKPOINTS };
+const SEGMENTS_COPIED: Setup = Setup { segments: true, repack: true, one_beginning: true, ..CHECKPOINTS };
+const TWO_AND_CHECKPOINTS: Setup = Setup { writers: 2, one_beginning: true, ..CHECKPOINTS };
+
+/// A configuration in which nothing may be lost.
+pub struct Kept {
+    /// Its name in `docs/protocol.md`, which says how many states it has.
+    pub what: &'static str,
+    pub setup: Setup,
+}
+
+const fn kept(what: &'static str, setup: Setup) -> Kept {
+    Kept { what, setup }
+}
+
+/// Searched to the end at every change.
+pub const KEPT: &[Kept] = &[
+    kept("1 writer, 1 pruner", PRUNING),
+    kept("1 writer, 2 pruners", Setup { maintainers: PRUNERS, ..PRUNING }),
+    kept("2 writers, 1 pruner", Setup { writers: 2, ..PRUNING }),
+    kept("2 sessions", Setup { sessions: 2, ..PRUNING }),
+    kept("checkpoints", CHECKPOINTS),
+    kept("checkpoints by a maintainer of their own", Setup { maintainers: SPLIT, ..PRUNING }),
+    kept("2 writers, checkpoints", TWO_AND_CHECKPOINTS),
+    kept("2 sessions, checkpoints: collected, resumed", Setup { sessions: 2, one_beginning: true, ..CHECKPOINTS }),
+    kept("late puts of pack, idx, end", Setup { late: true, one_beginning: true, ..CHECKPOINTS }),
+    kept("a late put of open", Setup { late_open: true, ..CHECKPOINTS }),
+    kept("late puts of a session that is resumed", RESUMED_LATE),
+    kept("undone forgets", Setup { unforgets: true, ..PRUNING }),
+    kept("undone forgets, checkpoints", Setup { unforgets: true, ..CHECKPOINTS }),
+    kept("a pin", Setup { reader: true, ..PRUNING }),
+    kept("a pin, checkpoints", Setup { reader: true, ..CHECKPOINTS }),
+    kept("reuse of a parent's subtrees", REUSE),
+    kept("reuse, a pin", Setup { reader: true, ..REUSE }),
+    kept("reuse, checkpoints", Setup { maintainers: ALL_IN_ONE, ..REUSE }),
+    kept("reuse, 2 sessions", Setup { sessions: 2, unforgets: false, ..REUSE }),
+    kept("a partial snapshot", Setup { sessions: 2, partial: true, ..PRUNING }),
+    kept("repacking", Setup { repack: true, one_beginning: true, ..CHECKPOINTS }),
+    kept("segments", Setup { segments: true, ..PRUNING }),
+    kept("bad places by a stranger", STRANGER),
+    kept("a stranger whom one writer trusts", Setup { a_trusts_stranger: true, ..STRANGER }),
+    kept("ATTEST", Setup { attest: true, ..STRANGER }),
+    kept("REVOKE", Setup { revoke: true, ..PRUNING }),
+    kept("REVOKE, checkpoints", Setup { revoke: true, ..CHECKPOINTS }),
+    kept("REVOKE of one of 2 writers", Setup { revoke: true, writers: 2, one_beginning: true, ..PRUNING }),
+    kept("sync", Setup { sync: true, ..PRUNING }),
+    kept("sync, checkpoints", Setup { sync: true, ..CHECKPOINTS }),
+    kept("sessions aborted that were never opened", Setup { seal: true, ..CHECKPOINTS }),
+];
+
+/// Searched to the end with `BOVEDA_TEST_FULL=1`, else for their first states.
+pub const LARGE: &[Kept] = &[
+    kept("2 writers, 2 pruners", Setup { writers: 2, maintainers: PRUNERS, one_beginning: true, ..PRUNING }),
+    kept("repacked segments", SEGMENTS_COPIED),
+    kept("reuse, 2 pruners", Setup { maintainers: PRUNERS, ..REUSE }),
+    kept("all late puts, three beginnings", Setup { late: true, late_open: true, ..CHECKPOINTS }),
+    kept("2 writers, late puts", Setup { late: true, writers: 2, one_beginning: true, ..PRUNING }),
+    kept(
+        "2 writers, one trusts a stranger",
+        Setup { a_trusts_stranger: true, writers: 2, one_beginning: true, ..STRANGER },
+    ),
+    kept("repacking, three beginnings", Setup { repack: true, ..CHECKPOINTS }),
+    kept("2 sessions, checkpoints, three beginnings", Setup { sessions: 2, ..CHECKPOINTS }),
+    kept("2 writers, 2 pruners, three beginnings", Setup { writers: 2, maintainers: PRUNERS, ..PRUNING }),
+];
+
 /// The smallest configuration in which leaving out a rule loses something.
-fn without(rule: Broken) -> Setup {
-    const PRUNER: &[Role] = &[Role::Prunes];
-    const PRUNERS: &[Role] = &[Role::Prunes, Role::Prunes];
-    const ALL_IN_ONE: &[Role] = &[Role::Both];
-    const SPLIT: &[Role] = &[Role::Prunes, Role::Checkpoints];
-    let one = Setup { maintainers: PRUNER, broken: Some(rule), ..Setup::SMALLEST };
-    let stranger = Setup { stranger: true, ..one };
-    match rule {
+pub fn without(rule: Broken) -> Setup {
+    let smallest = match rule {
         Broken::CommitsEarly
         | Broken::ReadsLogBeforeOpen
         | Broken::ListsBeforeCondemn
         | Broken::StaleListing
-        | Broken::DeletesCondemned => one,
-        Broken::ListsAfterLog => Setup { writers: 2, one_beginning: true, maintainers: ALL_IN_ONE, ..one },
-        Broken::ReusesAnyParent | Broken::UndoneStaysMarked => {
-            Setup { reuse: true, careful: true, unforgets: true, ..one }
-        }
-        Broken::OverwritesEnd => Setup { maintainers: SPLIT, ..one },
-        Broken::FinalAnywhere | Broken::FinalIgnoresAge => Setup { maintainers: PRUNERS, ..one },
-        Broken::TrustsPartial => Setup { sessions: 2, partial: true, ..one },
-        Broken::ResumesByTail => {
-            Setup { sessions: 2, maintainers: ALL_IN_ONE, late: true, forgets: false, one_beginning: true, ..one }
-        }
-        Broken::DeletesForOneSegment => Setup { segments: true, ..one },
-        Broken::UsesCondemnedSegments => Setup { segments: true, repack: true, maintainers: ALL_IN_ONE, ..one },
+        | Broken::DeletesCondemned => PRUNING,
+        Broken::ListsAfterLog => TWO_AND_CHECKPOINTS,
+        Broken::ReusesAnyParent | Broken::UndoneStaysMarked => REUSE,
+        Broken::OverwritesEnd => Setup { maintainers: SPLIT, ..PRUNING },
+        Broken::FinalAnywhere | Broken::FinalIgnoresAge => Setup { maintainers: PRUNERS, ..PRUNING },
+        Broken::TrustsPartial => Setup { sessions: 2, partial: true, ..PRUNING },
+        Broken::ResumesByTail => RESUMED_LATE,
+        Broken::DeletesForOneSegment => Setup { segments: true, ..PRUNING },
+        Broken::UsesCondemnedSegments => SEGMENTS_COPIED,
         Broken::VoidCounts
         | Broken::SkipsRecheck
         | Broken::VoidThoughListed
         | Broken::CoversUnopened
-        | Broken::AnyIdxCounts => Setup { maintainers: ALL_IN_ONE, ..one },
-        Broken::PinsAfterLog | Broken::IgnoresPins => Setup { reader: true, ..one },
-        Broken::UnforgetAnywhere => Setup { unforgets: true, ..one },
-        Broken::DropsForgotten => Setup { unforgets: true, maintainers: ALL_IN_ONE, ..one },
-        Broken::SyncKeepsNames => Setup { sync: true, ..one },
-        Broken::WriterTrustsAll | Broken::PrunerTrustsAll => stranger,
-        Broken::PrunerTrustsForOne => Setup { a_trusts_stranger: true, ..stranger },
-        Broken::AttestsUnread => Setup { attest: true, ..stranger },
-        Broken::RevokeRemovesPlaces => Setup { revoke: true, ..one },
-    }
-}
-
-#[test]
-fn tmp() {
-    for &rule in Broken::ALL {
-        if std::env::var("R").is_ok_and(|r| !r.split(',').any(|r| r == format!("{rule:?}"))) {
-            continue;
-        }
-        let t = std::time::Instant::now();
-        let r = search(&without(rule), usize::MAX);
-        println!("{rule:?}: {} {:?}", r, t.elapsed());
-    }
-}
-
-#[test]
-fn kept() {
-    const PRUNER: &[Role] = &[Role::Prunes];
-    const PRUNERS: &[Role] = &[Role::Prunes, Role::Prunes];
-    const ALL: &[Role] = &[Role::Both];
-    const SPLIT: &[Role] = &[Role::Prunes, Role::Checkpoints];
-    let one = Setup { maintainers: PRUNER, ..Setup::SMALLEST };
-    let two = Setup { writers: 2, ..one };
-    let ck = Setup { maintainers: ALL, ..one };
-    let list = [
-        ("1x1", one),
-        ("1x2", Setup { maintainers: PRUNERS, ..one }),
-        ("2x1", two),
-        ("2x1one", Setup { one_beginning: true, ..two }),
-        ("2x2", Setup { maintainers: PRUNERS, ..two }),
-        ("2x2one", Setup { maintainers: PRUNERS, one_beginning: true, ..two }),
-        ("both", ck),
-        ("split", Setup { maintainers: SPLIT, ..one }),
-        ("2both-one", Setup { writers: 2, one_beginning: true, ..ck }),
-        ("2both", Setup { writers: 2, ..ck }),
-        ("nq2", Setup { sessions: 2, ..one }),
-        ("nq2both-one", Setup { sessions: 2, one_beginning: true, ..ck }),
-        ("nq2both", Setup { sessions: 2, ..ck }),
-        ("late", Setup { late: true, ..ck }),
-        ("lateopen", Setup { late_open: true, ..ck }),
-        ("lateall", Setup { late: true, late_open: true, ..ck }),
-        ("nq2late", Setup { sessions: 2, late: true, forgets: false, one_beginning: true, ..ck }),
-        ("2late", Setup { writers: 2, late: true, one_beginning: true, ..one }),
-        ("2lateboth", Setup { writers: 2, late: true, one_beginning: true, ..ck }),
-        ("unforget", Setup { unforgets: true, ..ck }),
-        ("unforget1", Setup { unforgets: true, ..one }),
-        ("reader", Setup { reader: true, ..ck }),
-        ("reader1", Setup { reader: true, ..one }),
-        ("reuse", Setup { reuse: true, careful: true, unforgets: true, ..one }),
-        ("reuserd", Setup { reuse: true, careful: true, unforgets: true, reader: true, ..one }),
-        ("reuse2", Setup { reuse: true, careful: true, unforgets: true, maintainers: PRUNERS, ..one }),
-        ("reuseck", Setup { reuse: true, careful: true, unforgets: true, ..ck }),
-        ("reusenq2", Setup { reuse: true, careful: true, sessions: 2, ..one }),
-        ("partial", Setup { sessions: 2, partial: true, ..one }),
-        ("repack", Setup { repack: true, ..ck }),
-        ("segments", Setup { segments: true, ..one }),
-        ("segrepack", Setup { segments: true, repack: true, ..ck }),
-        ("segrepack-one", Setup { segments: true, repack: true, one_beginning: true, ..ck }),
-        ("stranger", Setup { stranger: true, ..one }),
-        ("atrusts", Setup { stranger: true, a_trusts_stranger: true, ..one }),
-        ("attest", Setup { stranger: true, attest: true, ..one }),
-        ("revoke", Setup { revoke: true, ..one }),
-        ("revokeck", Setup { revoke: true, ..ck }),
-        ("2revoke", Setup { revoke: true, one_beginning: true, ..two }),
-        ("sync", Setup { sync: true, ..one }),
-        ("syncck", Setup { sync: true, ..ck }),
-        ("seal", Setup { seal: true, ..ck }),
-    ];
-    let want = std::env::var("R").unwrap_or_default();
-    for (name, setup) in list {
-        if !want.split(',').any(|w| w == name) {
-            continue;
-        }
-        let t = std::time::Instant::now();
-        let r = search(&setup, usize::MAX);
-        println!("{name}: {r} {:?}", t.elapsed());
-    }
+        | Broken::AnyIdxCounts => CHECKPOINTS,
+        Broken::PinsAfterLog | Broken::IgnoresPins => Setup { reader: true, ..PRUNING },
+        Broken::UnforgetAnywhere => Setup { unforgets: true, ..PRUNING },
+        Broken::DropsForgotten => Setup { unforgets: true, ..CHECKPOINTS },
+        Broken::SyncKeepsNames => Setup { sync: true, ..PRUNING },
+        Broken::WriterTrustsAll | Broken::PrunerTrustsAll => STRANGER,
+        Broken::PrunerTrustsForOne => Setup { a_trusts_stranger: true, ..STRANGER },
+        Broken::AttestsUnread => Setup { attest: true, ..STRANGER },
+        Broken::RevokeRemovesPlaces => Setup { revoke: true, ..PRUNING },
+    };
+    Setup { broken: Some(rule), ..smallest }
 }
