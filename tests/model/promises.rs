@@ -1,6 +1,6 @@
 //! What must hold in every state.
 
-use crate::state::{OLD, Reader, SESSIONS, Writing};
+use crate::state::{OLD, Reader, Writing};
 use crate::view::View;
 use crate::words::snapshot_name;
 
@@ -29,16 +29,10 @@ fn lost_word(view: &View) -> Option<String> {
 
 /// A writer does not take its valid snapshot for void: its chain would have a gap.
 fn lost_link(view: &View) -> Option<String> {
-    let session = (0..view.setup.writers).find_map(|writer| {
-        let Some(session) = session(view, writer) else { return None };
-        (view.state.writers[writer].phase == Writing::Void && view.valid(session)).then_some(session)
-    })?;
+    let voided = |&writer: &usize| view.state.writers[writer].phase == Writing::Void;
+    let session = |writer| 2 * writer + usize::from(view.state.writers[writer].session);
+    let session = (0..view.setup.writers).filter(voided).map(session).find(|&session| view.valid(session))?;
     Some(format!("snapshot {} exists, and its writer took it for void", snapshot_name(session)))
-}
-
-fn session(view: &View, writer: usize) -> Option<usize> {
-    let session = 2 * writer + usize::from(view.state.writers[writer].session);
-    (session < SESSIONS).then_some(session)
 }
 
 /// As long as nothing is FINAL, a FORGET can be undone.

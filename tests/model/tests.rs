@@ -21,8 +21,10 @@ fn told(what: &str, setup: &Setup, most: usize) -> Report {
 /// `1,234,567`.
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
-    let group =
-        |(at, digit)| if at > 0 && (digits.len() - at) % 3 == 0 { format!(",{digit}") } else { format!("{digit}") };
+    let group = |(at, digit): (usize, char)| {
+        let comma = at > 0 && (digits.len() - at).is_multiple_of(3);
+        if comma { format!(",{digit}") } else { format!("{digit}") }
+    };
     digits.chars().enumerate().map(group).collect()
 }
 

@@ -78,7 +78,7 @@ impl View<'_> {
 
     /// The chunks that a snapshot refers to.
     pub fn needs(&self, snapshot: usize) -> Chunks {
-        let partial = self.setup.partial && snapshot < SESSIONS && snapshot % 2 == 0;
+        let partial = self.setup.partial && snapshot < SESSIONS && snapshot.is_multiple_of(2);
         if partial { Set::of(0) } else { BOTH }
     }
 
@@ -148,7 +148,7 @@ impl View<'_> {
         let trusted = owner(snapshot) == 0 && self.setup.a_trusts_stranger;
         let mut packs = self.state.present & self.indexed();
         if !self.state.strange_is_true && !trusted {
-            packs = packs - Set::of(STRANGE);
+            packs -= Set::of(STRANGE);
         }
         self.needs(snapshot).within(self.places(packs).chunks())
     }

@@ -41,7 +41,7 @@ fn build(view: &View, number: usize, steps: &mut Steps) {
     let watermark = watermarks(view);
     let mut snapshots = view.valid_snapshots();
     if view.breaks(Broken::DropsForgotten) {
-        snapshots = snapshots - state.forgotten;
+        snapshots -= state.forgotten;
     }
     let above = (0..SESSIONS).filter(|&session| !covers(watermark, session));
     let listed = above.fold(snapshots, |all, session| all - Set::of(session));
@@ -62,9 +62,9 @@ fn build(view: &View, number: usize, steps: &mut Steps) {
 /// I10: a watermark goes up over sessions that are resolved.
 fn watermarks(view: &View) -> [u8; 2] {
     let mut watermark = view.state.watermark;
-    for writer in 0..view.setup.writers {
-        while watermark[writer] < 2 && may_cover(view, 2 * writer + usize::from(watermark[writer])) {
-            watermark[writer] += 1;
+    for (writer, covered) in watermark.iter_mut().enumerate().take(view.setup.writers) {
+        while *covered < 2 && may_cover(view, 2 * writer + usize::from(*covered)) {
+            *covered += 1;
         }
     }
     watermark
