@@ -30,7 +30,7 @@ fn lost_word(view: &View) -> Option<String> {
 /// A writer does not take its valid snapshot for void: its chain would have a gap.
 fn lost_link(view: &View) -> Option<String> {
     let voided = |&writer: &usize| view.state.writers[writer].phase == Writing::Void;
-    let session = |writer| 2 * writer + usize::from(view.state.writers[writer].session);
+    let session = |writer: usize| 2 * writer + usize::from(view.state.writers[writer].session);
     let session = (0..view.setup.writers).filter(voided).map(session).find(|&session| view.valid(session))?;
     Some(format!("snapshot {} exists, and its writer took it for void", snapshot_name(session)))
 }
