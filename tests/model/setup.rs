@@ -51,7 +51,7 @@ pub struct Setup {
     pub attest: bool,
     /// The admin revokes writer A.
     pub revoke: bool,
-    /// The writers copy another repository's snapshot, in packs that keep their names where they may.
+    /// The writers copy another repository's snapshot, in packs that keep their names where they may. Not with `late`.
     pub sync: bool,
     /// Maintainers abort sessions that were never opened, so that a CHECKPOINT may cover them.
     pub seal: bool,

@@ -117,28 +117,31 @@ impl Me<'_> {
             usable = usable & Places::in_packs(view.good(self.session));
         }
         let missing = view.needs(self.session) - usable.chunks();
-        let taken = (reading.absent | reading.finals).on(SECOND);
-        let own = &mut next.writers[self.writer];
-        *own = Writer {
-            phase: own.phase,
-            session: own.session,
+        let phase = next.writers[self.writer].phase;
+        let plain = Writer {
+            phase,
+            session: self.own.session,
             missing,
-            resumes: !resumed.is_empty(),
+            keeps_name: self.keeps_name(&reading),
             ..Writer::default()
         };
-        own.keeps_name = view.setup.sync && (taken.is_empty() || view.breaks(Broken::SyncKeepsNames));
-        let plain = Writer { resumes: false, ..*own };
-        let log = self.order()[2] == Look::ReadLog;
-        steps.go(Step::Judge(self.session, log, missing), next);
+        next.writers[self.writer] = Writer { resumes: !resumed.is_empty(), ..plain };
+        steps.go(Step::Judge(self.session, self.order()[2] == Look::ReadLog, missing), next);
         if view.setup.reuse && reading.parent {
             next.writers[self.writer] = Writer { missing: Set::EMPTY, ..plain };
             steps.go(Step::Reuse(self.session), next);
         }
-        if view.breaks(Broken::TrustsPartial) && self.own.session == 1 && view.state.acknowledged.has(self.session - 1)
-        {
+        let follows = self.own.session == 1 && view.state.acknowledged.has(self.session - 1);
+        if follows && view.breaks(Broken::TrustsPartial) {
             next.writers[self.writer] = Writer { missing: missing - Set::of(0), ..plain };
             steps.go(Step::Trust(self.session), next);
         }
+    }
+
+    /// I14: a sync puts a pack under the name that it has elsewhere, unless it was condemned or ever FINAL here.
+    fn keeps_name(&self, reading: &Reading) -> bool {
+        let taken = (reading.absent | reading.finals).on(SECOND);
+        self.view.setup.sync && (taken.is_empty() || self.view.breaks(Broken::SyncKeepsNames))
     }
 
     fn absent(&self, reading: &Reading) -> Places {

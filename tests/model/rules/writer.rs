@@ -127,7 +127,7 @@ impl Me<'_> {
         steps.go(Step::NextSession(self.session), next);
     }
 
-    /// The pack that it uploads. I14: a sync keeps a pack's name, unless it was condemned or ever FINAL here.
+    /// The pack that it uploads.
     fn pack(&self) -> usize {
         if self.own.keeps_name { SECOND } else { pack_of(self.session) }
     }
