@@ -41,6 +41,8 @@ broken! {
     StaleListing "I4",
     /// Resuming looks for FINAL in the census and the log's tail only
     ResumesByTail "I5",
+    /// Prune does not mark again before FINAL
+    FinalUnmarked "I6",
     /// FINAL goes to whatever position is next
     FinalAnywhere "I6",
     /// FINAL takes a CONDEMN that is younger than the listing of sessions
@@ -79,6 +81,16 @@ broken! {
     PrunerTrustsForOne "good locations",
     /// A session is attested without opening its chunks
     AttestsUnread "good locations",
+    /// Packs of sessions that are not resolved are condemned
+    CondemnsUnresolved "I4",
     /// REVOKE removes the places of the revoked writer, not its snapshots alone
     RevokeRemovesPlaces "good locations",
+}
+
+impl Broken {
+    /// Whether leaving the rule out loses nothing: it only saves work. Who waits for every session that was listed after CONDEMN
+    /// rescues what one of them commits.
+    pub fn is_harmless(self) -> bool {
+        self == Self::CondemnsUnresolved
+    }
 }

@@ -14,6 +14,8 @@ const PRUNING: Setup = Setup { maintainers: PRUNER, ..Setup::SMALLEST };
 const CHECKPOINTS: Setup = Setup { maintainers: ALL_IN_ONE, ..Setup::SMALLEST };
 /// CONDEMN says what it marked, and forgets are undone.
 const REUSE: Setup = Setup { reuse: true, careful: true, unforgets: true, ..PRUNING };
+/// CONDEMN names only what is dispensable.
+const CAREFUL: Setup = Setup { careful: true, ..PRUNING };
 const STRANGER: Setup = Setup { stranger: true, ..PRUNING };
 /// A session that died is taken up again, while its puts still arrive.
 const RESUMED_LATE: Setup = Setup { sessions: 2, late: true, forgets: false, one_beginning: true, ..CHECKPOINTS };
@@ -36,12 +38,15 @@ pub const KEPT: &[Kept] = &[
     kept("1 writer, 1 pruner", PRUNING),
     kept("1 writer, 2 pruners", Setup { maintainers: PRUNERS, ..PRUNING }),
     kept("2 writers, 1 pruner", Setup { writers: 2, ..PRUNING }),
+    kept("2 writers, 2 pruners", Setup { writers: 2, maintainers: PRUNERS, one_beginning: true, ..PRUNING }),
+    kept("1 writer, 1 pruner that condemns with care", CAREFUL),
     kept("2 sessions", Setup { sessions: 2, ..PRUNING }),
     kept("checkpoints", CHECKPOINTS),
     kept("checkpoints by a maintainer of their own", Setup { maintainers: SPLIT, ..PRUNING }),
     kept("2 writers, checkpoints", TWO_AND_CHECKPOINTS),
     kept("2 sessions, checkpoints: collected, resumed", Setup { sessions: 2, one_beginning: true, ..CHECKPOINTS }),
     kept("late puts of pack, idx, end", Setup { late: true, one_beginning: true, ..CHECKPOINTS }),
+    kept("2 writers, late puts", Setup { late: true, writers: 2, one_beginning: true, ..PRUNING }),
     kept("a late put of open", Setup { late_open: true, ..CHECKPOINTS }),
     kept("late puts of a session that is resumed", RESUMED_LATE),
     kept("undone forgets", Setup { unforgets: true, ..PRUNING }),
@@ -57,6 +62,10 @@ pub const KEPT: &[Kept] = &[
     kept("segments", Setup { segments: true, ..PRUNING }),
     kept("bad places by a stranger", STRANGER),
     kept("a stranger whom one writer trusts", Setup { a_trusts_stranger: true, ..STRANGER }),
+    kept(
+        "2 writers, one trusts a stranger",
+        Setup { a_trusts_stranger: true, writers: 2, one_beginning: true, ..STRANGER },
+    ),
     kept("ATTEST", Setup { attest: true, ..STRANGER }),
     kept("REVOKE", Setup { revoke: true, ..PRUNING }),
     kept("REVOKE, checkpoints", Setup { revoke: true, ..CHECKPOINTS }),
@@ -68,17 +77,13 @@ pub const KEPT: &[Kept] = &[
 
 /// Searched to the end with `BOVEDA_TEST_FULL=1`, else for their first states.
 pub const LARGE: &[Kept] = &[
-    kept("2 writers, 2 pruners", Setup { writers: 2, maintainers: PRUNERS, one_beginning: true, ..PRUNING }),
     kept("repacked segments", SEGMENTS_COPIED),
     kept("reuse, 2 pruners", Setup { maintainers: PRUNERS, ..REUSE }),
     kept("all late puts, three beginnings", Setup { late: true, late_open: true, ..CHECKPOINTS }),
-    kept("2 writers, late puts", Setup { late: true, writers: 2, one_beginning: true, ..PRUNING }),
-    kept(
-        "2 writers, one trusts a stranger",
-        Setup { a_trusts_stranger: true, writers: 2, one_beginning: true, ..STRANGER },
-    ),
     kept("repacking, three beginnings", Setup { repack: true, ..CHECKPOINTS }),
     kept("2 sessions, checkpoints, three beginnings", Setup { sessions: 2, ..CHECKPOINTS }),
+    kept("2 writers, checkpoints, three beginnings", Setup { writers: 2, ..CHECKPOINTS }),
+    kept("2 writers, late puts, checkpoints", Setup { late: true, ..TWO_AND_CHECKPOINTS }),
     kept("2 writers, 2 pruners, three beginnings", Setup { writers: 2, maintainers: PRUNERS, ..PRUNING }),
 ];
 
@@ -90,6 +95,7 @@ pub fn without(rule: Broken) -> Setup {
         | Broken::ListsBeforeCondemn
         | Broken::StaleListing
         | Broken::DeletesCondemned => PRUNING,
+        Broken::FinalUnmarked => CAREFUL,
         Broken::ListsAfterLog => TWO_AND_CHECKPOINTS,
         Broken::ReusesAnyParent | Broken::UndoneStaysMarked => REUSE,
         Broken::OverwritesEnd => Setup { maintainers: SPLIT, ..PRUNING },
@@ -101,6 +107,7 @@ pub fn without(rule: Broken) -> Setup {
         Broken::VoidCounts
         | Broken::SkipsRecheck
         | Broken::VoidThoughListed
+        | Broken::CondemnsUnresolved
         | Broken::CoversUnopened
         | Broken::AnyIdxCounts => CHECKPOINTS,
         Broken::PinsAfterLog | Broken::IgnoresPins => Setup { reader: true, ..PRUNING },

@@ -67,9 +67,13 @@ fn whichever_rule_is_left_out_something_is_lost() {
     let lost = |&rule: &Broken| {
         let (what, of) = rule.words();
         let report = told(&format!("{of}: {what}"), &without(rule), usize::MAX);
-        let Some(loss) = report.loss else { return Some(format!("{rule:?} loses nothing")) };
-        assert_eq!(loss.steps.len(), report.depth + 1, "the way to the loss is not told to its end");
-        missing(format!("| {of} | {what} | {} | {} |", grouped(report.states), report.depth))
+        let steps = match &report.loss {
+            Some(loss) => loss.steps.len() - 1,
+            None if rule.is_harmless() => return None,
+            None => return Some(format!("{rule:?} loses nothing")),
+        };
+        assert_eq!(steps, report.depth, "the way to the loss is not told to its end");
+        missing(format!("| {of} | {what} | {} | {steps} |", grouped(report.states)))
     };
     let wrong: Vec<_> = Broken::ALL.iter().filter_map(lost).collect();
     assert_eq!(wrong, [""; 0], "no loss, or not in docs/protocol.md");

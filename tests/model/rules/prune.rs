@@ -54,7 +54,7 @@ impl Me<'_> {
         let view = self.view;
         let taken = view.state.condemned | view.state.known_finals;
         for pack in view.state.present.members() {
-            let unresolved = |session| view.vacant(session);
+            let unresolved = |session| view.vacant(session) && !view.breaks(Broken::CondemnsUnresolved);
             if session_of(pack).is_some_and(unresolved) {
                 continue;
             }
@@ -156,7 +156,8 @@ impl Me<'_> {
         }
         let absent = state.condemned | state.known_finals;
         for planned in older.packs().members().flat_map(|pack| self.units(older.on(pack))) {
-            let rescues = !view.dispensable(planned, view.roots(), view.indexed(), absent);
+            let unmarked = view.breaks(Broken::FinalUnmarked);
+            let rescues = !unmarked && !view.dispensable(planned, view.roots(), view.indexed(), absent);
             let next = Maintainer { phase: Maintaining::Decide, planned, rescues, ..self.own };
             self.becomes(next, Step::Marks(self.number, planned), steps);
         }
