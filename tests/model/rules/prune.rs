@@ -51,31 +51,20 @@ impl Me<'_> {
 
     /// I4: packs of unresolved sessions are no candidates. A careful one names only packs whose live chunks have other good places.
     fn plan(&self, steps: &mut Steps) {
-        let view = self.view;
-        let taken = view.state.condemned | view.state.known_finals;
-        for pack in view.state.present.members() {
-            let unresolved = |session| view.vacant(session) && !view.breaks(Broken::CondemnsUnresolved);
-            if session_of(pack).is_some_and(unresolved) {
-                continue;
-            }
-            let indexed = view.indexed();
-            for places in self.units(view.state.holds.on(pack) - taken) {
-                let others = indexed - if view.setup.segments { Set::EMPTY } else { Set::of(pack) };
-                let absent = taken | places;
-                let spared = view.setup.careful && indexed.has(pack);
-                if !view.setup.segments && !(view.state.holds.on(pack) & taken).is_empty()
-                    || spared && !view.dispensable(places, view.roots(), others, absent)
-                {
+        let (view, state) = (self.view, self.view.state);
+        let (taken, indexed) = (state.condemned | state.known_finals, view.indexed());
+        let unresolved = |session| view.vacant(session) && !view.breaks(Broken::CondemnsUnresolved);
+        for pack in state.present.members().filter(|&pack| !session_of(pack).is_some_and(unresolved)) {
+            for planned in self.units(state.holds.on(pack) - taken) {
+                let needed = || !view.dispensable(planned, view.roots(), indexed, taken | planned);
+                if view.setup.careful && indexed.has(pack) && needed() {
                     continue;
                 }
-                let mut next = Maintainer { phase: Maintaining::Condemn, planned: places, ..self.own };
-                if view.setup.tells_marks() {
-                    next.marks = view.roots();
-                }
-                if view.breaks(Broken::ListsBeforeCondemn) {
-                    next.awaited = view.unresolved();
-                }
-                self.becomes(next, Step::Plans(self.number, places), steps);
+                let marks = if view.setup.tells_marks() { view.roots() } else { Set::EMPTY };
+                let early = view.breaks(Broken::ListsBeforeCondemn);
+                let awaited = if early { view.unresolved() } else { Set::EMPTY };
+                let next = Maintainer { phase: Maintaining::Condemn, planned, marks, awaited, ..self.own };
+                self.becomes(next, Step::Plans(self.number, planned), steps);
             }
         }
     }
