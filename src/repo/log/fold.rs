@@ -221,7 +221,11 @@ impl State {
     fn note(&mut self, entry: &Entry, decision: Decision) {
         let ledger = &mut self.ledger;
         match decision {
-            Decision::Unforget(ids) => ledger.forgotten.retain(|id, _| !ids.contains(id)),
+            Decision::Unforget(ids) => {
+                ledger.forgotten.retain(|id, _| !ids.contains(id));
+                // What a CONDEMN marked before they were forgotten had another place then, and may have lost it since.
+                ledger.marks.values_mut().for_each(|marked| marked.retain(|id| !ids.contains(id)));
+            }
             Decision::Attest { session, end } => {
                 ledger.attests.insert((session, end, entry.author));
             }

@@ -45,7 +45,7 @@ pub struct Checkpoint {
 pub struct Ledger {
     /// Pending CONDEMNs, with the position of the newest.
     pub condemned: BTreeMap<Part, u64>,
-    /// What each CONDEMN that is still pending says it marked.
+    /// What each CONDEMN that is still pending says it marked, without what was forgotten and brought back since.
     pub marks: BTreeMap<u64, BTreeSet<SnapshotId>>,
     /// Everything that was ever FINAL, and where.
     pub finals: BTreeMap<Part, u64>,

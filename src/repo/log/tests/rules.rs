@@ -158,6 +158,20 @@ fn packs_are_condemned_then_final_or_rescued() {
 }
 
 #[test]
+fn who_was_forgotten_and_brought_back_is_marked_by_no_condemn_before() {
+    let world = World::found();
+    let admin = &world.admin;
+    world.append(admin, &condemn()).unwrap();
+    let forget = world.append(admin, &Decision::Forget(vec![SNAPSHOT])).unwrap();
+    assert!(!forget.ledger().reusable_parent(&SNAPSHOT));
+    let back = world.append(admin, &Decision::Unforget(vec![SNAPSHOT])).unwrap();
+    assert!(!back.ledger().is_forgotten(&SNAPSHOT) && !back.ledger().reusable_parent(&SNAPSHOT));
+    // A prune that marks it now, marks it.
+    world.append(admin, &Decision::Rescue { targets: vec![Target::pack(PACK)] }).unwrap();
+    assert!(world.append(admin, &condemn()).unwrap().ledger().reusable_parent(&SNAPSHOT));
+}
+
+#[test]
 fn segments_go_alone() {
     let world = World::found();
     let targets = vec![Target { pack: PACK, segments: vec![1, 3] }];
