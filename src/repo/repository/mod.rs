@@ -17,6 +17,7 @@ mod members;
 mod mending;
 mod objects;
 mod opening;
+mod pruning;
 mod reindexing;
 mod resuming;
 mod revoking;

@@ -95,7 +95,8 @@ impl Repository {
         let named: HashSet<PackId> = readable.packs().map(|pack| pack.id).collect();
         let mut found = Unindexed::default();
         for (id, length) in self.list_packs()? {
-            if self.log.state.ledger().pack_absent(&id) {
+            // One that is only condemned may be rescued, and must be found then.
+            if self.log.state.ledger().ever_final(&id) {
                 continue;
             }
             let fresh = |row: &SegmentDescriptor| self.was_committed(row) && !readable.names(&id, row);
