@@ -45,6 +45,8 @@ impl Site {
         let before = case.acked.clone();
         let content: Vec<u8> = (0..40_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         std::fs::write(&file, content).unwrap();
+        // What is needed of its pack is to be copied.
+        std::fs::write(self.source().join("kept"), "kept").unwrap();
         self.snapshot(store, case, &self.admin).unwrap();
         let outdated = *case.acked.keys().find(|id| !before.contains_key(id)).unwrap();
         *self.outdated.lock().unwrap() = Some(outdated);
@@ -69,7 +71,11 @@ impl Site {
     /// Prunes to the end.
     pub fn prune(&self, store: &Arc<dyn Store>, case: &Case) -> Result<(), Failure> {
         let mut repository = case.host.open(store.clone(), &self.admin)?;
-        let options = prune::Options { now: Timestamp::now().seconds, ..prune::Options::default() };
+        let options = prune::Options {
+            now: Timestamp::now().seconds,
+            max_unused: prune::Limit::Bytes(0),
+            ..prune::Options::default()
+        };
         let summary = prune::prune(&mut repository, &case.host, &options, &Silent)?;
         assert!(summary.is_complete(), "{summary:?}");
         case.host.remember(&repository);
@@ -81,6 +87,7 @@ impl Site {
         let repository = case.host.open(store.clone(), &self.admin)?;
         let ledger = repository.log().state.ledger();
         assert!(!ledger.finals.is_empty(), "nothing was given up");
+        assert!(repository.view().issues.is_empty(), "{:?}", repository.view().issues);
         assert!(ledger.condemned.is_empty(), "{:?}", ledger.condemned);
         let packs = repository.list_packs()?;
         assert!(packs.keys().all(|id| !ledger.ever_final(id)), "something was given up, and is there");

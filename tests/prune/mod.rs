@@ -2,6 +2,7 @@
 
 mod beside;
 mod refusals;
+mod repack;
 mod sessions;
 
 use crate::world::{Listener, Machine, World, noise};
@@ -24,7 +25,7 @@ pub const NOW: i64 = 1_800_000_000;
 
 /// How tests prune.
 pub fn options() -> Options {
-    Options { dry_run: false, exclusive: false, wait: Duration::ZERO, now: NOW }
+    Options { wait: Duration::ZERO, now: NOW, ..Options::default() }
 }
 
 /// Prunes as one run of the program does.
@@ -179,10 +180,11 @@ fn a_pack_that_comes_back_after_it_was_given_up_is_deleted_again_and_never_relie
 #[test]
 fn of_two_copies_one_goes_only_if_all_who_need_it_rely_on_the_other() {
     let world = World::new();
-    let source = world.path("source");
+    // Folders above the source are part of the snapshots: nobody else must make anything in them between the two.
+    let folder = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let source = folder.path().join("source");
     fill(&source, 1);
     let [one, two] = ["one", "two"].map(|label| world.add(Role::Writer, label));
-    // Folders above the source are part of the snapshots: all that is made in them is made before.
     let machines = ["a", "b", "c", "d"].map(|name| world.machine(name));
     let take = |at: usize, key: &Credential| machines[at].snapshot(&world, key, &source).snapshot.unwrap();
     let ids = [take(0, &one.key), take(1, &two.key)];

@@ -18,6 +18,7 @@ pub fn print(summary: &Summary, dry_run: bool, output: &Output) -> Result<(), Fa
         "needed": packs(summary.needed),
         "unneeded_segment_bytes": summary.unneeded_segments,
         "unneeded_chunk_bytes": summary.unneeded_chunks,
+        "repacked": packs(summary.repacked),
         "condemned": packs(summary.condemned),
         "rescued": packs(summary.rescued),
         "finished": packs(summary.finished),

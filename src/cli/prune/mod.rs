@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::open::{Opened, open, require};
-use super::output::Output;
+use super::output::{Output, parse_size};
 use super::time;
-use crate::ops::prune::{self, Error, Options};
+use crate::ops::prune::{self, Error, Limit, Options};
 use crate::repo::keys::role::Role;
 
 /// Give back the space of what no snapshot needs any more
@@ -34,6 +34,13 @@ pub struct Pruning {
     /// How long to wait for snapshots that are under way: `90`, `30s`, `10m`, `2h`
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1m", help_heading = "Pruning")]
     wait: Duration,
+    /// How much may stay in packs that is not needed, before packs are made anew without it: `10%` of what is needed, `500M`,
+    /// `unlimited` (needs an admin's keys; a maintainer's leave it)
+    #[arg(long, value_name = "LIMIT", value_parser = limit, default_value = "5%", help_heading = "Pruning")]
+    max_unused: Limit,
+    /// How much is copied at most when packs are made anew: `2G`
+    #[arg(long, value_name = "SIZE", value_parser = bytes, help_heading = "Pruning")]
+    max_repack_size: Option<u64>,
     /// Nobody else writes to the repository now: what looks like a snapshot under way is dead, and is ended
     #[arg(long, help_heading = "Pruning")]
     exclusive: bool,
@@ -60,7 +67,14 @@ pub fn carry_out(
     output: &Output,
 ) -> Result<Code, Failure> {
     let Opened { repository, host } = opened;
-    let options = Options { dry_run, exclusive: flags.exclusive, wait: flags.wait, now: time::now().seconds };
+    let options = Options {
+        dry_run,
+        exclusive: flags.exclusive,
+        wait: flags.wait,
+        max_unused: flags.max_unused,
+        max_repack: flags.max_repack_size,
+        now: time::now().seconds,
+    };
     let pruned = prune::prune(repository, host, &options, output);
     let summary = pruned.map_err(|error| output.stopped(failure(error)))?;
     if !dry_run {
@@ -93,6 +107,29 @@ fn failure(error: Error) -> Failure {
     }
 }
 
+fn bytes(text: &str) -> Result<u64, &'static str> {
+    parse_size(text).ok_or("write a size such as 500M or 2G")
+}
+
+fn limit(text: &str) -> Result<Limit, &'static str> {
+    if text == "unlimited" {
+        return Ok(Limit::Unlimited);
+    }
+    let Some(share) = text.strip_suffix('%') else {
+        return parse_size(text)
+            .map(Limit::Bytes)
+            .ok_or("write a share such as 10%, a size such as 500M, or `unlimited`");
+    };
+    // Tenths of a percent are thousandths.
+    let (whole, tenth) = share.split_once('.').unwrap_or((share, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = |text: &str| text.parse::<u32>().ok().filter(|_| digits(text));
+    match (number(whole), number(tenth)) {
+        (Some(whole), Some(tenth)) if whole <= 1000 && tenth <= 9 => Ok(Limit::Thousandths(whole * 10 + tenth)),
+        _ => Err("write a share such as 10% or 2.5%"),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, &'static str> {
     let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
         Some(at) => text.split_at(at),
@@ -111,6 +148,16 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_shares_sizes_or_none() {
+        assert_eq!([limit("5%"), limit("2.5%")], [Ok(Limit::Thousandths(50)), Ok(Limit::Thousandths(25))]);
+        assert_eq!([limit("0"), limit("0%")], [Ok(Limit::Bytes(0)), Ok(Limit::Thousandths(0))]);
+        assert_eq!([limit("unlimited"), limit("2M")], [Ok(Limit::Unlimited), Ok(Limit::Bytes(2 << 20))]);
+        for wrong in ["", "%", "-1%", "5.55%", "+5%", "much", "2000%"] {
+            assert!(limit(wrong).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn times_are_seconds_or_have_a_unit() {

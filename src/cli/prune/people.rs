@@ -22,7 +22,15 @@ pub fn print(summary: &Summary, dry_run: bool, context: &Context, output: &Outpu
             goes.bytes += more.bytes;
         }
         output.remark(&format!("{} would go", packs(goes)))?;
+        if summary.repacked.packs > 0 {
+            let (packs, copied) = (count(summary.repacked.packs, "pack"), size(summary.repacked.bytes));
+            output.remark(&format!("{packs} more would be made anew without a part, {copied} copied"))?;
+        }
     } else {
+        if summary.repacked.packs > 0 {
+            let (packs, copied) = (count(summary.repacked.packs, "pack"), size(summary.repacked.bytes));
+            output.remark(&format!("{packs} made anew without a part, {copied} copied"))?;
+        }
         if rescued.packs > 0 {
             output.remark(&format!("{} are needed after all, and stay", packs(*rescued)))?;
         }

@@ -9,6 +9,7 @@ mod doubts;
 mod heads;
 mod plan;
 mod reach;
+mod repack;
 mod sessions;
 mod steps;
 mod unindexed;
@@ -32,8 +33,42 @@ pub struct Options {
     pub exclusive: bool,
     /// How long to wait for sessions that were open before.
     pub wait: Duration,
+    /// How much may stay in packs that is not needed: what is above it makes packs be made anew, without that. An admin does it; who
+    /// only maintains leaves it.
+    pub max_unused: Limit,
+    /// How many bytes are copied at most; without a number, as many as it takes.
+    pub max_repack: Option<u64>,
     /// The time, in seconds since 1970.
     pub now: i64,
+}
+
+/// How much is allowed to stay.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Limit {
+    /// As much as there is.
+    Unlimited,
+    /// So many bytes.
+    Bytes(u64),
+    /// So many thousandths of what is needed.
+    Thousandths(u32),
+}
+
+impl Default for Limit {
+    /// A twentieth, as restic has it.
+    fn default() -> Self {
+        Self::Thousandths(50)
+    }
+}
+
+impl Limit {
+    /// In bytes, where so many are needed.
+    pub fn of(self, needed: u64) -> u64 {
+        match self {
+            Self::Unlimited => u64::MAX,
+            Self::Bytes(bytes) => bytes,
+            Self::Thousandths(share) => (needed / 1000).saturating_mul(share.into()),
+        }
+    }
 }
 
 /// So many packs, and their bytes.
@@ -64,6 +99,8 @@ pub struct Summary {
     pub unneeded_segments: u64,
     /// Bytes of needed segments that nothing needs, about.
     pub unneeded_chunks: u64,
+    /// Packs that were made anew now without a part, and bytes of them that were copied.
+    pub repacked: Packs,
     /// Packs that were condemned now.
     pub condemned: Packs,
     /// Packs that had been condemned and stay after all.

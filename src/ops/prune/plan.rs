@@ -3,22 +3,23 @@
 use super::reach::{Mark, Reach};
 use super::{Error, Packs, Summary};
 use crate::repo::chunk_index::ChunkIndex;
-use crate::repo::id::PackId;
-use crate::repo::repository;
+use crate::repo::id::{DataKeyId, PackId};
+use crate::repo::repository::{self, Wanted};
 use crate::repo::segment::SegmentDescriptor;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What is needed of a pack.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Use {
-    length: u64,
+    pub length: u64,
     /// Chunks that are needed.
-    live: u64,
+    pub live: u64,
     /// Whether one of them lies nowhere else where all rely on it.
     only: bool,
     /// Bytes of segments of which nothing is needed.
-    dead: u64,
+    pub dead: u64,
     /// Bytes of segments of which something is needed, that are not: about.
     waste: u64,
 }
@@ -27,7 +28,7 @@ pub(super) struct Use {
 type Numbered = (usize, Arc<SegmentDescriptor>);
 
 /// What every named pack is needed for. Packs that are `leaving` anyway count for nothing else.
-fn uses(reach: &Reach<'_>, leaving: &BTreeSet<PackId>) -> Result<BTreeMap<PackId, Use>, Error> {
+pub(super) fn uses(reach: &Reach<'_>, leaving: &BTreeSet<PackId>) -> Result<BTreeMap<PackId, Use>, Error> {
     let mut uses: BTreeMap<PackId, Use> = BTreeMap::new();
     for named in reach.index.numbered() {
         let (number, pack, segment) = named.map_err(repository::Error::from)?;
@@ -66,30 +67,40 @@ pub(super) struct Plan {
     pub condemn: BTreeSet<PackId>,
     /// Bytes of these.
     pub bytes: Packs,
+    /// What to copy of packs that are to be made anew.
+    pub repack: Vec<Wanted>,
+    /// The data keys of that, as they are wrapped for readers.
+    pub wraps: BTreeMap<DataKeyId, Vec<u8>>,
 }
 
 /// Chooses what to condemn of the packs that indexes name and that are `candidates`; fills in what is needed.
 ///
-/// Of packs that hold the same, the shorter ones go first, one after the other: each only if what goes already leaves enough.
+/// Of packs that hold the same, those go first of which the most is not needed, then the shorter ones, one after the other: each only if
+/// what goes already leaves enough.
 ///
 /// # Errors
 /// When this machine's cache of indexes turns out to be damaged.
-pub(super) fn choose(reach: &Reach<'_>, candidates: &BTreeSet<PackId>, summary: &mut Summary) -> Result<Plan, Error> {
+pub(super) fn choose(
+    reach: &Reach<'_>,
+    uses: &BTreeMap<PackId, Use>,
+    candidates: &BTreeSet<PackId>,
+    summary: &mut Summary,
+) -> Result<Plan, Error> {
     let mut plan = Plan::default();
     let mut doubles = Vec::new();
     (summary.needed, summary.unneeded_segments, summary.unneeded_chunks) = (Packs::default(), 0, 0);
-    for (id, one) in uses(reach, &BTreeSet::new())? {
-        let there = reach.stored.contains_key(&id);
-        match (candidates.contains(&id) && there, one.live, one.only) {
-            (true, 0, _) => plan.take(id, one.length),
-            (true, _, false) => doubles.push((one.length, id)),
-            _ if reach.is_absent(&id) => {}
-            _ => summary.need(&one),
+    for (id, one) in uses {
+        let there = reach.stored.contains_key(id);
+        match (candidates.contains(id) && there, one.live, one.only) {
+            (true, 0, _) => plan.take(*id, one.length),
+            (true, _, false) => doubles.push((Reverse(one.dead), one.length, *id)),
+            _ if reach.is_absent(id) => {}
+            _ => summary.need(one),
         }
     }
     doubles.sort_unstable();
-    let mut segments = segments_of(&reach.index, doubles.iter().map(|(_, id)| *id).collect())?;
-    for (length, id) in doubles {
+    let mut segments = segments_of(&reach.index, doubles.iter().map(|(_, _, id)| *id).collect())?;
+    for (_, length, id) in doubles {
         let own = segments.remove(&id).unwrap_or_default();
         let leaving = |other: &PackId| *other == id || plan.condemn.contains(other);
         let spare = own
@@ -120,7 +131,10 @@ pub(super) fn judge(
 }
 
 /// The segments of these packs.
-fn segments_of(index: &ChunkIndex, packs: BTreeSet<PackId>) -> Result<BTreeMap<PackId, Vec<Numbered>>, Error> {
+pub(super) fn segments_of(
+    index: &ChunkIndex,
+    packs: BTreeSet<PackId>,
+) -> Result<BTreeMap<PackId, Vec<Numbered>>, Error> {
     let mut segments: BTreeMap<PackId, Vec<Numbered>> = BTreeMap::new();
     if packs.is_empty() {
         return Ok(segments);

@@ -1,11 +1,11 @@
 //! The steps of a prune, in their order; each can be begun anew, and goes on from what a prune before it left.
 
 use super::reach::Reach;
-use super::{Error, Options, Packs, Summary, doubts, heads, plan, sessions, unindexed};
+use super::{Error, Options, Packs, Summary, doubts, heads, plan, repack, sessions, unindexed};
 use crate::event::{Event, Level, Progress, Sink, Stage};
-use crate::ops::host::Host;
+use crate::ops::host::{Host, WriterLock};
 use crate::repo::chunks;
-use crate::repo::id::PackId;
+use crate::repo::id::{DataKeyId, PackId};
 use crate::repo::repository::{self, Repository};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,12 +17,14 @@ pub(super) struct Run<'a> {
     events: &'a dyn Sink,
     /// The newest position of the log that was read before the sessions were listed that all have ended.
     listed: u64,
+    /// Held by who may write too: nobody else on this host is this writer meanwhile.
+    lock: Option<WriterLock>,
     pub summary: Summary,
 }
 
 impl<'a> Run<'a> {
     pub fn new(repository: &'a mut Repository, host: &'a Host, options: &'a Options, events: &'a dyn Sink) -> Self {
-        Self { repository, host, options, events, listed: 0, summary: Summary::default() }
+        Self { repository, host, options, events, listed: 0, lock: None, summary: Summary::default() }
     }
 
     /// Says what would be done, and does nothing.
@@ -33,6 +35,8 @@ impl<'a> Run<'a> {
         let plan = self.plan(&packs)?;
         self.summary.stored = total(&packs);
         self.summary.condemned = plan.bytes;
+        let copied = plan.repack.iter().flat_map(|one| &one.rows).map(|row| u64::from(row.length)).sum();
+        self.summary.repacked = Packs { packs: plan.repack.len() as u64, bytes: copied };
         let ledger = self.repository.log().state.ledger();
         let pending = self.repository.condemned(u64::MAX);
         for (id, length) in &packs {
@@ -59,21 +63,26 @@ impl<'a> Run<'a> {
         if !lock.is_held() {
             return Ok(());
         }
+        let writer = lock.writer;
+        self.lock = Some(lock);
         self.repository.refresh()?;
-        let dead = self.repository.view().unresolved().filter(|session| session.writer == lock.writer);
+        let dead = self.repository.view().unresolved().filter(|session| session.writer == writer);
         for session in dead.copied().collect::<Vec<_>>() {
             self.repository.abort_silent(session, "it died; a prune on the same host ended it")?;
         }
         Ok(())
     }
 
-    /// Condemns what nothing needs, and what lies elsewhere too.
+    /// Condemns what nothing needs, and what lies elsewhere too: also because it was copied just now.
     pub fn condemn(&mut self) -> Result<(), Error> {
         loop {
             // Before the sessions are read: of whatever is in this list, the session is in that one.
             let packs = self.repository.list_packs()?;
             self.read_again()?;
             let plan = self.plan(&packs)?;
+            if self.repack(&plan)? {
+                continue;
+            }
             let heads = heads::heads(self.repository);
             if plan.condemn.is_empty() || self.repository.condemn(&plan.condemn, heads)? {
                 self.summary.condemned = plan.bytes;
@@ -86,6 +95,15 @@ impl<'a> Run<'a> {
         self.repository.refresh()?;
         doubts::check(self.repository, false)?;
         Ok(self.repository.settle_found()?)
+    }
+
+    /// Copies what is needed of packs of which much is not. Returns whether anything was: then all is to be looked at again.
+    fn repack(&mut self, plan: &plan::Plan) -> Result<bool, Error> {
+        let Some(lock) = self.lock.as_ref().filter(|_| !plan.repack.is_empty()) else { return Ok(false) };
+        let wrap = |id: &DataKeyId| plan.wraps.get(id).cloned().unwrap_or_default();
+        let copied = self.repository.copy_segments(lock.writer, &plan.repack, &wrap, self.events)?;
+        self.summary.repacked = Packs { packs: copied.from, bytes: copied.bytes };
+        Ok(copied.from > 0)
     }
 
     /// What can be condemned of these packs.
@@ -107,7 +125,16 @@ impl<'a> Run<'a> {
             }
         }
         (summary.open, summary.unknown) = (Packs::default(), Packs::default());
-        let mut plan = plan::choose(&reach, &candidates, summary)?;
+        let uses = plan::uses(&reach, &BTreeSet::new())?;
+        let mut plan = plan::choose(&reach, &uses, &candidates, summary)?;
+        if summary.repacked.packs == 0 {
+            candidates.retain(|id| !plan.condemn.contains(id));
+            let (limit, most) = (self.options.max_unused, self.options.max_repack);
+            plan.repack = repack::choose(&reach, &uses, &candidates, limit, most)?;
+            let keys = plan.repack.iter().flat_map(|one| &one.rows).map(|row| row.key_id);
+            let wrap = |id: DataKeyId| (id, reach.index.wraps_of(&id).into_iter().next().unwrap_or_default());
+            plan.wraps = keys.map(wrap).collect();
+        }
         for id in unindexed::left_behind(repository, &unindexed, summary)? {
             plan.take(id, unindexed[&id]);
         }

@@ -129,7 +129,7 @@ impl Repository {
     }
 
     /// Puts an index that this principal signs itself.
-    fn put_own_index(&self, class: IndexClass, body: &IndexBody) -> Result<IndexRef, Error> {
+    pub(super) fn put_own_index(&self, class: IndexClass, body: &IndexBody) -> Result<IndexRef, Error> {
         let checkpoint = self.log.state.ledger().checkpoint_number();
         let name = |id| Name::Index { checkpoint, class, id };
         let body = [&[2], &self.bundle.principal_id().0[..], &body.encode()].concat();
