@@ -12,7 +12,7 @@ pub const GROUPS: [(&str, &[&str]); 8] = [
     ("Keep", &["snapshot", "import-tar"]),
     ("Look", &["mount", "umount", "snapshots", "ls", "find", "diff"]),
     ("Bring back", &["restore", "dump", "export-tar", "recover"]),
-    ("Tidy", &["tag", "forget", "hold", "release", "rewrite"]),
+    ("Tidy", &["tag", "forget", "prune", "hold", "release", "rewrite"]),
     ("Trust", &["verify", "repair"]),
     ("Look inside", &["stats", "list", "cat"]),
     ("This machine", &["doctor", "cache", "unlock", "completions", "man", "version", "help"]),

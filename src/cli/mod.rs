@@ -36,6 +36,7 @@ mod output;
 mod patterns;
 mod piped;
 mod prompt;
+mod prune;
 mod recover;
 mod reference;
 mod release;
@@ -101,6 +102,7 @@ enum Verb {
     Restore(restore::Arguments),
     Tag(tag::Arguments),
     Forget(forget::Arguments),
+    Prune(prune::Arguments),
     Hold(hold::Arguments),
     Release(release::Arguments),
     Rewrite(rewrite::Arguments),
@@ -185,6 +187,7 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Restore(arguments) => restore::run(&arguments, &context),
         Verb::Tag(arguments) => tag::run(&arguments, &context),
         Verb::Forget(arguments) => forget::run(&arguments, &context),
+        Verb::Prune(arguments) => prune::run(&arguments, &context),
         Verb::Hold(arguments) => hold::run(&arguments, &context),
         Verb::Release(arguments) => release::run(&arguments, &context),
         Verb::Rewrite(arguments) => rewrite::run(&arguments, &context),

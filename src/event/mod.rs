@@ -24,6 +24,8 @@ pub enum Stage {
     Restore,
     /// Checking the repository.
     Verify,
+    /// Finding out what is needed, and removing the rest: `files` are snapshots.
+    Prune,
 }
 
 /// Numbers for a progress bar.

@@ -32,7 +32,14 @@ pub struct Host {
 pub struct WriterLock {
     /// The writer.
     pub writer: WriterId,
-    _lock: Option<CommitLock>,
+    lock: Option<CommitLock>,
+}
+
+impl WriterLock {
+    /// Whether it keeps other processes of this host from writing: not where the state folder cannot be used.
+    pub const fn is_held(&self) -> bool {
+        self.lock.is_some()
+    }
 }
 
 impl Host {
@@ -160,12 +167,12 @@ impl Host {
         for lane in 0..LANES {
             let writer = lane_of(base, lane);
             match CommitLock::try_acquire(&self.state_folder, &id, &writer) {
-                Ok(Some(lock)) => return Ok(WriterLock { writer, _lock: Some(lock) }),
+                Ok(Some(lock)) => return Ok(WriterLock { writer, lock: Some(lock) }),
                 Ok(None) => {}
                 Err(error) => {
                     let text = format!("{error}; take care that no second snapshot of this host runs at the same time");
                     self.events.emit(Event::Message(Level::Warning, text));
-                    return Ok(WriterLock { writer, _lock: None });
+                    return Ok(WriterLock { writer, lock: None });
                 }
             }
         }

@@ -12,6 +12,7 @@ pub mod host;
 pub mod import;
 pub mod neighbour;
 pub mod patch;
+pub mod prune;
 pub mod recover;
 pub mod repair;
 pub mod restore;

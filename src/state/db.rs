@@ -5,6 +5,9 @@
 //! read-only folder, newer version) is carried on in memory; both with a warning. Every method therefore has an answer.
 
 mod schema;
+mod sessions;
+
+pub use sessions::Silence;
 
 use super::{Error, make_private};
 use crate::crypto::{hash, secret::random};

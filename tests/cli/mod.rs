@@ -25,6 +25,7 @@ mod open;
 mod partial;
 mod piped;
 mod privileged;
+mod prune;
 mod repair;
 mod restore;
 mod restore_options;

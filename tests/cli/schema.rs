@@ -235,6 +235,8 @@ fn changes(seen: &mut Seen, place: &Place) {
     seen.run(place, &["forget", "latest~2"], 0);
     seen.run(place, &["snapshots", "--forgotten"], 0);
     seen.run(place, &["forget", "--undo"], 0);
+    seen.run(place, &["prune", "-n"], 0);
+    seen.run(place, &["prune"], 0);
     let hold = seen.run(place, &["hold", "--why", "look"], 0).message("hold");
     seen.run(place, &["forget", "latest"], 5);
     seen.run(place, &["release", hold["id"].as_str().unwrap()], 0);

@@ -18,6 +18,8 @@ macro_rules! acts {
         acts! { $proof, the_end_of_a_slot RemoveSlot }
         acts! { $proof, a_forgetting Forget }
         acts! { $proof, a_return_of_what_was_forgotten Unforget }
+        acts! { $proof, a_prune Prune }
+        acts! { $proof, a_forgetting_with_a_prune ForgetAndPrune }
     };
     ($proof:path, $name:ident $act:ident) => {
         #[test]
@@ -28,6 +30,7 @@ macro_rules! acts {
 }
 
 mod disk;
+mod forgetting;
 mod keys;
 mod races;
 mod site;

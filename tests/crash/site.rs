@@ -3,20 +3,18 @@
 use boveda::crypto::aead::Suite;
 use boveda::crypto::secret::Secret;
 use boveda::event::{Event, Silent, Sink};
-use boveda::ops::forget;
 use boveda::ops::host::Host;
 use boveda::ops::snapshot::{Options, PartialAfter, snapshot};
 use boveda::ops::verify::{self, verify};
 use boveda::repo::catalog::{ExtentReader, Tree};
 use boveda::repo::chunks::ChunkSource;
-use boveda::repo::entry::{EntryKind, EntryPath, Extent, Timestamp};
+use boveda::repo::entry::{EntryKind, EntryPath, Extent};
 use boveda::repo::id::{ChunkKind, PrincipalId, SlotId, SnapshotId};
 use boveda::repo::keys::credential::Credential;
 use boveda::repo::keys::role::Role;
 use boveda::repo::names::IndexClass;
 use boveda::repo::repository::{Repository, Snapshot, found};
 use boveda::store::Store;
-use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -45,6 +43,10 @@ pub enum Act {
     Forget,
     /// What was forgotten comes back.
     Unforget,
+    /// What one forgotten snapshot held goes.
+    Prune,
+    /// A snapshot is forgotten, and what it held goes.
+    ForgetAndPrune,
 }
 
 /// A place with a source, and the keys of everybody.
@@ -61,6 +63,8 @@ pub struct Site {
     acked: Mutex<BTreeMap<SnapshotId, Files>>,
     laptop_id: Mutex<Option<PrincipalId>>,
     spare_slot: Mutex<Option<SlotId>>,
+    /// The snapshot that is to go.
+    pub outdated: Mutex<Option<SnapshotId>>,
 }
 
 /// The host, as it was when the act began.
@@ -68,7 +72,7 @@ pub struct Case {
     pub host: Host,
     folder: PathBuf,
     /// Snapshots that were acknowledged in this case alone.
-    acked: BTreeMap<SnapshotId, Files>,
+    pub acked: BTreeMap<SnapshotId, Files>,
 }
 
 /// Damage that anything reported.
@@ -96,17 +100,19 @@ impl Site {
     pub fn new(act: Act, store: &Arc<dyn Store>) -> Self {
         let folder = TempDir::new().unwrap();
         let (cases, acked) = (AtomicU64::new(0), Mutex::default());
-        let (laptop_id, spare_slot) = (Mutex::default(), Mutex::default());
+        let (laptop_id, spare_slot, outdated) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (admin, laptop, spare, more) = (raw_key(), raw_key(), raw_key(), raw_key());
-        let site = Self { folder, act, admin, laptop, spare, more, cases, acked, laptop_id, spare_slot };
+        let site = Self { folder, act, admin, laptop, spare, more, cases, acked, laptop_id, spare_slot, outdated };
         site.fill(0);
         if act != Act::Found {
             let mut case = site.case();
             site.found(store).unwrap();
             if act != Act::FirstSnapshot {
                 site.build(store, &mut case);
-                if act == Act::Unforget {
-                    site.forget(store, &case).unwrap();
+                match act {
+                    Act::Unforget => site.forget(store, &case).unwrap(),
+                    Act::Prune | Act::ForgetAndPrune => site.outdate(store, &mut case),
+                    _ => {}
                 }
             }
             site.acked.lock().unwrap().append(&mut case.acked);
@@ -129,31 +135,12 @@ impl Site {
         self.fill(1);
     }
 
-    /// Forgets all snapshots that are there, in one decision.
-    pub fn forget(&self, store: &Arc<dyn Store>, case: &Case) -> Result<(), Failure> {
-        let mut repository = case.host.open(store.clone(), &self.admin)?;
-        let ids = repository.snapshots().iter().map(|snapshot| snapshot.id).collect();
-        let options = forget::Options {
-            wish: forget::Wish::Named(ids),
-            among: &|_| true,
-            meant: true,
-            now: Timestamp::now(),
-            zone: TimeZone::UTC,
-        };
-        forget::forget(&mut repository, &case.host, &options, &Silent)?;
-        Ok(())
+    /// Whether what is to be pruned was forgotten before.
+    pub fn is_only_pruned(&self) -> bool {
+        self.act == Act::Prune
     }
 
-    /// Brings back all that is forgotten.
-    pub fn unforget(&self, store: &Arc<dyn Store>, case: &Case) -> Result<(), Failure> {
-        let mut repository = case.host.open(store.clone(), &self.admin)?;
-        let ids = repository.forgotten().iter().map(|one| one.snapshot.id).collect();
-        let undone = forget::undo(&mut repository, &case.host, &ids, &Silent)?;
-        assert!(undone.lost.is_empty(), "{:?}", undone.lost);
-        Ok(())
-    }
-
-    fn source(&self) -> PathBuf {
+    pub fn source(&self) -> PathBuf {
         self.folder.path().join("source")
     }
 
@@ -200,6 +187,11 @@ impl Site {
             Act::RemoveSlot => admin()?.remove_slot(self.spare_slot.lock().unwrap().unwrap())?,
             Act::Forget => self.forget(store, case)?,
             Act::Unforget => self.unforget(store, case)?,
+            Act::Prune => self.prune(store, case)?,
+            Act::ForgetAndPrune => {
+                self.forget_outdated(store, case)?;
+                self.prune(store, case)?;
+            }
         }
         Ok(())
     }
@@ -269,7 +261,7 @@ impl Site {
             // The config is put last: whoever was told "failed" may find that it stands.
             Act::Found => case.host.open(store.clone(), &self.admin).is_ok(),
             // Doing it again finds what was done, and makes it last.
-            Act::AddMember | Act::AddSlot | Act::Revoke => false,
+            Act::AddMember | Act::AddSlot | Act::Revoke | Act::Prune | Act::ForgetAndPrune => false,
             Act::RemoveSlot => {
                 let gone = case.host.open(store.clone(), &self.spare).is_err();
                 let again = self.act(store, case);
@@ -287,6 +279,9 @@ impl Site {
         };
         if !done {
             self.act(store, case)?;
+        }
+        if matches!(self.act, Act::Prune | Act::ForgetAndPrune) {
+            self.is_pruned(store, case)?;
         }
         if self.act == Act::Forget {
             let repository = case.host.open(store.clone(), &self.admin)?;

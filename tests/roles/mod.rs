@@ -3,7 +3,7 @@
 mod races;
 mod slots;
 mod standing;
-mod turns;
+pub mod turns;
 
 use crate::world::{Listener, World, noise};
 use boveda::ops::{snapshot, verify};

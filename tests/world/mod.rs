@@ -78,6 +78,18 @@ impl World {
         Self { folder: TempDir::new().unwrap(), store, admin, recovery, founded }
     }
 
+    /// The same people over a store of its own, which holds what this one's does.
+    pub fn fork(&self) -> Self {
+        let Founded { repository, slot, recovery_slot } = self.founded;
+        Self {
+            folder: TempDir::new().unwrap(),
+            store: Arc::new(self.store.fork()),
+            admin: self.admin.clone(),
+            recovery: self.recovery.clone(),
+            founded: Founded { repository, slot, recovery_slot },
+        }
+    }
+
     /// A path in the world's own folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

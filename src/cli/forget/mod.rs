@@ -15,7 +15,7 @@ use super::open::{Opened, open, require, shown};
 use super::output::Output;
 use super::selector::{Filter, Selector};
 use super::snapshot_groups::Grouping;
-use super::{several, time};
+use super::{prune, several, time};
 use crate::ops::forget::{self, Error, Options, Plan, Wish};
 use crate::ops::retention::{Guard, Rules};
 use crate::repo::keys::role::Role;
@@ -51,6 +51,11 @@ pub struct Arguments {
     /// Bring forgotten snapshots back: these, those that pass the filters, or all that were forgotten last
     #[arg(long)]
     undo: bool,
+    /// Prune afterwards, if anything was forgotten: what was forgotten does not come back then
+    #[arg(long, conflicts_with = "undo")]
+    prune: bool,
+    #[command(flatten)]
+    pruning: prune::Pruning,
     #[command(flatten)]
     filter: Filter,
 }
@@ -106,7 +111,14 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     } else {
         people::print(&plan, arguments, context, &output)?;
     }
-    Ok(if plan.budget.is_some_and(|budget| !budget.fits) { output.code().max(Code::Incomplete) } else { output.code() })
+    let code = match plan.budget {
+        Some(budget) if !budget.fits => output.code().max(Code::Incomplete),
+        _ => output.code(),
+    };
+    if !arguments.prune || arguments.dry_run || plan.goes().is_empty() {
+        return Ok(code);
+    }
+    Ok(prune::carry_out(&mut opened, &arguments.pruning, false, context, &output)?.max(code))
 }
 
 fn named(

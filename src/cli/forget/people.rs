@@ -30,6 +30,7 @@ pub fn print(plan: &Plan, arguments: &Arguments, context: &Context, output: &Out
     }
     match &plan.freed {
         Some(freed) => print_freed(freed, output),
+        None if arguments.prune => Ok(()),
         None => Ok(output
             .remark("their space is given back only by a prune; until then `boveda forget --undo` brings them back")?),
     }

@@ -66,7 +66,7 @@ impl People {
     pub fn answer(&self, numbers: Option<(Stage, Progress)>, elapsed: Duration) {
         match numbers {
             Some((stage, progress)) => {
-                self.say(&format!("{}: {}", rate::verb(stage), Pace { progress, elapsed }.line()));
+                self.say(&format!("{}: {}", rate::verb(stage), Pace { progress, elapsed }.line_of(stage)));
             }
             None => self.say(&format!("{}  nothing to count so far", duration(elapsed))),
         }
@@ -134,7 +134,7 @@ impl People {
         let pace = Pace { progress, elapsed };
         match &self.bar {
             Some(bar) => draw(bar, stage, &pace),
-            None => self.say(&format!("{}: {}", rate::verb(stage), pace.line())),
+            None => self.say(&format!("{}: {}", rate::verb(stage), pace.line_of(stage))),
         }
     }
 }
@@ -151,7 +151,7 @@ fn draw(bar: &ProgressBar, stage: Stage, pace: &Pace) {
     }
     let done = pace.done();
     bar.set_style(style(done.is_some()));
-    bar.set_message(format!("{}  {}", rate::verb(stage), pace.line()));
+    bar.set_message(format!("{}  {}", rate::verb(stage), pace.line_of(stage)));
     // A share between 0 and 1 of a thousand steps.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
     bar.set_position((done.unwrap_or_default() * STEPS as f64) as u64);

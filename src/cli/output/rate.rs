@@ -35,6 +35,19 @@ impl Pace {
         Duration::try_from_secs_f64(self.elapsed.as_secs_f64() * (1.0 - done) / done).ok()
     }
 
+    /// The numbers of a stage in one line. Of a prune there is less to say: what it counts are snapshots, then bytes that go.
+    pub fn line_of(&self, stage: Stage) -> String {
+        let Progress { files, files_total, bytes, bytes_total, .. } = self.progress;
+        let time = size::duration(self.elapsed);
+        match stage {
+            Stage::Prune if bytes_total > 0 => {
+                format!("{time}  {} of {} deleted", size::bytes(bytes), size::bytes(bytes_total))
+            }
+            Stage::Prune => format!("{time}  {files} of {files_total} snapshots"),
+            _ => self.line(),
+        }
+    }
+
     /// One line: `12:34  1,234 of 5,000 files  1.2 GiB of 3.4 GiB  120 MiB/s  ETA 0:18  2 errors`.
     pub fn line(&self) -> String {
         let Progress { files, files_total, bytes, bytes_total, errors } = self.progress;
@@ -67,6 +80,7 @@ pub const fn verb(stage: Stage) -> &'static str {
         Stage::Snapshot => "snapshot",
         Stage::Restore => "restore",
         Stage::Verify => "verify",
+        Stage::Prune => "prune",
     }
 }
 

@@ -149,7 +149,7 @@ impl<'a> Walk<'a> {
 }
 
 /// Why a page does not say what it refers to.
-pub(super) enum Fault {
+pub(in crate::ops) enum Fault {
     /// Nothing can be read at all.
     Store(chunks::Error),
     /// This page cannot.
@@ -157,7 +157,7 @@ pub(super) enum Fault {
 }
 
 /// What a page refers to.
-pub(super) fn skeleton(reader: &Reader, id: &ChunkId) -> Result<References, Fault> {
+pub(in crate::ops) fn skeleton(reader: &Reader, id: &ChunkId) -> Result<References, Fault> {
     match reader.get(ChunkKind::Skeleton, id) {
         Ok(bytes) => references(&bytes).map_err(|error| Fault::Damage(error.to_string())),
         Err(error @ chunks::Error::Store(_)) => Err(Fault::Store(error)),

@@ -10,6 +10,7 @@ mod plan;
 mod tests;
 mod undo;
 
+pub(in crate::ops) use freed::{Fault, skeleton};
 pub use freed::{Freed, Requests};
 pub use plan::{Budget, Plan, plan};
 pub use undo::{Undone, undo};

@@ -72,6 +72,13 @@ impl Ledger {
         self.condemned.contains_key(&whole) || self.finals.contains_key(&whole)
     }
 
+    /// Whether a pack, or any part of it, counts as absent. Who stores or prunes by whole packs asks this: of a pack that somebody
+    /// gives up a part of, nothing is relied on.
+    pub fn any_absent(&self, pack: &PackId) -> bool {
+        let parts = Part { pack: *pack, segment: None }..=Part { pack: *pack, segment: Some(u32::MAX) };
+        self.condemned.range(parts.clone()).next().is_some() || self.finals.range(parts).next().is_some()
+    }
+
     /// Whether one segment counts as absent, alone or with its pack.
     pub fn segment_absent(&self, pack: &PackId, segment: u32) -> bool {
         let part = Part { pack: *pack, segment: Some(segment) };

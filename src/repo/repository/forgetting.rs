@@ -84,7 +84,8 @@ impl Repository {
         Ok(false)
     }
 
-    fn decide(&mut self, decision: &Decision, action: &'static str) -> Result<bool, Error> {
+    /// Enters what only a maintainer may.
+    pub(super) fn decide(&mut self, decision: &Decision, action: &'static str) -> Result<bool, Error> {
         let role = self.bundle.role();
         if !role.may_maintain() {
             return Err(Error::Role { role, action });

@@ -202,17 +202,19 @@ impl Indexes {
     ) -> Result<bool, chunk_index::Damaged> {
         let counted = counted(judge, &run, covered)?;
         let counts = |index: u32| counted.get(index as usize).is_some_and(Option::is_some);
+        let ledger = judge.repository.log.state.ledger();
         let mut relied: HashMap<u32, bool> = HashMap::new();
         let mut packs = Vec::new();
         for number in 0..run.count(Section::Packs) as u32 {
             let pack = run.pack(number)?;
-            if !counts(pack.index) {
+            // What was ever FINAL is gone, whatever says or shows that it is there.
+            if !counts(pack.index) || ledger.ever_final(&pack.id) {
                 packs.push(Standing::Masked);
                 continue;
             }
             let origin = run.origin(pack.origin)?;
             let relied = *relied.entry(pack.origin).or_insert_with(|| judge.repository.relies_on(&origin));
-            let good = relied && !judge.repository.log.state.ledger().pack_absent(&pack.id);
+            let good = relied && !ledger.any_absent(&pack.id);
             let there = self.stored.as_ref().is_none_or(|stored| stored.get(&pack.id) == Some(&pack.length));
             if good && !there && pack.segments > 0 {
                 self.lost.insert(pack.id);

@@ -178,7 +178,11 @@ impl Indexes {
     /// Adds a pack's rows, those of origins to rely on, as far as they are `named`, apart from the others.
     fn add(&mut self, repository: &Repository, pack: PackSummary, named: impl Fn(&Origin) -> bool) {
         let ledger = repository.log.state.ledger();
-        let absent = ledger.pack_absent(&pack.id);
+        // What was ever FINAL is gone, whatever says or shows that it is there.
+        if ledger.ever_final(&pack.id) {
+            return;
+        }
+        let absent = ledger.any_absent(&pack.id);
         let there = self.stored.as_ref().is_none_or(|stored| stored.get(&pack.id) == Some(&pack.length));
         let is_good = |row: &SegmentDescriptor| !absent && named(&row.origin) && repository.relies_on(&row.origin);
         let (mut good, mut others): (Vec<_>, Vec<_>) = pack.rows.into_iter().partition(is_good);

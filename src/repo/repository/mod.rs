@@ -17,7 +17,9 @@ mod members;
 mod mending;
 mod objects;
 mod opening;
+mod pruning;
 mod reindexing;
+mod repacking;
 mod resuming;
 mod revoking;
 mod session;
@@ -36,6 +38,7 @@ pub use members::{Member, NewMember};
 pub use mending::{Claim, Doubtful};
 pub use opening::look;
 pub use reindexing::Rebuilt;
+pub use repacking::{Copied, Wanted};
 pub use session::WriteSession;
 pub use snapshots::Snapshot;
 

@@ -95,7 +95,8 @@ impl Repository {
         let named: HashSet<PackId> = readable.packs().map(|pack| pack.id).collect();
         let mut found = Unindexed::default();
         for (id, length) in self.list_packs()? {
-            if self.log.state.ledger().pack_absent(&id) {
+            // One that is only condemned may be rescued, and must be found then.
+            if self.log.state.ledger().ever_final(&id) {
                 continue;
             }
             let fresh = |row: &SegmentDescriptor| self.was_committed(row) && !readable.names(&id, row);
@@ -128,7 +129,7 @@ impl Repository {
     }
 
     /// Puts an index that this principal signs itself.
-    fn put_own_index(&self, class: IndexClass, body: &IndexBody) -> Result<IndexRef, Error> {
+    pub(super) fn put_own_index(&self, class: IndexClass, body: &IndexBody) -> Result<IndexRef, Error> {
         let checkpoint = self.log.state.ledger().checkpoint_number();
         let name = |id| Name::Index { checkpoint, class, id };
         let body = [&[2], &self.bundle.principal_id().0[..], &body.encode()].concat();

@@ -108,7 +108,7 @@ impl Repository {
     }
 
     /// Beats for a session from now on.
-    fn heart(&self, installation: &Installation, session: SessionName) -> Heart {
+    pub(super) fn heart(&self, installation: &Installation, session: SessionName) -> Heart {
         let (repository, suite, key) = (self.id(), self.config.suite, installation.key.clone());
         let (epoch, index_key) = (self.bundle.current().epoch, self.bundle.current().index.clone());
         let beat = move |number| {

@@ -1,0 +1,70 @@
+//! What a prune came to, for people.
+
+use crate::cli::context::Context;
+use crate::cli::error::Failure;
+use crate::cli::output::{Output, count, size};
+use crate::cli::time;
+use crate::ops::prune::{Packs, Summary};
+use crate::repo::entry::Timestamp;
+
+/// Prints it.
+pub fn print(summary: &Summary, dry_run: bool, context: &Context, output: &Output) -> Result<(), Failure> {
+    let Summary { stored, needed, condemned, rescued, finished, deleted, .. } = summary;
+    output.remark(&format!("{} of {} needed", packs(*needed), packs(*stored)))?;
+    let unneeded = summary.unneeded_segments + summary.unneeded_chunks;
+    if unneeded > 0 {
+        output.detail(&format!("{} in these packs are not needed, and stay with them", size(unneeded)))?;
+    }
+    if dry_run {
+        let mut goes = *condemned;
+        for more in [finished, deleted] {
+            goes.packs += more.packs;
+            goes.bytes += more.bytes;
+        }
+        output.remark(&format!("{} would go", packs(goes)))?;
+        if summary.repacked.packs > 0 {
+            let (packs, copied) = (count(summary.repacked.packs, "pack"), size(summary.repacked.bytes));
+            output.remark(&format!("{packs} more would be made anew without a part, {copied} copied"))?;
+        }
+    } else {
+        if summary.repacked.packs > 0 {
+            let (packs, copied) = (count(summary.repacked.packs, "pack"), size(summary.repacked.bytes));
+            output.remark(&format!("{packs} made anew without a part, {copied} copied"))?;
+        }
+        if rescued.packs > 0 {
+            output.remark(&format!("{} are needed after all, and stay", packs(*rescued)))?;
+        }
+        output.remark(&format!("{} deleted", packs(*deleted)))?;
+    }
+    if summary.open.packs > 0 {
+        output.remark(&format!("{} of snapshots under way left alone", packs(summary.open)))?;
+    }
+    if summary.unknown.packs > 0 {
+        output.remark(&format!("{} that nobody can account for left alone", packs(summary.unknown)))?;
+    }
+    for one in &summary.waiting {
+        let since = time::local(at(one.open_since), &context.zone);
+        let ends = time::local(at(one.ends()), &context.zone);
+        let text = format!(
+            "{} is open, seen first at {since}; if nothing is heard of it, a prune ends it at {ends}",
+            one.session
+        );
+        output.warn(text);
+    }
+    if !dry_run && !summary.waiting.is_empty() {
+        let left = "what is condemned goes when they have ended: run prune again then";
+        output.remark(&match condemned.packs {
+            0 => left.to_owned(),
+            _ => format!("{} condemned; {left}", packs(*condemned)),
+        })?;
+    }
+    Ok(())
+}
+
+fn packs(packs: Packs) -> String {
+    format!("{} ({})", count(packs.packs, "pack"), size(packs.bytes))
+}
+
+const fn at(seconds: i64) -> Timestamp {
+    Timestamp { seconds, nanoseconds: 0 }
+}

@@ -1,0 +1,266 @@
+//! What the snapshots need, from skeletons alone: for each chunk, whose snapshots reach it.
+//!
+//! Whose matters: a copy of a chunk makes another one superfluous only if all who need the chunk may rely on that copy. Two bytes
+//! are kept for each place of a chunk, and nothing else grows with the repository: they also tell which pages were read.
+
+use super::Error;
+use super::doubts::Doubt;
+use crate::event::{Event, Progress, Sink, Stage};
+use crate::ops::forget::{Fault, skeleton};
+use crate::ops::host::Host;
+use crate::repo::chunk_index::{ChunkIndex, Place};
+use crate::repo::chunks;
+use crate::repo::id::{ChunkId, ChunkKind, PackId, PrincipalId};
+use crate::repo::reader::{DEFAULT_CACHE, Reader};
+use crate::repo::repository::{self, Indexes, Repository};
+use crate::repo::segment::Origin;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Whose snapshots reach a chunk: a number in [`Groups`], and whether a delta is made from it.
+pub(super) type Mark = u16;
+
+/// A delta is made from the chunk: only a plain copy will do.
+const PLAIN: Mark = 1 << 15;
+/// All the principals there are: where they come in too many groups to be told apart.
+const EVERYBODY: Mark = PLAIN - 1;
+
+/// Groups of principals, by numbers; 0 is nobody.
+struct Groups {
+    /// Everybody who has a snapshot.
+    all: Vec<PrincipalId>,
+    /// Whether they are told apart: not once they would come in too many groups.
+    coarse: bool,
+    groups: Vec<Vec<u16>>,
+    numbers: HashMap<Vec<u16>, Mark>,
+}
+
+impl Groups {
+    fn new(all: Vec<PrincipalId>) -> Self {
+        let coarse = all.len() > usize::from(u16::MAX);
+        Self { all, coarse, groups: vec![Vec::new()], numbers: HashMap::from([(Vec::new(), 0)]) }
+    }
+
+    /// The group `mark` with one more.
+    fn with(&mut self, mark: Mark, one: u16) -> Mark {
+        if self.coarse || mark == EVERYBODY {
+            return EVERYBODY;
+        }
+        if self.groups[usize::from(mark)].contains(&one) {
+            return mark;
+        }
+        let mut group = self.groups[usize::from(mark)].clone();
+        group.push(one);
+        group.sort_unstable();
+        if let Some(number) = self.numbers.get(&group) {
+            return *number;
+        }
+        let Some(number) = Mark::try_from(self.groups.len()).ok().filter(|number| *number < EVERYBODY) else {
+            self.coarse = true;
+            return EVERYBODY;
+        };
+        self.groups.push(group.clone());
+        self.numbers.insert(group, number);
+        number
+    }
+
+    fn members(&self, mark: Mark) -> Vec<PrincipalId> {
+        match mark & !PLAIN {
+            EVERYBODY => self.all.clone(),
+            // A base is needed by whoever needs its deltas.
+            group => self.groups[usize::from(group)].iter().map(|one| self.all[usize::from(*one)]).collect(),
+        }
+    }
+}
+
+/// What is needed, and where it lies.
+pub(super) struct Reach<'a> {
+    repository: &'a Repository,
+    pub index: Arc<ChunkIndex>,
+    /// Packs that are there now, and their lengths.
+    pub stored: BTreeMap<PackId, u64>,
+    starts: Vec<usize>,
+    marks: Vec<Mark>,
+    groups: Groups,
+    relied: RefCell<HashMap<(PrincipalId, Origin), bool>>,
+}
+
+impl<'a> Reach<'a> {
+    /// Walks the catalogs of all snapshots that are not forgotten; with `forgotten`, of those too.
+    ///
+    /// # Errors
+    /// [`Error::InDoubt`] when an index, a page or a needed chunk is lost; when the store fails, or somebody asked to stop.
+    pub fn walk(repository: &'a Repository, host: &Host, forgotten: bool, events: &dyn Sink) -> Result<Self, Error> {
+        let indexes = Indexes::readable(repository)?;
+        if !indexes.problems.is_empty() {
+            return Err(Error::InDoubt(indexes.problems.into_iter().map(Doubt::Index).collect()));
+        }
+        let reader = host.reader_of(repository, indexes, DEFAULT_CACHE, Arc::clone(repository.events()));
+        let index = Arc::clone(reader.index());
+        // After the sessions: whatever an index names was put before.
+        let stored = repository.list_packs()?;
+        let mut roots: Vec<(PrincipalId, ChunkId)> =
+            repository.snapshots().iter().map(|snapshot| (snapshot.principal, snapshot.structure.root)).collect();
+        if forgotten {
+            let all = repository.forgotten();
+            roots.extend(all.iter().map(|one| (one.snapshot.principal, one.snapshot.structure.root)));
+        }
+        // Whoever's turn it is reads each page once.
+        roots.sort_unstable();
+        let mut all: Vec<PrincipalId> = roots.iter().map(|(principal, _)| *principal).collect();
+        all.dedup();
+        let (mut starts, mut chunks) = (vec![0; index.numbers()], 0);
+        for named in index.numbered() {
+            let (number, _, segment) = named.map_err(repository::Error::from)?;
+            starts[number] = chunks;
+            chunks += segment.ids.len();
+        }
+        let (marks, groups, relied) = (vec![0; chunks], Groups::new(all), RefCell::default());
+        let mut reach = Self { repository, index, stored, starts, marks, groups, relied };
+        let coarse = reach.groups.coarse;
+        reach.take_all(&reader, &roots, events)?;
+        if reach.groups.coarse != coarse {
+            // What was marked before does not say which pages were read for whom.
+            reach.marks.fill(0);
+            reach.take_all(&reader, &roots, events)?;
+        }
+        reach.check_damage()?;
+        Ok(reach)
+    }
+
+    fn take_all(&mut self, reader: &Reader, roots: &[(PrincipalId, ChunkId)], events: &dyn Sink) -> Result<(), Error> {
+        let files_total = roots.len() as u64;
+        for (files, (principal, root)) in (0..).zip(roots) {
+            events.emit(Event::Progress(Stage::Prune, Progress { files, files_total, ..Progress::default() }));
+            let who = self.groups.all.binary_search(principal).unwrap_or_default();
+            self.take(reader, *root, u16::try_from(who).unwrap_or(u16::MAX), events)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, reader: &Reader, root: ChunkId, who: u16, events: &dyn Sink) -> Result<(), Error> {
+        let mut pending = vec![root];
+        while let Some(id) = pending.pop() {
+            if !self.mark(ChunkKind::Skeleton, id, who)? {
+                continue;
+            }
+            if events.stopping() {
+                return Err(repository::Error::from(chunks::Error::Stopped).into());
+            }
+            match skeleton(reader, &id) {
+                Ok(refers) => {
+                    self.mark(ChunkKind::Payload, refers.payload, who)?;
+                    for data in refers.data {
+                        self.mark(ChunkKind::Data, data, who)?;
+                    }
+                    pending.extend(refers.children);
+                }
+                Err(Fault::Store(error)) => return Err(repository::Error::from(error).into()),
+                Err(Fault::Damage(why)) => return Err(Error::InDoubt(vec![Doubt::Page { page: id, why }])),
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks a chunk at all its places, with what deltas there are made from. Returns whether that was not known.
+    fn mark(&mut self, kind: ChunkKind, id: ChunkId, who: u16) -> Result<bool, Error> {
+        let mut pending = vec![(kind, id, 0)];
+        let mut fresh = false;
+        while let Some((kind, id, plain)) = pending.pop() {
+            let places = self.index.places(kind, &id);
+            if !places.iter().any(|place| self.is_there(place)) {
+                self.check_damage()?;
+                return Err(Error::InDoubt(vec![Doubt::Lost { kind, id }]));
+            }
+            let mut changed = false;
+            for place in &places {
+                let at = self.starts[place.segment_number as usize] + place.position as usize;
+                let before = self.marks[at];
+                self.marks[at] = self.with(before, who) | plain;
+                changed |= self.marks[at] != before;
+            }
+            if changed {
+                let bases = places.iter().flat_map(|place| &place.segment.bases);
+                pending.extend(bases.map(|base| (ChunkKind::Data, *base, PLAIN)));
+            }
+            // What comes first is what was asked for.
+            fresh |= changed && plain == 0;
+        }
+        Ok(fresh)
+    }
+
+    fn with(&mut self, mark: Mark, who: u16) -> Mark {
+        self.groups.with(mark & !PLAIN, who) | (mark & PLAIN)
+    }
+
+    /// The marks of a segment's chunks, by its number.
+    pub fn marks(&self, number: usize, chunks: usize) -> &[Mark] {
+        &self.marks[self.starts[number]..][..chunks]
+    }
+
+    /// Whether a place's pack is there, as long as it should be.
+    fn is_there(&self, place: &Place) -> bool {
+        self.stored.get(&place.pack.id) == Some(&place.pack.length)
+    }
+
+    /// Whether all who need a chunk find it at places that they rely on, in packs that stay: not `leaving`, and never condemned or
+    /// FINAL, all or in part.
+    pub fn lies_elsewhere(&self, kind: ChunkKind, id: &ChunkId, mark: Mark, leaving: &dyn Fn(&PackId) -> bool) -> bool {
+        let stays = |place: &Place| self.is_there(place) && !leaving(&place.pack.id) && !self.is_absent(&place.pack.id);
+        let places: Vec<Place> = self.index.places(kind, id).into_iter().filter(stays).collect();
+        let relied = |who: &PrincipalId, place: &Place| self.relies_on(*who, place.segment.origin);
+        let based = |who: &PrincipalId, place: &Place| {
+            place.segment.bases.iter().all(|base| {
+                let bases = self.index.places(ChunkKind::Data, base);
+                bases.iter().any(|base| stays(base) && base.segment.bases.is_empty() && relied(who, base))
+            })
+        };
+        let does = |who: &PrincipalId, place: &Place| match place.segment.bases.is_empty() {
+            true => relied(who, place),
+            false => mark & PLAIN == 0 && relied(who, place) && based(who, place),
+        };
+        self.groups.members(mark).iter().all(|who| places.iter().any(|place| does(who, place)))
+    }
+
+    fn relies_on(&self, who: PrincipalId, origin: Origin) -> bool {
+        *self.relied.borrow_mut().entry((who, origin)).or_insert_with(|| self.repository.good_for(&who, &origin))
+    }
+
+    /// Whether a pack, or a part of it, was condemned or given up before.
+    pub fn is_absent(&self, pack: &PackId) -> bool {
+        self.repository.log().state.ledger().any_absent(pack)
+    }
+
+    /// What this machine keeps of the indexes may have turned out to be damaged: then a place that is not found may be there.
+    pub fn check_damage(&self) -> Result<(), Error> {
+        let damage = self.index.damage().cloned();
+        damage.map_or(Ok(()), |damaged| Err(repository::Error::from(damaged).into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_numbered_once_and_become_everybody_when_there_are_too_many() {
+        let all: Vec<PrincipalId> = (0..40).map(|number| PrincipalId([number; 16])).collect();
+        let mut groups = Groups::new(all.clone());
+        let one = groups.with(0, 3);
+        let both = groups.with(one, 1);
+        assert_eq!(groups.with(both, 3), both);
+        let other = groups.with(0, 1);
+        assert_eq!((groups.with(other, 3), groups.members(both)), (both, vec![all[1], all[3]]));
+        assert_eq!((groups.members(0), groups.members(both | PLAIN)), (vec![], vec![all[1], all[3]]));
+        assert!(!groups.coarse);
+        // All subsets of sixteen are more than there are numbers.
+        for subset in 0..=u16::MAX {
+            let members = (0..16).filter(|bit| subset >> bit & 1 == 1);
+            members.fold(0, |mark, one| groups.with(mark, one));
+        }
+        assert!(groups.coarse);
+        let mark = groups.with(0, 39);
+        assert_eq!(groups.members(mark), all);
+    }
+}

@@ -1,0 +1,154 @@
+//! Packs that are made anew without what nobody needs of them: segment by segment, as these are sealed.
+
+use super::{LARGE, NOW, fill, forget, holds, options, try_prune};
+use crate::roles::turns::{Race, everywhere};
+use crate::world::{Listener, Machine, World, noise};
+use boveda::event::Silent;
+use boveda::ops::prune::{Limit, Options, Summary, prune};
+use boveda::ops::snapshot::snapshot;
+use boveda::repo::id::SnapshotId;
+use boveda::repo::keys::credential::Credential;
+use boveda::repo::keys::role::Role;
+use std::path::{Path, PathBuf};
+
+/// Bytes of a file that comes and goes.
+const GONE: usize = 3_000_000;
+
+/// A snapshot of two files and one of the first alone, taken with `key`; the one of both is forgotten.
+fn half_needed(world: &World, machine: &Machine, key: &Credential, source: &Path) -> SnapshotId {
+    fill(source, 2);
+    std::fs::write(source.join("gone"), noise(7, GONE)).unwrap();
+    let first = machine.snapshot(world, key, source).snapshot.unwrap();
+    std::fs::remove_file(source.join("gone")).unwrap();
+    let second = machine.snapshot(world, key, source).snapshot.unwrap();
+    forget(world, &[first]);
+    second
+}
+
+fn world() -> (World, Machine, PathBuf, SnapshotId) {
+    let world = World::new();
+    let (machine, source) = (world.machine("host"), world.path("source"));
+    let second = half_needed(&world, &machine, &world.admin, &source);
+    (world, machine, source, second)
+}
+
+fn run(world: &World, machine: &Machine, key: &Credential, options: &Options) -> Summary {
+    let summary = try_prune(world, machine, key, options).unwrap();
+    assert!(summary.is_complete(), "{summary:?}");
+    summary
+}
+
+#[test]
+fn a_pack_of_which_a_part_is_needed_is_made_anew_without_the_rest() {
+    let (world, machine, source, second) = world();
+    let before = world.packed();
+    let preview = run(&world, &machine, &world.admin, &Options { dry_run: true, ..options() });
+    assert_eq!((preview.repacked.packs, preview.condemned.packs), (1, 0), "{preview:?}");
+    assert!(preview.unneeded_segments > 1_900_000, "{preview:?}");
+    let summary = run(&world, &machine, &world.admin, &options());
+    assert_eq!((summary.repacked, summary.deleted.packs), (preview.repacked, 1), "{summary:?}");
+    assert!(world.packed() < before - 1_900_000, "{} of {before}", world.packed());
+    holds(&world, &source, &[(second, 2)]);
+    // Once is enough.
+    let head = world.as_admin().log().state.head();
+    assert_eq!(run(&world, &machine, &world.admin, &options()).repacked.packs, 0);
+    assert_eq!(world.as_admin().log().state.head(), head);
+    // The next snapshot builds on the copy.
+    let before = world.packed();
+    let third = machine.snapshot(&world, &world.admin, &source).snapshot.unwrap();
+    assert!(world.packed() - before < LARGE as u64 / 2);
+    holds(&world, &source, &[(second, 2), (third, 2)]);
+}
+
+#[test]
+fn limits_hold_and_a_maintainer_leaves_it() {
+    let (world, machine, source, second) = world();
+    let maintainer = world.add(Role::Maintainer, "storage");
+    let before = world.packed();
+    let limited = [
+        (&world.admin, Options { max_unused: Limit::Unlimited, ..options() }),
+        (&world.admin, Options { max_unused: Limit::Bytes(10_000_000), ..options() }),
+        (&world.admin, Options { max_repack: Some(1000), ..options() }),
+        (&maintainer.key, options()),
+    ];
+    for (key, options) in limited {
+        let summary = run(&world, &machine, key, &options);
+        assert_eq!((summary.repacked.packs, summary.deleted.packs), (0, 0), "{summary:?}");
+        assert_eq!(world.packed(), before);
+    }
+    // What the admin copied, a maintainer can condemn.
+    run(&world, &machine, &world.admin, &options());
+    assert!(world.packed() < before);
+    holds(&world, &source, &[(second, 2)]);
+}
+
+#[test]
+fn what_a_writer_stored_stays_the_writers_own() {
+    let world = World::new();
+    let (laptop, storage, other) = (world.machine("laptop"), world.machine("storage"), world.machine("other"));
+    let source = world.path("source");
+    let [one, two] = ["one", "two"].map(|label| world.add(Role::Writer, label));
+    let second = half_needed(&world, &laptop, &one.key, &source);
+    let summary = run(&world, &storage, &world.admin, &options());
+    assert_eq!(summary.repacked.packs, 1, "{summary:?}");
+    holds(&world, &source, &[(second, 2)]);
+    // Its writer relies on the copy, and nobody else does.
+    let before = world.packed();
+    let third = laptop.snapshot(&world, &one.key, &source).snapshot.unwrap();
+    assert!(world.packed() - before < LARGE as u64 / 2);
+    let before = world.packed();
+    let theirs = other.snapshot(&world, &two.key, &source).snapshot.unwrap();
+    assert!(world.packed() - before > LARGE as u64 * 9 / 10);
+    holds(&world, &source, &[(second, 2), (third, 2), (theirs, 2)]);
+}
+
+#[test]
+fn a_damaged_pack_is_healed_on_the_way_or_left() {
+    let (world, machine, source, second) = world();
+    let packs = world.store.objects().into_iter().filter(|(name, _)| name.as_str().starts_with("packs/"));
+    let (name, bytes) = packs.max_by_key(|(_, bytes)| bytes.len()).unwrap();
+    let mut hurt = bytes.to_vec();
+    hurt[300_000] ^= 1;
+    world.store.overwrite(&name, hurt);
+    let fork = world.fork();
+    assert_eq!(run(&world, &machine, &world.admin, &options()).repacked.packs, 1);
+    holds(&world, &source, &[(second, 2)]);
+    // Beyond its parity: it stays as it is.
+    let mut lost = bytes.to_vec();
+    lost[100_000..2_900_000].fill(0);
+    fork.store.overwrite(&name, lost);
+    let summary = run(&fork, &fork.machine("storage"), &fork.admin, &options());
+    assert_eq!((summary.repacked.packs, summary.deleted.packs), (0, 0), "{summary:?}");
+}
+
+#[test]
+fn a_snapshot_beside_a_repack_is_whole() {
+    let (base, _, source, second) = world();
+    std::fs::write(source.join("gone"), noise(7, GONE)).unwrap();
+    for first_is_prune in [true, false] {
+        everywhere(17, |turn| {
+            let world = base.fork();
+            let race = Race::over(&world.store);
+            let [mut ours, mut theirs] = race.opened([&world.admin, &world.admin]);
+            let (storage, laptop) = (world.machine("storage"), world.machine("laptop"));
+            let how = Options { now: NOW, ..options() };
+            let (mut told, mut taken) = (None, None);
+            let writer = laptop.host.writer(&theirs).unwrap().writer;
+            let mut pruning = |repository: &mut _| told = Some(prune(repository, &storage.host, &how, &Silent));
+            let mut taking = |repository: &mut _| {
+                taken = Some(snapshot(repository, writer, &laptop.options(&source), &Listener::default()));
+            };
+            let reached = match first_is_prune {
+                true => race.run(turn, || pruning(&mut ours), || taking(&mut theirs)),
+                false => race.run(turn, || taking(&mut ours), || pruning(&mut theirs)),
+            };
+            let what = format!("{turn:?}, prune first: {first_is_prune}");
+            told.unwrap().unwrap_or_else(|error| panic!("{what}: {error}"));
+            let taken = taken.unwrap().unwrap_or_else(|error| panic!("{what}: {error}")).snapshot.unwrap();
+            holds(&world, &source, &[(second, 2), (taken, 2)]);
+            run(&world, &world.machine("storage again"), &world.admin, &how);
+            holds(&world, &source, &[(second, 2), (taken, 2)]);
+            reached
+        });
+    }
+}
