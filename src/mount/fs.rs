@@ -171,11 +171,24 @@ impl Filesystem for Fs {
         let looked_for = name.clone();
         let path = move |view: &View| [&view.shown_path(parent, None), looked_for.as_bytes()].join(&b'/');
         let ask = move |view: &Arc<View>, patience| answers::lookup(view, parent, &name, owner, patience);
-        self.0.answer_in(reply, &self.0.current.get(), path, ask, move |reply, found| {
-            let names = if matches!(parent, Node::Above(_)) { SHORT } else { FOREVER };
-            let attributes = found.unwrap_or_else(|| attr::none(INodeNo(0)));
+        let (view, axis) = (self.0.current.get(), self.0.current.get());
+        self.0.answer_in(reply, &view, path, ask, move |reply, found| {
+            let names = if matches!(parent, Node::Above(_) | Node::Axis(_)) { SHORT } else { FOREVER };
+            let attributes = found.map_or_else(
+                || attr::none(INodeNo(0)),
+                |child| match child.side {
+                    Some(side) => FileAttr { ino: axis.axis().hold(&side).ino(), ..child.attributes },
+                    None => child.attributes,
+                },
+            );
             reply.entry_with_ttls(&life(&attributes), &names, &attributes, Generation(0));
         });
+    }
+
+    fn forget(&self, _: &Request, ino: INodeNo, lookups: u64) {
+        if let node @ Node::Axis(_) = Node::of(ino) {
+            self.0.current.get().axis().forget(node, lookups);
+        }
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
@@ -243,7 +256,7 @@ impl Filesystem for Fs {
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
         let (node, view) = (Node::of(ino), self.0.current.get());
         let flags = match node {
-            Node::Above(_) => FopenFlags::empty(),
+            Node::Above(_) | Node::Axis(_) => FopenFlags::empty(),
             _ => FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE,
         };
         reply.opened(self.0.folders.open(Folder::open(node, view, self.0.owner)), flags);
@@ -260,8 +273,14 @@ impl Filesystem for Fs {
         self.0.answer_from_folder(reply, Node::of(ino), handle, (place, true), move |mut reply, items, folder| {
             fill(items, place, folder, |item| {
                 let attributes = item.attributes.unwrap_or_else(|| attr::none(item.node.ino()));
+                let held = item.side.as_ref().map(|side| (side, folder.axis().hold(side).ino()));
+                let attributes = FileAttr { ino: held.map_or(attributes.ino, |(_, ino)| ino), ..attributes };
                 let life = life(&attributes);
-                reply.add(attributes.ino, item.place, &item.name, &life, &attributes, Generation(0))
+                let full = reply.add(attributes.ino, item.place, &item.name, &life, &attributes, Generation(0));
+                if let Some((_, ino)) = held.filter(|_| full) {
+                    folder.axis().forget(Node::of(ino), 1);
+                }
+                full
             });
             reply.ok();
         });
@@ -312,7 +331,7 @@ impl Filesystem for Fs {
 fn life(attributes: &FileAttr) -> Duration {
     match (Node::of(attributes.ino), attributes.perm) {
         (Node::Root(_), 0) => Duration::ZERO,
-        (Node::Above(_), _) if attributes.ino.0 != 0 => SHORT,
+        (Node::Above(_) | Node::Axis(_), _) if attributes.ino.0 != 0 => SHORT,
         _ => FOREVER,
     }
 }

@@ -24,3 +24,4 @@ pub mod tag;
 pub mod tree_copy;
 pub mod unreadable;
 pub mod verify;
+pub mod versions;
