@@ -1,5 +1,6 @@
 //! Where a repository is mounted when nobody says where: a folder of the user's that the next start of the machine clears away.
 
+use rustix::io::Errno;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,9 @@ pub fn make(place: &Path) -> Result<(), Failure> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(place);
     match made {
         // Behind a dead mount nothing can be looked at; what clears it away comes next.
-        Err(error) if place.symlink_metadata().is_ok() || error.raw_os_error() == Some(107) => Ok(()),
+        Err(error) if place.symlink_metadata().is_ok() || Errno::from_io_error(&error) == Some(Errno::NOTCONN) => {
+            Ok(())
+        }
         Err(error) => Err(Failure::usage(format!("cannot make {}: {error}", place.display()))),
         Ok(()) => Ok(()),
     }

@@ -23,6 +23,7 @@ mod links;
 mod listing;
 mod name;
 mod node;
+mod opened;
 mod pool;
 mod prepare;
 mod session;

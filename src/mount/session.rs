@@ -244,6 +244,7 @@ fn follow_snapshots(list: &dyn SnapshotList, core: &Core, notifier: &Notifier, s
                 if !before.shows(&listing) {
                     let after = Arc::new(View::new(&listing, before.face(), Some(&before)));
                     core.current.set(Arc::clone(&after));
+                    core.files.renew(&after);
                     for (folder, name) in after.layout.changed(&before.layout) {
                         // The kernel would find out by itself, a second later.
                         let _ = notifier.inval_entry(folder.ino(), name);

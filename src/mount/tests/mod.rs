@@ -2,6 +2,8 @@
 
 mod damage;
 mod lifecycle;
+mod model;
+mod read_only;
 mod versions;
 
 use crate::mount::testing::{Mounted, Repository};
