@@ -29,6 +29,9 @@ mod lists;
 mod ls;
 mod man;
 mod mount;
+mod mount_helper;
+mod mount_place;
+mod mount_unit;
 mod neighbour;
 mod new_secret;
 mod open;
@@ -64,6 +67,7 @@ mod umount;
 mod unlock;
 mod verify;
 mod version;
+mod versions;
 
 use std::process::ExitCode;
 
@@ -95,6 +99,7 @@ enum Verb {
     Snapshots(snapshots::Arguments),
     Ls(ls::Arguments),
     Find(find::Arguments),
+    Versions(versions::Arguments),
     Diff(diff::Arguments),
     Mount(mount::Arguments),
     Umount(umount::Arguments),
@@ -146,7 +151,7 @@ fn command() -> clap::Command {
 /// The parsed command line; `None` when help or the version was asked for and printed.
 fn parse() -> Result<Option<Cli>, Failure> {
     let command = help::grouped(Cli::command());
-    let arguments: Vec<_> = std::env::args_os().collect();
+    let arguments = mount_helper::arguments(std::env::args_os().collect())?;
     let parsed = command.try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(cli) => Ok(Some(cli)),
@@ -180,6 +185,7 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Snapshots(arguments) => snapshots::run(&arguments, &context),
         Verb::Ls(arguments) => ls::run(&arguments, &context),
         Verb::Find(arguments) => find::run(&arguments, &context),
+        Verb::Versions(arguments) => versions::run(&arguments, &context),
         Verb::Diff(arguments) => diff::run(&arguments, &context),
         Verb::Mount(arguments) => mount::run(&arguments, &context),
         Verb::Umount(arguments) => umount::run(&arguments, &context),

@@ -163,6 +163,66 @@ impl Context {
         stored.find(&self.environment).map_err(|error| Failure::because(Code::Usage, &error))
     }
 
+    /// Whether the repository opens without a question: by flag, environment or configuration. Nothing is read.
+    ///
+    /// # Errors
+    /// When the configuration is wrong, or no repository is meant.
+    pub fn names_secret(&self) -> Result<bool, Failure> {
+        let flags = &self.global.secret;
+        let flag = flags.password_file.is_some()
+            || flags.password_command.is_some()
+            || flags.key_file.is_some()
+            || flags.key_command.is_some();
+        let Some((_, section)) = self.section()? else { return Ok(flag) };
+        let stored = section.secret(self.home().as_deref()).map_err(Failure::usage)?;
+        let origin = stored.origin().map_err(|error| Failure::because(Code::Usage, &error))?;
+        Ok(flag || origin.is_some())
+    }
+
+    /// The global flags of this run as words that mean the same from any folder and without the environment, as far as that
+    /// goes: where the repository, the configuration and the key are.
+    ///
+    /// # Errors
+    /// When no repository is meant, or the current folder is unknown.
+    pub fn as_arguments(&self) -> Result<Vec<OsString>, Failure> {
+        let mut words: Vec<OsString> = Vec::new();
+        let absolute = |path: &Path| {
+            std::path::absolute(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+        };
+        let flags = (&self.global.repository, &self.global.secret);
+        let named = flags.0.config.clone().or_else(|| self.variable("BOVEDA_CONFIG").map(Into::into));
+        if let Some(config) = named {
+            words.extend(["--config".into(), absolute(&config)?.into()]);
+        }
+        let meant = self.repository()?;
+        match meant.section {
+            Some((name, _)) if flags.0.repo.is_some() => {
+                words.extend(["-r".into(), format!("@{}", name.as_str()).into()])
+            }
+            Some(_) => {}
+            None => {
+                let StoreUrl::Local(location) = &meant.url;
+                words.extend(["-r".into(), absolute(location)?.into()]);
+            }
+        }
+        for (flag, file) in [("--key-file", &flags.1.key_file), ("--password-file", &flags.1.password_file)] {
+            if let Some(file) = file {
+                words.extend([flag.into(), absolute(file)?.into()]);
+            }
+        }
+        for (flag, command) in
+            [("--key-command", &flags.1.key_command), ("--password-command", &flags.1.password_command)]
+        {
+            if let Some(command) = command {
+                words.extend([flag.into(), command.into()]);
+            }
+        }
+        if let Some(folder) = &flags.0.cache_dir {
+            words.extend(["--cache-dir".into(), absolute(folder)?.into()]);
+        }
+        Ok(words)
+    }
+
     /// The folder of caches that the configuration names.
     pub(super) fn configured_cache_folder(&self) -> Result<Option<PathBuf>, Failure> {
         let folder = self.config()?.and_then(|config| config.settings.cache_dir.as_ref());

@@ -2,7 +2,7 @@
 //!
 //! A reader is taken for sequential after its second step forward; then a window doubles from 1 to 32 MiB. The kernel's own
 //! reading ahead sends several requests at once, so steps may come out of order by a little. Anything else starts over, and
-//! random reading never causes reading ahead. Pure: what to read, not how.
+//! random reading never causes reading ahead. Several readers of one file are told apart. Pure: what to read, not how.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,9 +15,31 @@ const TOLERANCE: u64 = 512 << 10;
 const FIRST_WINDOW: u64 = 1 << 20;
 const LAST_WINDOW: u64 = 32 << 20;
 
-/// What one open file's readers did so far.
+/// Readers of one file that are told apart.
+const READERS: usize = 4;
+
+/// What one file's readers did so far, whoever read last first.
 #[derive(Debug, Default)]
-pub struct Sequence {
+pub struct Readers(Vec<Sequence>);
+
+impl Readers {
+    /// Notes a read by whichever reader it fits, and returns what to read ahead now, if anything. `limit` bounds the window.
+    pub fn step(&mut self, read: Range<u64>, size: u64, limit: u64) -> Option<Range<u64>> {
+        let known = self.0.iter().position(|reader| reader.expects(&read));
+        let mut reader = match known {
+            Some(at) => self.0.remove(at),
+            None => Sequence::default(),
+        };
+        let ahead = reader.step(read, size, limit);
+        self.0.insert(0, reader);
+        self.0.truncate(READERS);
+        ahead
+    }
+}
+
+/// What one reader did so far.
+#[derive(Debug, Default)]
+struct Sequence {
     /// Where the next step is expected.
     next: u64,
     hits: u32,
@@ -27,9 +49,12 @@ pub struct Sequence {
 }
 
 impl Sequence {
-    /// Notes a read, and returns what to read ahead now, if anything. `limit` bounds the window.
-    pub fn step(&mut self, read: Range<u64>, size: u64, limit: u64) -> Option<Range<u64>> {
-        if read.start.abs_diff(self.next) > TOLERANCE {
+    fn expects(&self, read: &Range<u64>) -> bool {
+        read.start.abs_diff(self.next) <= TOLERANCE
+    }
+
+    fn step(&mut self, read: Range<u64>, size: u64, limit: u64) -> Option<Range<u64>> {
+        if !self.expects(&read) {
             *self = Self { next: read.end, ..Self::default() };
             return None;
         }
@@ -67,10 +92,10 @@ impl Budget {
         Self { bytes, used: Arc::default() }
     }
 
-    /// How large a window may be now, with so many files open: a fair part, and not more than is left.
-    pub fn window(&self, open: usize) -> u64 {
-        let fair = (self.bytes / open.max(1) as u64).max(FIRST_WINDOW);
-        fair.min(self.bytes.saturating_sub(self.used.load(Ordering::Relaxed)))
+    /// How large a window may be now: half of what is left, so that there is always something for whoever comes next.
+    pub fn window(&self) -> u64 {
+        let left = self.bytes.saturating_sub(self.used.load(Ordering::Relaxed));
+        (left / 2).max(FIRST_WINDOW).min(left)
     }
 
     /// Takes `bytes`.
@@ -145,12 +170,26 @@ mod tests {
     #[test]
     fn the_budget_is_shared() {
         let budget = Budget::new(8 * M);
-        assert_eq!([0, 1, 2, 100].map(|open| budget.window(open)), [8 * M, 8 * M, 4 * M, M]);
+        assert_eq!(budget.window(), 4 * M);
         let first = budget.take(6 * M);
-        assert_eq!(budget.window(1), 2 * M);
+        assert_eq!(budget.window(), M);
         let second = budget.take(6 * M);
-        assert_eq!(budget.window(1), 0);
+        assert_eq!(budget.window(), 0);
         drop((first, second));
-        assert_eq!(budget.window(1), 8 * M);
+        assert_eq!(budget.window(), 4 * M);
+    }
+
+    #[test]
+    fn readers_at_different_places_do_not_disturb_each_other() {
+        let mut readers = Readers::default();
+        let mut ahead = 0;
+        for step in 0..8 {
+            for start in [0, 400 * M, 800 * M] {
+                let at = start + step * 128 * K;
+                ahead += usize::from(readers.step(at..at + 128 * K, SIZE, u64::MAX).is_some());
+            }
+        }
+        assert!(ahead >= 3, "each of them is read ahead for: {ahead}");
+        assert_eq!(readers.0.len(), 3);
     }
 }

@@ -1,10 +1,13 @@
 //! The answers to single questions about a node, from a view: what `fs` asks for and sends.
 
 use super::attr;
+use super::axis::Side;
 use super::errno::Failure;
 use super::file::File;
+use super::known;
 use super::layout::{Above, AboveKind, Layout};
 use super::node::Node;
+use super::versions::{self, Child as Axial};
 use super::view::{Found, Patience, View};
 use crate::repo::catalog::read_value;
 use crate::repo::entry::{EntryKind, EntryName, EntryPath};
@@ -25,11 +28,21 @@ const SEEK_HOLE: i32 = 4;
 pub fn attributes(view: &View, node: Node, owner: (u32, u32), patience: Patience) -> Result<FileAttr, Failure> {
     match node {
         Node::Above(_) => Ok(attr::of_above(node, above(view, node)?, owner)),
+        Node::Axis(_) => versions::attributes(view, &side(view, node)?, owner, patience),
         _ => {
             let found = view.find(node, patience)?;
             view.attributes(found.node, &found.entry, patience)
         }
     }
+}
+
+/// What a name leads to.
+#[derive(Debug)]
+pub struct Child {
+    /// Its attributes.
+    pub attributes: FileAttr,
+    /// What it shows, if it is a folder of the time axis.
+    pub side: Option<Side>,
 }
 
 /// The child `name` of a folder. `None`: inside a snapshot there is none, and never will be.
@@ -42,16 +55,40 @@ pub fn lookup(
     name: &OsStr,
     owner: (u32, u32),
     patience: Patience,
-) -> Result<Option<FileAttr>, Failure> {
+) -> Result<Option<Child>, Failure> {
+    let plain = |attributes| Child { attributes, side: None };
     let child = match parent {
         Node::Above(_) => child_above(view, parent, name)?,
+        Node::Axis(_) => return child_of_axis(view, parent, name, owner, patience).map(Some),
         Node::Root(_) if name == ".." => Layout::by_time(),
         _ => {
             let Some(found) = child_entry(view, parent, name, patience)? else { return Ok(None) };
-            return view.attributes(found.node, &found.entry, patience).map(Some);
+            return view.attributes(found.node, &found.entry, patience).map(plain).map(Some);
         }
     };
-    attributes(view, child, owner, patience).map(Some)
+    attributes(view, child, owner, patience).map(plain).map(Some)
+}
+
+fn child_of_axis(
+    view: &View,
+    parent: Node,
+    name: &OsStr,
+    owner: (u32, u32),
+    patience: Patience,
+) -> Result<Child, Failure> {
+    let here = side(view, parent)?;
+    let child = match (name.as_bytes(), here.parent()) {
+        (b".", _) => Axial::Axis(here),
+        (b"..", Some(above)) => Axial::Axis(above),
+        (b"..", None) => return Ok(Child { attributes: attributes(view, Node::TOP, owner, patience)?, side: None }),
+        (name, _) => versions::lookup(view, &here, name, patience)?,
+    };
+    match child {
+        Axial::Entry(node, entry) => Ok(Child { attributes: view.attributes(node, &entry, patience)?, side: None }),
+        Axial::Axis(side) => {
+            Ok(Child { attributes: versions::attributes(view, &side, owner, patience)?, side: Some(side) })
+        }
+    }
 }
 
 fn child_above(view: &View, parent: Node, name: &OsStr) -> Result<Node, Failure> {
@@ -114,30 +151,32 @@ pub fn seek(file: &File, view: &View, offset: i64, whence: i32, patience: Patien
 
 /// The value of an extended attribute.
 pub fn xattr(view: &View, node: Node, name: &OsStr, patience: Patience) -> Result<Vec<u8>, Failure> {
-    if let Node::Above(_) = node {
+    if let Node::Above(_) | Node::Axis(_) = node {
         return Err(Failure::NoAttribute);
     }
-    let found = view.find(node, patience)?;
-    let value = found.entry.xattrs.iter().find(|(known, _)| known == name.as_bytes());
-    let (_, value) = value.ok_or(Failure::NoAttribute)?;
-    Ok(read_value(&**view.source(patience), value)?)
+    let (name, found) = (name.as_bytes(), view.find(node, patience)?);
+    let value = found.entry.xattrs.iter().find(|(stored, _)| stored == name && view.face().shows(name));
+    match value {
+        Some((_, value)) => Ok(read_value(&**view.source(patience), value)?),
+        None => known::value(view, &found, name, patience),
+    }
 }
 
 /// The names of all extended attributes, each with a NUL behind it. Those of the `trusted` class are for root, as on any other
 /// file system.
 pub fn xattr_names(view: &View, node: Node, root: bool, patience: Patience) -> Result<Vec<u8>, Failure> {
-    if let Node::Above(_) = node {
+    if let Node::Above(_) | Node::Axis(_) = node {
         return Ok(Vec::new());
     }
     let found = view.find(node, patience)?;
     let names = found.entry.xattrs.iter().map(|(name, _)| name.as_slice());
-    let seen = names.filter(|name| root || !name.starts_with(b"trusted."));
+    let seen = names.filter(|name| view.face().shows(name) && (root || !name.starts_with(b"trusted.")));
     Ok(seen.flat_map(|name| name.iter().copied().chain([0])).collect())
 }
 
 /// What `lsattr` shows.
 pub fn flags(view: &View, node: Node, command: u32, patience: Patience) -> Result<u32, Failure> {
-    if !GET_FLAGS.contains(&command) || matches!(node, Node::Above(_)) {
+    if !GET_FLAGS.contains(&command) || matches!(node, Node::Above(_) | Node::Axis(_)) {
         return Err(Failure::Unknown);
     }
     Ok(view.find(node, patience)?.entry.flags)
@@ -160,6 +199,11 @@ pub fn totals(view: &View, patience: Patience) -> Result<Totals, Failure> {
         Err(failure) => return Err(failure),
     };
     Ok(Totals { blocks: sums.bytes.div_ceil(u64::from(BLOCK)).max(1), entries: sums.entries.max(1) })
+}
+
+/// What a folder of the time axis shows.
+pub fn side(view: &View, node: Node) -> Result<Side, Failure> {
+    view.axis().side(node).ok_or(Failure::Stale)
 }
 
 fn above(view: &View, node: Node) -> Result<&Above, Failure> {

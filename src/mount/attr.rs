@@ -1,5 +1,6 @@
 //! From stored attributes to what `stat` shows: nothing is changed, nothing invented that the source had.
 
+use super::face::Face;
 use super::layout::{Above, AboveKind};
 use super::node::Node;
 use crate::repo::entry::{Entry, EntryKind, Timestamp};
@@ -11,8 +12,8 @@ const FOLDER_SIZE: u64 = 4096;
 /// The unit that programs are told to read in.
 const BLOCK: u32 = 4096;
 
-/// The attributes of an entry; `stored` are the bytes of a regular file that are not holes.
-pub fn of_entry(node: Node, entry: &Entry, stored: u64) -> FileAttr {
+/// The attributes of an entry as `face` shows them; `stored` are the bytes of a regular file that are not holes.
+pub fn of_entry(node: Node, entry: &Entry, stored: u64, face: Face) -> FileAttr {
     let size = match &entry.kind {
         EntryKind::File(_) => entry.size,
         EntryKind::Directory => FOLDER_SIZE,
@@ -26,7 +27,7 @@ pub fn of_entry(node: Node, entry: &Entry, stored: u64) -> FileAttr {
     };
     let links = entry.links.as_ref().map_or(1, |group| group.links.max(1));
     let modified = system_time(entry.modified);
-    FileAttr {
+    let stored = FileAttr {
         ino: node.ino(),
         size,
         blocks,
@@ -42,7 +43,14 @@ pub fn of_entry(node: Node, entry: &Entry, stored: u64) -> FileAttr {
         rdev: device(&entry.kind),
         blksize: BLOCK,
         flags: 0,
-    }
+    };
+    face.of(stored)
+}
+
+/// The attributes of a folder of the time axis.
+pub fn of_axis(node: Node, time: Timestamp, mode: u32, (uid, gid): (u32, u32)) -> FileAttr {
+    let (time, perm) = (system_time(time), (mode & 0o777) as u16);
+    FileAttr { size: FOLDER_SIZE, atime: time, mtime: time, ctime: time, perm, uid, gid, ..none(node.ino()) }
 }
 
 /// Attributes that nobody looks at: of `.` and `..` in listings, and with node 0 of a name that does not exist.

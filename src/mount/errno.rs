@@ -2,6 +2,7 @@
 
 use crate::repo::{catalog, chunks};
 use fuser::Errno;
+use std::sync::Arc;
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,9 @@ pub enum Failure {
     /// The content cannot be read there.
     #[error(transparent)]
     Chunk(#[from] chunks::Error),
+    /// Some of a folder's names cannot be read.
+    #[error("the listing is not complete: {0}")]
+    Listing(Arc<Failure>),
     /// The store did not answer in time.
     #[error("the repository did not answer within {0} seconds")]
     Late(u64),
@@ -41,7 +45,7 @@ pub enum Failure {
 impl Failure {
     /// Whether it is the repository that has no answer, so that waiting for it might help, and a person should know if not.
     pub const fn is_unread(&self) -> bool {
-        matches!(self, Self::Catalog(_) | Self::Chunk(_) | Self::Late(_))
+        matches!(self, Self::Catalog(_) | Self::Chunk(_) | Self::Listing(_) | Self::Late(_))
     }
 
     /// The error number.
@@ -55,7 +59,7 @@ impl Failure {
             Self::TooSmall => Errno::ERANGE,
             Self::BeyondEnd => Errno::ENXIO,
             Self::Chunk(chunks::Error::NoKey { .. }) => Errno::EACCES,
-            Self::Catalog(_) | Self::Chunk(_) | Self::Late(_) => Errno::EIO,
+            Self::Catalog(_) | Self::Chunk(_) | Self::Listing(_) | Self::Late(_) => Errno::EIO,
         }
     }
 }

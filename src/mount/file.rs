@@ -3,7 +3,7 @@
 //! A file's new chunks lie one after another in a segment, so a read is nearly always one slice of one decoded segment; only
 //! what crosses segments, or touches a hole, is put together. Damage makes the reads fail that touch it, and no others.
 
-use super::ahead::Sequence;
+use super::ahead::Readers;
 use super::errno::Failure;
 use crate::repo::catalog::{ExtentReader, PageCache, Placed};
 use crate::repo::chunks::{self, Bytes, ChunkSource};
@@ -12,6 +12,9 @@ use crate::repo::id::{ChunkId, ChunkKind};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
+/// Files up to this size share their segments with their neighbours.
+const SMALL: u64 = 256 << 10;
+
 /// An open file.
 pub struct File {
     /// Where it is, for people.
@@ -19,7 +22,7 @@ pub struct File {
     /// Its length.
     pub size: u64,
     /// How it is read.
-    pub sequence: Mutex<Sequence>,
+    pub readers: Mutex<Readers>,
     extents: Extents,
     pages: Arc<PageCache>,
 }
@@ -44,7 +47,7 @@ impl File {
             }
             tree @ Content::Tree { .. } => Extents::Tree(tree.clone()),
         };
-        Some(Self { path, size: entry.size, sequence: Mutex::default(), extents, pages })
+        Some(Self { path, size: entry.size, readers: Mutex::default(), extents, pages })
     }
 
     /// The bytes of `range`, which is cut at the file's end.
@@ -74,6 +77,18 @@ impl File {
             if let Extent::Chunk { id, .. } = piece.extent {
                 source.warm(ChunkKind::Data, &id);
             }
+        }
+    }
+
+    /// What is worth having in memory when a small file was read that was not there: numbers of what lies around it. For large
+    /// files the order of reading tells more.
+    pub fn near(&self, source: &Arc<dyn ChunkSource>) -> Vec<u32> {
+        match &self.extents {
+            Extents::Few(few) if self.size <= SMALL => match few.first() {
+                Some((_, Extent::Chunk { id, .. })) => source.near(ChunkKind::Data, id),
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
         }
     }
 

@@ -5,10 +5,10 @@ use super::ahead::Budget;
 use super::answers;
 use super::attr;
 use super::errno::Failure;
-use super::file::File;
 use super::handles::Handles;
 use super::listing::{Folder, Item};
 use super::node::Node;
+use super::opened::{Open, Opened};
 use super::pool::{Pool, Refuse};
 use super::view::{Current, Patience, View};
 use crate::event::{Event, Sink};
@@ -47,8 +47,8 @@ pub struct Core {
     pub owner: (u32, u32),
     /// Whether others than the owner may look: then the kernel must heed access control lists.
     pub shared: bool,
-    /// Open files, each with the view it was opened in.
-    pub files: Handles<(File, Arc<View>)>,
+    /// Files that are read.
+    pub files: Opened,
     /// Open folders.
     pub folders: Handles<Folder>,
 }
@@ -62,7 +62,7 @@ impl Core {
         ask: impl Fn(&Arc<View>, Patience) -> Result<T, Failure> + Send + 'static,
         send: impl FnOnce(R, T) + Send + 'static,
     ) {
-        self.answer_in(reply, &self.current.get(), move |view| view.shown_path(node, None), ask, send);
+        self.answer_in(reply, &self.current.get(), move |view: &View| view.shown_path(node, None), ask, send);
     }
 
     /// As [`Self::answer`], in a view that is known; `path` says what it is about, for people.
@@ -70,17 +70,17 @@ impl Core {
         &self,
         reply: R,
         view: &Arc<View>,
-        path: impl FnOnce(&View) -> Vec<u8>,
+        path: impl Fn(&View) -> Vec<u8> + Send + Sync + 'static,
         ask: impl Fn(&Arc<View>, Patience) -> Result<T, Failure> + Send + 'static,
         send: impl FnOnce(R, T) + Send + 'static,
     ) {
         match ask(view, Patience::None) {
             Ok(answer) => send(reply, answer),
             Err(failure) if failure.is_unread() => {
-                let (view, sink, path) = (Arc::clone(view), Arc::clone(&self.sink), path(view));
+                let (view, sink, seen) = (Arc::clone(view), Arc::clone(&self.sink), Arc::clone(view));
                 let fail = move |failure: &Failure| {
                     if failure.is_unread() {
-                        let (path, error) = (path.clone(), failure.to_string());
+                        let (path, error) = (path(&seen), failure.to_string());
                         sink.emit(Event::Problem { path, during: "mount", error });
                     }
                 };
@@ -90,18 +90,26 @@ impl Core {
         }
     }
 
-    /// Answers from an open file.
+    /// Answers from a file.
     fn answer_from_file<R: Refuse, T: 'static>(
-        &self,
+        self: &Arc<Self>,
         reply: R,
-        handle: FileHandle,
-        ask: impl Fn(&File, &View, Patience) -> Result<T, Failure> + Send + 'static,
+        node: Node,
+        ask: impl Fn(&Open, Patience) -> Result<T, Failure> + Send + 'static,
         send: impl FnOnce(R, T) + Send + 'static,
     ) {
-        let Some(open) = self.files.get(handle) else { return reply.refuse(Errno::EBADF) };
-        let (about, view) = (Arc::clone(&open), Arc::clone(&open.1));
-        let path = move |_: &View| about.0.path.clone();
-        self.answer_in(reply, &view, path, move |view, patience| ask(&open.0, view, patience), send);
+        let (core, known) = (Arc::clone(self), Arc::clone(self));
+        let path = move |view: &View| {
+            known.files.get(node).map_or_else(|| view.shown_path(node, None), |open| open.file.path.clone())
+        };
+        let ask = move |view: &Arc<View>, patience| {
+            let open = match core.files.get(node) {
+                Some(open) => open,
+                None => core.files.keep(node, answers::file(view, node, patience)?, Arc::clone(view)),
+            };
+            ask(&open, patience)
+        };
+        self.answer_in(reply, &self.current.get(), path, ask, send);
     }
 
     /// Answers from an open folder.
@@ -120,10 +128,10 @@ impl Core {
     }
 
     /// Notes a read, and has decoded what will be read next if the file is read from front to back.
-    fn look_ahead(&self, handle: FileHandle, read: Range<u64>) {
-        let Some(open) = self.files.get(handle) else { return };
-        let limit = self.budget.window(self.files.count());
-        let step = open.0.sequence.lock().unwrap_or_else(PoisonError::into_inner).step(read, open.0.size, limit);
+    fn look_ahead(&self, node: Node, read: Range<u64>) {
+        let Some(open) = self.files.get(node) else { return };
+        let limit = self.budget.window();
+        let step = open.file.readers.lock().unwrap_or_else(PoisonError::into_inner).step(read, open.file.size, limit);
         let Some(next) = step else { return };
         let mut start = next.start;
         while start < next.end {
@@ -132,8 +140,19 @@ impl Core {
             let ahead = self.budget.take(piece.end - piece.start);
             let open = Arc::clone(&open);
             self.pool.foresee(move || {
-                let (file, view) = &*open;
-                file.warm(view.source(Patience::Wait), &piece);
+                open.file.warm(open.view.source(Patience::Wait), &piece);
+                drop(ahead);
+            });
+        }
+    }
+
+    /// Has decoded what lies around a small file that was not in memory: its neighbours are likely to be next.
+    fn look_around(&self, open: &Open) {
+        for number in open.file.near(open.view.source(Patience::Wait)) {
+            let ahead = self.budget.take(AHEAD_STEP);
+            let source = Arc::clone(open.view.source(Patience::Wait));
+            self.pool.foresee(move || {
+                source.warm_segment(number);
                 drop(ahead);
             });
         }
@@ -171,11 +190,24 @@ impl Filesystem for Fs {
         let looked_for = name.clone();
         let path = move |view: &View| [&view.shown_path(parent, None), looked_for.as_bytes()].join(&b'/');
         let ask = move |view: &Arc<View>, patience| answers::lookup(view, parent, &name, owner, patience);
-        self.0.answer_in(reply, &self.0.current.get(), path, ask, move |reply, found| {
-            let names = if matches!(parent, Node::Above(_)) { SHORT } else { FOREVER };
-            let attributes = found.unwrap_or_else(|| attr::none(INodeNo(0)));
+        let (view, axis) = (self.0.current.get(), self.0.current.get());
+        self.0.answer_in(reply, &view, path, ask, move |reply, found| {
+            let names = if matches!(parent, Node::Above(_) | Node::Axis(_)) { SHORT } else { FOREVER };
+            let attributes = found.map_or_else(
+                || attr::none(INodeNo(0)),
+                |child| match child.side {
+                    Some(side) => FileAttr { ino: axis.axis().hold(&side).ino(), ..child.attributes },
+                    None => child.attributes,
+                },
+            );
             reply.entry_with_ttls(&life(&attributes), &names, &attributes, Generation(0));
         });
+    }
+
+    fn forget(&self, _: &Request, ino: INodeNo, lookups: u64) {
+        if let node @ Node::Axis(_) = Node::of(ino) {
+            self.0.current.get().axis().forget(node, lookups);
+        }
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
@@ -190,20 +222,16 @@ impl Filesystem for Fs {
         self.0.answer(reply, node, ask, |reply, target| reply.data(&target));
     }
 
-    fn open(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        let (node, core) = (Node::of(ino), Arc::clone(&self.0));
-        let ask = move |view: &Arc<View>, patience| Ok((answers::file(view, node, patience)?, Arc::clone(view)));
-        self.0.answer(reply, node, ask, move |reply, opened| {
-            let flags = FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH;
-            reply.opened(core.files.open(opened), flags);
-        });
+    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        // From now on the kernel opens without asking, and keeps what it has read.
+        reply.error(Errno::ENOSYS);
     }
 
     fn read(
         &self,
         _: &Request,
-        _: INodeNo,
-        handle: FileHandle,
+        ino: INodeNo,
+        _: FileHandle,
         offset: u64,
         size: u32,
         _: OpenFlags,
@@ -212,38 +240,32 @@ impl Filesystem for Fs {
     ) {
         let range = offset..offset.saturating_add(u64::from(size));
         let read = range.clone();
-        let ask = move |file: &File, view: &View, patience| file.read(view.source(patience), read.clone());
-        self.0.answer_from_file(reply, handle, ask, |reply, bytes| reply.data(&bytes));
-        self.0.look_ahead(handle, range);
+        let (node, core) = (Node::of(ino), Arc::clone(&self.0));
+        let ask = move |open: &Open, patience| {
+            let bytes = open.file.read(open.view.source(patience), read.clone());
+            if patience == Patience::Wait {
+                core.look_around(open);
+            }
+            bytes
+        };
+        self.0.answer_from_file(reply, node, ask, |reply, bytes| reply.data(&bytes));
+        self.0.look_ahead(node, range);
     }
 
-    fn lseek(&self, _: &Request, _: INodeNo, handle: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
-        let ask = move |file: &File, view: &View, patience| answers::seek(file, view, offset, whence, patience);
-        self.0.answer_from_file(reply, handle, ask, ReplyLseek::offset);
+    fn lseek(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
+        let ask = move |open: &Open, patience| answers::seek(&open.file, &open.view, offset, whence, patience);
+        self.0.answer_from_file(reply, Node::of(ino), ask, ReplyLseek::offset);
     }
 
     fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
-        reply.ok();
-    }
-
-    fn release(
-        &self,
-        _: &Request,
-        _: INodeNo,
-        handle: FileHandle,
-        _: OpenFlags,
-        _: Option<LockOwner>,
-        _: bool,
-        reply: ReplyEmpty,
-    ) {
-        self.0.files.close(handle);
-        reply.ok();
+        // Nor does it have to say when it is done.
+        reply.error(Errno::ENOSYS);
     }
 
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
         let (node, view) = (Node::of(ino), self.0.current.get());
         let flags = match node {
-            Node::Above(_) => FopenFlags::empty(),
+            Node::Above(_) | Node::Axis(_) => FopenFlags::empty(),
             _ => FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE,
         };
         reply.opened(self.0.folders.open(Folder::open(node, view, self.0.owner)), flags);
@@ -260,8 +282,14 @@ impl Filesystem for Fs {
         self.0.answer_from_folder(reply, Node::of(ino), handle, (place, true), move |mut reply, items, folder| {
             fill(items, place, folder, |item| {
                 let attributes = item.attributes.unwrap_or_else(|| attr::none(item.node.ino()));
+                let held = item.side.as_ref().map(|side| (side, folder.axis().hold(side).ino()));
+                let attributes = FileAttr { ino: held.map_or(attributes.ino, |(_, ino)| ino), ..attributes };
                 let life = life(&attributes);
-                reply.add(attributes.ino, item.place, &item.name, &life, &attributes, Generation(0))
+                let full = reply.add(attributes.ino, item.place, &item.name, &life, &attributes, Generation(0));
+                if let Some((_, ino)) = held.filter(|_| full) {
+                    folder.axis().forget(Node::of(ino), 1);
+                }
+                full
             });
             reply.ok();
         });
@@ -312,7 +340,7 @@ impl Filesystem for Fs {
 fn life(attributes: &FileAttr) -> Duration {
     match (Node::of(attributes.ino), attributes.perm) {
         (Node::Root(_), 0) => Duration::ZERO,
-        (Node::Above(_), _) if attributes.ino.0 != 0 => SHORT,
+        (Node::Above(_) | Node::Axis(_), _) if attributes.ino.0 != 0 => SHORT,
         _ => FOREVER,
     }
 }

@@ -1,4 +1,4 @@
-//! What the kernel has open: numbers on one side, files and folders on the other.
+//! Folders that the kernel has open: numbers on one side, folders on the other.
 
 use fuser::FileHandle;
 use std::collections::HashMap;
@@ -29,11 +29,6 @@ impl<T> Handles<T> {
     /// What is open under this number.
     pub fn get(&self, handle: FileHandle) -> Option<Arc<T>> {
         self.open.read().unwrap_or_else(PoisonError::into_inner).get(&handle.0).cloned()
-    }
-
-    /// How many are open.
-    pub fn count(&self) -> usize {
-        self.open.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Ends it.

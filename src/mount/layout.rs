@@ -1,4 +1,5 @@
-//! What stands above the snapshots: `latest`, `by-time`, `by-host`, `by-tag`, `by-id`. Pure: a list of snapshots in, folders out.
+//! What stands above the snapshots: `latest`, `by-time`, `by-host`, `by-tag`, `by-id`, and the way to `versions`. Pure: a list of
+//! snapshots in, folders out.
 //!
 //! Snapshots themselves are folders in `by-time` only; everywhere else they are relative links to there. Invariant: what two
 //! layouts have in common has the same node in both, and a link that points elsewhere has another node, so that the kernel may
@@ -54,6 +55,7 @@ impl Layout {
         for path in [BY_TIME, "by-host", "by-tag", "by-id"] {
             layout.make_folder(Node::TOP, path, path);
         }
+        layout.put(Node::TOP, "versions", Node::AXIS);
         for snapshot in &sorted {
             layout.add(snapshot);
         }
@@ -69,6 +71,11 @@ impl Layout {
     /// The name in `by-time` of the snapshot with this number.
     pub fn name(&self, snapshot: u32) -> Option<&str> {
         self.roots.get(&snapshot).map(String::as_str)
+    }
+
+    /// When the newest snapshot was taken.
+    pub fn time(&self) -> Timestamp {
+        self.get(Node::TOP).map_or_else(Timestamp::default, |top| top.time)
     }
 
     /// Where a node is below the mountpoint: empty for the root, and for a node that is not there.
@@ -251,7 +258,7 @@ mod tests {
     #[test]
     fn an_empty_repository_has_its_folders() {
         let layout = Layout::new(&[], &Layout::default());
-        assert_eq!(all(&layout), ["", "/by-host", "/by-id", "/by-tag", "/by-time"]);
+        assert_eq!(all(&layout), ["", "/by-host", "/by-id", "/by-tag", "/by-time", "/versions=0"]);
     }
 
     #[test]
@@ -295,12 +302,13 @@ mod tests {
             "/by-time/1970-01-01T00-00-50Z=1",
             "/by-time/1970-01-01T00-01-40Z=2",
             "/latest>by-time/1970-01-01T00-01-40Z",
+            "/versions=0",
         ];
         assert_eq!(all(&layout), expected);
         assert_eq!(layout.path(node_of("by-tag/daily", "")), b"by-tag/daily");
         assert_eq!((layout.path(Node::TOP), layout.path(Node::Above(7))), (vec![], vec![]));
         assert_eq!(layout.get(Node::TOP).unwrap().time.seconds, 100);
-        assert_eq!(layout.nodes.len(), expected.len() - 2, "nothing is kept that no path leads to");
+        assert_eq!(layout.nodes.len(), expected.len() - 3, "nothing is kept that no path leads to");
     }
 
     #[test]

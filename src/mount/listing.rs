@@ -4,12 +4,14 @@
 //! the entry's ordinal + 3. What was looked up and did not fit into a reply waits here for the next one. Damage does not end a
 //! listing: all names that can be read come first, then the error.
 
+use super::answers;
 use super::attr;
+use super::axis::{Axis, Side};
 use super::errno::Failure;
 use super::layout::AboveKind;
 use super::node::Node;
+use super::versions;
 use super::view::{Patience, View};
-use crate::repo::catalog;
 use crate::repo::entry::EntryKind;
 use fuser::{FileAttr, FileType};
 use std::ffi::{OsStr, OsString};
@@ -34,6 +36,8 @@ pub struct Item {
     pub kind: FileType,
     /// Its attributes, if asked for.
     pub attributes: Option<FileAttr>,
+    /// What it shows, if it is a folder of the time axis.
+    pub side: Option<Side>,
 }
 
 /// An open folder.
@@ -49,13 +53,21 @@ struct Kept {
     /// The place before the items.
     after: u64,
     items: Vec<Item>,
-    damage: Option<catalog::Error>,
+    damage: Option<Damage>,
 }
+
+/// Why a listing is not complete.
+type Damage = Arc<Failure>;
 
 impl Folder {
     /// Opens a folder as `view` shows it; `owner` is whose the folders above the snapshots are.
     pub fn open(node: Node, view: Arc<View>, owner: (u32, u32)) -> Self {
         Self { node, view, owner, kept: Mutex::default() }
+    }
+
+    /// The folders of the time axis that the kernel knows.
+    pub fn axis(&self) -> &Axis {
+        self.view.axis()
     }
 
     /// Some names after `place`, none at the end; with attributes if `full`. Without patience it may be fewer than there are.
@@ -75,10 +87,11 @@ impl Folder {
         let mut batch = Batch { view: &self.view, full, patience, owner: self.owner, items: Vec::new() };
         match self.node {
             Node::Above(_) => batch.add_above(self.node, place)?,
+            Node::Axis(_) => batch.add_axis(self.node, place, &mut kept.damage)?,
             _ => batch.add_entries(self.node, place, &mut kept.damage)?,
         }
         match &kept.damage {
-            Some(error) if batch.items.is_empty() => Err(error.clone().into()),
+            Some(failure) if batch.items.is_empty() => Err(Failure::Listing(Arc::clone(failure))),
             _ => Ok(batch.items),
         }
     }
@@ -102,7 +115,7 @@ struct Batch<'a> {
 impl Batch<'_> {
     fn dot(&mut self, place: u64, name: &str, node: Node) {
         let attributes = self.full.then(|| attr::none(node.ino()));
-        let item = Item { place, name: name.into(), node, kind: FileType::Directory, attributes };
+        let item = Item { place, name: name.into(), node, kind: FileType::Directory, attributes, side: None };
         self.items.push(item);
     }
 
@@ -122,7 +135,7 @@ impl Batch<'_> {
         let skipped = usize::try_from(place.saturating_sub(DOTS)).unwrap_or(usize::MAX);
         for (place, (name, child)) in (DOTS + 1..).zip(children).skip(skipped).take(BATCH) {
             let (kind, attributes) = self.describe(*child)?;
-            self.items.push(Item { place, name: name.clone(), node: *child, kind, attributes });
+            self.items.push(Item { place, name: name.clone(), node: *child, kind, attributes, side: None });
         }
         Ok(())
     }
@@ -132,6 +145,10 @@ impl Batch<'_> {
     fn describe(&self, child: Node) -> Result<(FileType, Option<FileAttr>), Failure> {
         if let Some(above) = self.view.layout.get(child) {
             let attributes = attr::of_above(child, above, self.owner);
+            return Ok((attributes.kind, self.full.then_some(attributes)));
+        }
+        if let Node::Axis(_) = child {
+            let attributes = answers::attributes(self.view, child, self.owner, self.patience)?;
             return Ok((attributes.kind, self.full.then_some(attributes)));
         }
         if !self.full {
@@ -145,7 +162,42 @@ impl Batch<'_> {
         }
     }
 
-    fn add_entries(&mut self, node: Node, place: u64, damage: &mut Option<catalog::Error>) -> Result<(), Failure> {
+    /// Everything at once: a folder of the time axis is put together from all snapshots.
+    fn add_axis(&mut self, node: Node, place: u64, damage: &mut Option<Damage>) -> Result<(), Failure> {
+        let side = answers::side(self.view, node)?;
+        let above = side.parent().map_or(Node::TOP, |above| self.view.axis().node(&above));
+        self.dots(place, node, above);
+        let skipped = usize::try_from(place.saturating_sub(DOTS)).unwrap_or(usize::MAX);
+        let mut items = Vec::new();
+        match &side {
+            Side::Folder(path) => {
+                let (names, failure) = versions::list(self.view, path, self.owner, self.patience);
+                match failure {
+                    Some(failure) if self.patience == Patience::None => return Err(failure),
+                    failure => *damage = failure.map(Arc::new),
+                }
+                for (name, side, attributes) in names {
+                    let (node, name) = (Node::of(attributes.ino), OsStr::from_bytes(&name).to_owned());
+                    items.push((name, node, attributes, Some(side)));
+                }
+            }
+            Side::File(path) => {
+                for version in versions::of_file(self.view, path, self.patience)? {
+                    let found = self.view.find_path(version.snapshot, path.clone(), self.patience)?;
+                    let attributes = self.view.attributes(found.node, &found.entry, self.patience)?;
+                    let name = self.view.layout.name(version.snapshot).unwrap_or_default().into();
+                    items.push((name, found.node, attributes, None));
+                }
+            }
+        }
+        for (place, (name, node, attributes, side)) in (DOTS + 1..).zip(items).skip(skipped) {
+            let (kind, attributes) = (attributes.kind, self.full.then_some(attributes));
+            self.items.push(Item { place, name, node, kind, attributes, side });
+        }
+        Ok(())
+    }
+
+    fn add_entries(&mut self, node: Node, place: u64, damage: &mut Option<Damage>) -> Result<(), Failure> {
         let found = self.view.find(node, self.patience)?;
         if found.entry.kind != EntryKind::Directory {
             return Err(Failure::Kind);
@@ -171,13 +223,16 @@ impl Batch<'_> {
                     node,
                     kind: attr::kind(&entry.kind),
                     attributes,
+                    side: None,
                 })
             });
             match described {
                 Ok(item) => self.items.push(item),
                 // What is in memory is enough for a reply; the rest can wait for the next one.
                 Err(_) if self.patience == Patience::None && !self.items.is_empty() => break,
-                Err(Failure::Catalog(error)) if self.patience == Patience::Wait => *damage = Some(error),
+                Err(failure @ Failure::Catalog(_)) if self.patience == Patience::Wait => {
+                    *damage = Some(Arc::new(failure));
+                }
                 Err(failure) => return Err(failure),
             }
             if self.items.len() >= BATCH {

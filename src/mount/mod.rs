@@ -10,16 +10,20 @@
 mod ahead;
 mod answers;
 mod attr;
+mod axis;
 pub mod background;
 mod errno;
+mod face;
 mod file;
 mod fs;
 mod handles;
+mod known;
 mod layout;
 mod links;
 mod listing;
 mod name;
 mod node;
+mod opened;
 mod pool;
 mod prepare;
 mod session;
@@ -30,8 +34,10 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod unmount;
+mod versions;
 mod view;
 
+pub use face::Face;
 pub use session::{Options, Session, run};
 pub use snapshots::{Listing, MountedSnapshot, SnapshotList};
 pub use unmount::unmount;
@@ -57,12 +63,14 @@ pub enum Error {
     #[error("{} is mounted already", .0.display())]
     Mounted(PathBuf),
     /// Reading one would mean reading the other.
-    #[error("cannot mount at {}: it and the repository in {} lie one inside the other", path.display(), repository.display())]
+    #[error("cannot mount at {}: it and the {what} in {} lie one inside the other", path.display(), other.display())]
     Overlap {
         /// The folder to mount at.
         path: PathBuf,
-        /// The repository's folder.
-        repository: PathBuf,
+        /// What is in the other folder.
+        what: &'static str,
+        /// The other folder.
+        other: PathBuf,
     },
     /// The system did not mount.
     #[error("cannot mount at {}: {source}", path.display())]

@@ -15,13 +15,18 @@ pub fn of_time(time: Timestamp) -> String {
     }
 }
 
-/// A host's or a tag's name as a file name: what cannot stand there is written as `%` and two hexadecimal digits, as is `%`
-/// itself. `None` for the empty name, and for one that is too long even so.
+/// What Windows, and so Samba, takes in no name.
+const FOREIGN: &str = "<>:\"|?*\\";
+
+/// A host's or a tag's name as a file name: what cannot stand there, here or where the mount is shared to, is written as `%` and
+/// two hexadecimal digits, as is `%` itself. `None` for the empty name, and for one that is too long even so.
 pub fn of_text(text: &str) -> Option<String> {
     let mut name = String::with_capacity(text.len());
-    let dots = matches!(text, "." | "..");
-    for character in text.chars() {
-        if character == '/' || character == '%' || character.is_control() || dots {
+    // Dots and blanks at the end are as good as not there to Windows.
+    let kept = text.trim_end_matches(['.', ' ']).len();
+    for (at, character) in text.char_indices() {
+        let foreign = FOREIGN.contains(character) || at >= kept;
+        if character == '/' || character == '%' || character.is_control() || foreign {
             let mut utf8 = [0; 4];
             for byte in character.encode_utf8(&mut utf8).bytes() {
                 // Writing to a string does not fail.
@@ -59,7 +64,9 @@ mod tests {
             ("a%2Fb", Some("a%252Fb")),
             ("..", Some("%2E%2E")),
             (".", Some("%2E")),
-            ("...", Some("...")),
+            ("...", Some("%2E%2E%2E")),
+            ("a.b c. ", Some("a.b c%2E%20")),
+            ("job:1 \"x\"", Some("job%3A1 %22x%22")),
             ("x\n", Some("x%0A")),
             ("", None),
         ] {

@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! 24 bits snapshot | 1 bit link | 39 bits: 0 = the snapshot's root, else ordinal + 1, or the link group's hash
-//! snapshot 0: folders above the snapshots; 1 = the mount's root, else a hash of the path
+//! snapshot 0: folders above the snapshots; 1 = the mount's root, else a hash of the path; with the link bit, folders of the time
+//! axis: 0 = `versions`, else a hash
 //! ```
 
 use fuser::INodeNo;
@@ -24,6 +25,8 @@ pub enum Node {
     Above(u64),
     /// A snapshot's own root.
     Root(u32),
+    /// A folder of the time axis.
+    Axis(u64),
     /// An entry: the snapshot's number and how many entries stand before it.
     Entry(u32, u64),
     /// All names of one file: the snapshot's number and the group's.
@@ -33,11 +36,14 @@ pub enum Node {
 impl Node {
     /// The mount's root.
     pub const TOP: Self = Self::Above(1);
+    /// `versions`.
+    pub const AXIS: Self = Self::Axis(0);
 
     /// Its number.
     pub const fn number(self) -> u64 {
         match self {
             Self::Above(number) => number,
+            Self::Axis(place) => LINK_BIT | place,
             Self::Root(snapshot) => above(snapshot),
             Self::Entry(snapshot, ordinal) => above(snapshot) | (ordinal + 1),
             Self::Link(snapshot, group) => above(snapshot) | LINK_BIT | group,
@@ -54,7 +60,8 @@ impl Node {
         let INodeNo(number) = number;
         let (snapshot, place) = ((number >> SNAPSHOT_SHIFT) as u32, number & MAX_PLACE);
         match (snapshot, number & LINK_BIT, place) {
-            (0, _, _) => Self::Above(number),
+            (0, 0, _) => Self::Above(number),
+            (0, _, _) => Self::Axis(place),
             (_, 0, 0) => Self::Root(snapshot),
             (_, 0, _) => Self::Entry(snapshot, place - 1),
             _ => Self::Link(snapshot, place),
@@ -64,7 +71,7 @@ impl Node {
     /// The snapshot's number, 0 above the snapshots.
     pub const fn snapshot(self) -> u32 {
         match self {
-            Self::Above(_) => 0,
+            Self::Above(_) | Self::Axis(_) => 0,
             Self::Root(snapshot) | Self::Entry(snapshot, _) | Self::Link(snapshot, _) => snapshot,
         }
     }
@@ -93,7 +100,8 @@ mod tests {
     fn numbers_go_both_ways() {
         let nodes = [
             Node::TOP,
-            Node::Above(LINK_BIT | 5),
+            Node::AXIS,
+            Node::Axis(MAX_PLACE),
             Node::Root(1),
             Node::Root(MAX_SNAPSHOT),
             Node::Entry(7, 0),

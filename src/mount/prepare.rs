@@ -1,15 +1,15 @@
-//! Before mounting: is the folder there, empty, and not entangled with the repository? A dead mount in the way is cleared.
+//! Before mounting: is the folder there, empty, and not entangled with what the mount reads? A dead mount in the way is cleared.
 
 use super::{Error, table, unmount};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The folder to mount at, without symbolic links.
+/// The folder to mount at, without symbolic links; `apart` are folders that it must not overlap, with what is in them.
 ///
 /// # Errors
 /// [`Error::Folder`], [`Error::Overlap`], [`Error::Mounted`], [`Error::NotEmpty`].
-pub fn prepare(mountpoint: &Path, repository: Option<&Path>) -> Result<PathBuf, Error> {
+pub fn prepare(mountpoint: &Path, apart: &[(&'static str, PathBuf)]) -> Result<PathBuf, Error> {
     let folder = |source| Error::Folder { path: mountpoint.to_owned(), source };
     if unmount::is_dead(mountpoint) {
         unmount::unmount(mountpoint, true)?;
@@ -18,8 +18,8 @@ pub fn prepare(mountpoint: &Path, repository: Option<&Path>) -> Result<PathBuf, 
     if !path.metadata().map_err(folder)?.is_dir() {
         return Err(folder(io::ErrorKind::NotADirectory.into()));
     }
-    if let Some(repository) = repository {
-        check_apart(&path, repository)?;
+    for (what, other) in apart {
+        check_apart(&path, what, other)?;
     }
     if table::mounted(&path).map_err(folder)?.as_deref() == Some(OsStr::new(table::TYPE)) {
         return Err(Error::Mounted(mountpoint.to_owned()));
@@ -30,12 +30,16 @@ pub fn prepare(mountpoint: &Path, repository: Option<&Path>) -> Result<PathBuf, 
     }
 }
 
-/// Reading a repository through a mount of itself would never end.
-fn check_apart(path: &Path, repository: &Path) -> Result<(), Error> {
-    let real = repository.canonicalize();
-    let real = real.map_err(|source| Error::Folder { path: repository.to_owned(), source })?;
+/// Reading a repository, or its caches, through a mount of itself would never end.
+fn check_apart(path: &Path, what: &'static str, other: &Path) -> Result<(), Error> {
+    let real = match other.canonicalize() {
+        Ok(real) => real,
+        // What is not there yet will not be made below a mount, which cannot be written to.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => other.to_owned(),
+        Err(source) => return Err(Error::Folder { path: other.to_owned(), source }),
+    };
     if path.starts_with(&real) || real.starts_with(path) {
-        return Err(Error::Overlap { path: path.to_owned(), repository: real });
+        return Err(Error::Overlap { path: path.to_owned(), what, other: real });
     }
     Ok(())
 }
@@ -54,14 +58,15 @@ mod tests {
         }
         write(at("full/file"), b"").unwrap();
         std::os::unix::fs::symlink(at("repo/packs"), at("alias")).unwrap();
-        let repo = at("repo");
-        assert_eq!(prepare(&at("empty"), Some(&repo)).unwrap(), at("empty").canonicalize().unwrap());
-        assert!(matches!(prepare(&at("missing"), None), Err(Error::Folder { .. })));
-        assert!(matches!(prepare(&at("full/file"), None), Err(Error::Folder { .. })));
-        assert!(matches!(prepare(&at("full"), Some(&repo)), Err(Error::NotEmpty(_))));
+        let repo = [("repository", at("repo")), ("caches", at("not/there/yet"))];
+        assert_eq!(prepare(&at("empty"), &repo).unwrap(), at("empty").canonicalize().unwrap());
+        assert!(matches!(prepare(&at("missing"), &[]), Err(Error::Folder { .. })));
+        assert!(matches!(prepare(&at("full/file"), &[]), Err(Error::Folder { .. })));
+        assert!(matches!(prepare(&at("full"), &repo), Err(Error::NotEmpty(_))));
         for inside in ["repo", "repo/packs", "alias"] {
-            assert!(matches!(prepare(&at(inside), Some(&repo)), Err(Error::Overlap { .. })), "{inside}");
+            assert!(matches!(prepare(&at(inside), &repo), Err(Error::Overlap { .. })), "{inside}");
         }
-        assert!(matches!(prepare(&at("above"), Some(&at("above/repo"))), Err(Error::Overlap { .. })));
+        let above = [("caches", at("above/repo"))];
+        assert!(matches!(prepare(&at("above"), &above), Err(Error::Overlap { what: "caches", .. })));
     }
 }

@@ -3,6 +3,7 @@
 //! Invariant: however serving ends, no dead mount is left behind; a busy one is detached, so that it ends with its last user.
 
 use super::ahead::Budget;
+use super::face::Face;
 use super::fs::{Core, Fs};
 use super::pool::Pool;
 use super::prepare::prepare;
@@ -40,8 +41,10 @@ pub struct Options {
     pub mountpoint: PathBuf,
     /// Whether other users may look, as far as the stored modes and access control lists let them.
     pub allow_other: bool,
-    /// The repository's folder, if it is one on this machine: it must not overlap the mountpoint.
-    pub repository: Option<PathBuf>,
+    /// Whose the files of snapshots seem to be, and who may read them.
+    pub face: Face,
+    /// Folders that the mountpoint must not overlap, with what is in them: the repository, if it is on this machine; its caches.
+    pub apart: Vec<(&'static str, PathBuf)>,
     /// How often to look for new snapshots.
     pub refresh: Duration,
     /// How long a request may wait for the repository.
@@ -57,7 +60,8 @@ impl Options {
         Self {
             mountpoint: mountpoint.into(),
             allow_other: false,
-            repository: None,
+            face: Face::default(),
+            apart: Vec::new(),
             refresh: Duration::from_secs(5),
             deadline: Duration::from_secs(60),
             ahead: AHEAD,
@@ -102,9 +106,9 @@ impl Session {
     /// # Errors
     /// When it cannot be mounted.
     pub fn start(options: &Options, snapshots: Arc<dyn SnapshotList>, sink: Arc<dyn Sink>) -> Result<Self, Error> {
-        let path = prepare(&options.mountpoint, options.repository.as_deref())?;
+        let path = prepare(&options.mountpoint, &options.apart)?;
         let failed = |source| Error::Mount { path: path.clone(), source };
-        let view = View::new(&snapshots.list().map_err(Error::Snapshots)?, None);
+        let view = View::new(&snapshots.list().map_err(Error::Snapshots)?, options.face, None);
         let threads = thread::available_parallelism().map_or(2, usize::from);
         let core = Arc::new(Core {
             current: Current::new(view),
@@ -238,8 +242,9 @@ fn follow_snapshots(list: &dyn SnapshotList, core: &Core, notifier: &Notifier, s
                 failing = false;
                 let before = core.current.get();
                 if !before.shows(&listing) {
-                    let after = Arc::new(View::new(&listing, Some(&before)));
+                    let after = Arc::new(View::new(&listing, before.face(), Some(&before)));
                     core.current.set(Arc::clone(&after));
+                    core.files.renew(&after);
                     for (folder, name) in after.layout.changed(&before.layout) {
                         // The kernel would find out by itself, a second later.
                         let _ = notifier.inval_entry(folder.ino(), name);

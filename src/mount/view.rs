@@ -5,7 +5,9 @@
 //! to the kernel, and one that fetches, for the pool.
 
 use super::attr;
+use super::axis::Axis;
 use super::errno::Failure;
+use super::face::Face;
 use super::layout::{self, Layout};
 use super::links::Links;
 use super::node::Node;
@@ -13,7 +15,7 @@ use super::snapshots::{Listing, MountedSnapshot};
 use crate::repo::catalog::{PageCache, Tree};
 use crate::repo::chunks::{self, Bytes, ChunkSource};
 use crate::repo::entry::{Entry, EntryKind, EntryPath, Timestamp};
-use crate::repo::id::{ChunkId, ChunkKind};
+use crate::repo::id::{ChunkId, ChunkKind, SnapshotId};
 use fuser::FileAttr;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -38,13 +40,17 @@ pub struct View {
     cached: Arc<dyn ChunkSource>,
     pages: Arc<PageCache>,
     links: Arc<Links>,
+    axis: Arc<Axis>,
+    face: Face,
     snapshots: HashMap<u32, Snapshot>,
     listed: Vec<MountedSnapshot>,
 }
 
 struct Snapshot {
+    id: SnapshotId,
     root: ChunkId,
     time: Timestamp,
+    partial: bool,
 }
 
 /// An entry, looked up.
@@ -59,18 +65,22 @@ pub struct Found {
 }
 
 impl View {
-    /// A view of `listing`, which takes the place of `before`.
-    pub fn new(listing: &Listing, before: Option<&Self>) -> Self {
+    /// A view of `listing` with this face, which takes the place of `before`.
+    pub fn new(listing: &Listing, face: Face, before: Option<&Self>) -> Self {
         let empty = Layout::default();
         let layout = Layout::new(&listing.snapshots, before.map_or(&empty, |before| &before.layout));
         let shown = listing.snapshots.iter().filter(|snapshot| layout::shown(snapshot));
-        let snapshots = shown.map(|snapshot| (snapshot.number, Snapshot { root: snapshot.root, time: snapshot.time }));
+        let snapshots = shown.map(|&MountedSnapshot { id, number, root, time, partial, .. }| {
+            (number, Snapshot { id, root, time, partial })
+        });
         Self {
             layout,
             source: Arc::clone(&listing.source),
             cached: Arc::new(InMemory(Arc::clone(&listing.source))),
             pages: before.map_or_else(|| Arc::new(PageCache::new(PAGES)), |before| Arc::clone(&before.pages)),
             links: before.map_or_else(Arc::default, |before| Arc::clone(&before.links)),
+            axis: before.map_or_else(Arc::default, |before| Arc::clone(&before.axis)),
+            face,
             snapshots: snapshots.collect(),
             listed: listing.snapshots.clone(),
         }
@@ -87,6 +97,28 @@ impl View {
             Patience::None => &self.cached,
             Patience::Wait => &self.source,
         }
+    }
+
+    /// The folders of the time axis that the kernel knows.
+    pub fn axis(&self) -> &Axis {
+        &self.axis
+    }
+
+    /// How owners and modes are shown.
+    pub const fn face(&self) -> Face {
+        self.face
+    }
+
+    /// The id of the snapshot with this number.
+    pub fn id(&self, snapshot: u32) -> Option<SnapshotId> {
+        self.snapshots.get(&snapshot).map(|snapshot| snapshot.id)
+    }
+
+    /// The catalogs of all complete snapshots with their numbers, oldest first.
+    pub fn trees(&self, patience: Patience) -> Result<Vec<(u32, Tree)>, Failure> {
+        let mut complete: Vec<_> = self.snapshots.iter().filter(|(_, snapshot)| !snapshot.partial).collect();
+        complete.sort_by_key(|(number, snapshot)| (snapshot.time, **number));
+        complete.into_iter().map(|(number, _)| Ok((*number, self.tree(*number, patience)?))).collect()
     }
 
     /// Decoded pages.
@@ -109,7 +141,7 @@ impl View {
     /// The entry behind a node of a snapshot.
     pub fn find(&self, node: Node, patience: Patience) -> Result<Found, Failure> {
         let ordinal = match node {
-            Node::Above(_) => return Err(Failure::Kind),
+            Node::Above(_) | Node::Axis(_) => return Err(Failure::Kind),
             Node::Root(snapshot) => return self.find_root(snapshot, patience),
             Node::Entry(_, ordinal) => ordinal,
             Node::Link(..) => self.links.ordinal(node).ok_or(Failure::Stale)?,
@@ -156,11 +188,14 @@ impl View {
             Some(Err(_)) if patience == Patience::Wait => entry.size,
             Some(Err(error)) => return Err(error.into()),
         };
-        Ok(attr::of_entry(node, entry, stored))
+        Ok(attr::of_entry(node, entry, stored, self.face))
     }
 
     /// Where something is, for people: below the mount, as far as known.
     pub fn shown_path(&self, node: Node, path: Option<&EntryPath>) -> Vec<u8> {
+        if let Some(side) = self.axis.side(node) {
+            return [b"versions".as_slice(), &side.path().to_bytes()].concat();
+        }
         let mut shown = self.layout.path(node);
         if let Some(name) = self.layout.name(node.snapshot()) {
             shown.extend_from_slice(b"by-time/");

@@ -25,3 +25,4 @@ pub mod tag;
 pub mod tree_copy;
 pub mod unreadable;
 pub mod verify;
+pub mod versions;

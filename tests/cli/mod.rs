@@ -38,6 +38,7 @@ mod sources;
 mod stats;
 mod tag;
 mod verify;
+mod versions;
 
 use std::ffi::OsStr;
 use std::io::Write as _;

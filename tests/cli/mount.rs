@@ -155,3 +155,65 @@ fn lost_packs_are_errors_where_they_are_missed() {
     let log = fs::read_to_string(place.path("home/.local/state/boveda/mount.log")).unwrap();
     assert!(log.contains("by-time/"), "{log}");
 }
+
+#[test]
+fn a_place_is_picked_and_printed() {
+    let Some(place) = place() else { return };
+    let run = |arguments: &[&str]| {
+        let mut command = place.admin_command(arguments);
+        super::Run::of(command.env("XDG_RUNTIME_DIR", place.path("runtime")))
+    };
+    fs::create_dir(place.path("runtime")).unwrap();
+    let picked = run(&["mount"]).ends(0).out;
+    let picked = Path::new(picked.trim_end());
+    assert_eq!(picked, place.path("runtime/boveda/repository"));
+    assert!(fs::read_dir(picked.join("by-time")).unwrap().count() > 0);
+    run(&["mount"]).ends(1).says("mounted already");
+    run(&["umount"]).ends(0);
+    assert!(!picked.join("by-time").exists());
+    run(&["umount"]).ends(1).says("nothing of boveda is mounted");
+}
+
+#[test]
+fn owners_and_modes_are_as_asked_and_caches_stay_apart() {
+    use std::os::unix::fs::MetadataExt as _;
+    let Some(place) = place() else { return };
+    place.admin(["mount", "there", "--owner", "77:78", "--perms", "readable"]).ends(0);
+    let seen = fs::metadata(below(&place, "latest", "a")).unwrap();
+    assert_eq!((seen.uid(), seen.gid(), seen.mode() & 0o444), (77, 78, 0o444));
+    place.run(["umount", "there"]).ends(0);
+    place.admin(["mount", "there", "--owner", "nobody"]).ends(2).says("1000:1000");
+    place.admin(["mount", "there", "--perms", "all"]).ends(2);
+    fs::create_dir_all(place.path("home/.cache/boveda/new")).unwrap();
+    place.admin(["mount", "home/.cache/boveda/new"]).ends(2).says("caches");
+    assert!(!is_mounted(&place));
+}
+
+#[test]
+fn a_service_is_printed_and_fstab_understood() {
+    let Some(place) = place() else { return };
+    let mut command = place.command(["mount", "there", "--print-unit", "--perms", "readable"]);
+    let key = place.path("admin.key");
+    let run =
+        super::Run::of(command.arg("--key-file").arg(&key).env("BOVEDA_REPOSITORY", place.path("repository"))).ends(0);
+    let folder = place.path("there").canonicalize().unwrap_or_else(|_| place.path("there"));
+    let start = run.out.lines().find(|line| line.starts_with("ExecStart=")).unwrap();
+    for part in [" -r ", "/repository ", " mount ", "--perms=readable", &format!("--key-file {}", key.display())] {
+        assert!(start.contains(part), "{part}: {start}");
+    }
+    assert!(start.ends_with("/there") && run.out.contains("umount --lazy "), "{}", run.out);
+    place.admin(["mount", "there", "--print-unit"]).ends(0).says("will not be able to ask");
+    // As `mount` calls it.
+    let helper = place.path("mount.boveda");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_boveda"), &helper).unwrap();
+    let mount = |options: &str| {
+        let mut command = std::process::Command::new(&helper);
+        command.env_clear().env("HOME", place.path("home")).env("PATH", std::env::var_os("PATH").unwrap());
+        super::Run::of(command.arg(place.path("repository")).arg(&folder).args(["-o", options]))
+    };
+    let key = format!("rw,noauto,key_file={}", key.display());
+    mount("frobnicate").ends(2).says("frobnicate");
+    mount(&key).ends(0);
+    assert_eq!(fs::read(below(&place, "latest", "a")).unwrap(), b"first");
+    place.run(["umount", "there"]).ends(0);
+}

@@ -191,6 +191,7 @@ fn snapshots(seen: &mut Seen, place: &Place) {
     seen.run(place, &["ls", "latest:/nowhere"], 1);
     // Without a file system in user space there is nothing but the failure.
     seen.run(place, &["mount", "missing-folder"], 2);
+    seen.run(place, &["mount", "somewhere", "--print-unit"], 0);
 }
 
 /// What compares snapshots, and what carries them elsewhere.
@@ -198,6 +199,7 @@ fn compared(seen: &mut Seen, place: &Place) {
     let text = format!("latest:{}", place.path("a/text").display());
     for arguments in [
         &["find", "text"][..],
+        &["versions", "a/text"],
         &["diff", "latest~1", "latest", "-p"],
         &["dump", &text, "--target", "dumped"],
         &["export-tar", "latest", "out.tar"],

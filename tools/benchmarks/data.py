@@ -111,6 +111,33 @@ def disk(path, _):
         file.truncate(file.tell())
 
 
+MOUNTED_FILES = 20_000
+
+
+def mounted(path, _):
+    """What the mount is measured on: 1 GiB of which every page is half noise, half words; and small files, 100 in a folder."""
+    dice = random.Random(2)
+    words = " ".join(f"{dice.getrandbits(24):x}" for _ in range(100_000)).encode()
+    with open(path / "large", "wb", buffering=MIB) as file:
+        for page in range(1024 * MIB // 4096):
+            start = page * 37 % (len(words) - 2048)
+            file.write(dice.randbytes(2048) + words[start : start + 2048])
+    for index in range(MOUNTED_FILES):
+        folder = path / "small" / f"{index // 100:03}"
+        folder.mkdir(parents=True, exist_ok=True)
+        length = int(512 * 32 ** dice.random())
+        start = dice.randrange(len(words) - 16384)
+        (folder / f"note-{index % 100:03}").write_bytes(b"%d " % index + words[start : start + length])
+
+
+def million(path, _):
+    """A million files of a few bytes, a thousand in a folder."""
+    for folder in range(1000):
+        (path / f"{folder:03}").mkdir()
+        for index in range(1000):
+            (path / f"{folder:03}" / f"item-{index:03}").write_bytes(b"%d\n" % (folder * 1000 + index))
+
+
 ROWS = 4_000_000
 
 
@@ -167,5 +194,7 @@ SETS = {
     "binaries": ("programs and libraries of a Debian system", binaries, edit_files),
     "small": ("200,000 files of 100 to 4,000 bytes", small, edit_files),
     "disk": ("the image of a disk, edited in place in scattered blocks", disk, edit_in_place),
+    "mounted": ("1 GiB in one file, and 20,000 files of 0.5 to 16 KiB", mounted, edit_files),
+    "million": ("1,000,000 files of a few bytes", million, edit_files),
     "dumps": ("the dump of a database table, 1 % of its rows changed by an edit", dumps, edit_dump),
 }

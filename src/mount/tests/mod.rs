@@ -2,6 +2,9 @@
 
 mod damage;
 mod lifecycle;
+mod model;
+mod read_only;
+mod versions;
 
 use crate::mount::testing::{Mounted, Repository};
 use crate::repo::catalog::testing::entry;
@@ -54,7 +57,7 @@ fn a_snapshot_is_a_folder_under_several_names() {
     let file = repository.chunks.text(b"hello");
     repository.snapshot(WHEN, "web", vec![("/home/ana/hello.txt", file)]);
     let Some(mut mounted) = Mounted::new(&repository, |_| {}) else { return };
-    assert_eq!(names(&mounted.at("")), ["by-host", "by-id", "by-tag", "by-time", "latest"]);
+    assert_eq!(names(&mounted.at("")), ["by-host", "by-id", "by-tag", "by-time", "latest", "versions"]);
     assert_eq!(fs::read_link(mounted.at("latest")).unwrap(), Path::new(SNAPSHOT));
     for way in [
         SNAPSHOT,

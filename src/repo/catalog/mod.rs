@@ -16,6 +16,7 @@ mod cut;
 mod diff;
 mod extent_reader;
 mod extents;
+pub mod history;
 mod inside;
 pub mod key;
 mod keys;

@@ -17,6 +17,7 @@ mod build;
 mod folder;
 mod format;
 mod loose;
+mod numbered;
 mod ordered;
 mod output;
 mod recent;
