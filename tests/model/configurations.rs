@@ -82,9 +82,6 @@ pub const LARGE: &[Kept] = &[
     kept("all late puts, three beginnings", Setup { late: true, late_open: true, ..CHECKPOINTS }),
     kept("repacking, three beginnings", Setup { repack: true, ..CHECKPOINTS }),
     kept("2 sessions, checkpoints, three beginnings", Setup { sessions: 2, ..CHECKPOINTS }),
-    kept("2 writers, checkpoints, three beginnings", Setup { writers: 2, ..CHECKPOINTS }),
-    kept("2 writers, late puts, checkpoints", Setup { late: true, ..TWO_AND_CHECKPOINTS }),
-    kept("2 writers, 2 pruners, three beginnings", Setup { writers: 2, maintainers: PRUNERS, ..PRUNING }),
 ];
 
 /// The smallest configuration in which leaving out a rule loses something.

@@ -62,8 +62,8 @@ fn a_lost_index_stops_it() {
     for class in ["c-", "d-"] {
         let (world, _, _, [first, _]) = two();
         forget(&world, &[first]);
-        let lost = world.store.objects().into_keys().filter(|name| name.as_str().contains(&format!("/{class}")));
-        world.store.delete(&lost.last().unwrap()).unwrap();
+        let mut lost = world.store.objects().into_keys().filter(|name| name.as_str().contains(&format!("/{class}")));
+        world.store.delete(&lost.next_back().unwrap()).unwrap();
         refuses(&world, in_doubt(|doubt| matches!(doubt, Doubt::Index(_))));
     }
 }
@@ -89,7 +89,7 @@ fn a_pack_that_is_cut_short_stops_it() {
 fn an_end_that_says_nothing_stops_it() {
     let (world, _, _, [first, _]) = two();
     forget(&world, &[first]);
-    let end = world.store.objects().into_keys().filter(|name| name.as_str().ends_with("/end")).last().unwrap();
+    let end = world.store.objects().into_keys().rfind(|name| name.as_str().ends_with("/end")).unwrap();
     world.store.overwrite(&end, b"neither commit nor abort".to_vec());
     refuses(&world, in_doubt(|doubt| matches!(doubt, Doubt::BadEnd(..))));
 }

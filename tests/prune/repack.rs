@@ -9,6 +9,7 @@ use boveda::ops::snapshot::snapshot;
 use boveda::repo::id::SnapshotId;
 use boveda::repo::keys::credential::Credential;
 use boveda::repo::keys::role::Role;
+use boveda::store::Store;
 use std::path::{Path, PathBuf};
 
 /// Bytes of a file that comes and goes.
@@ -100,6 +101,27 @@ fn what_a_writer_stored_stays_the_writers_own() {
     let theirs = other.snapshot(&world, &two.key, &source).snapshot.unwrap();
     assert!(world.packed() - before > LARGE as u64 * 9 / 10);
     holds(&world, &source, &[(second, 2), (third, 2), (theirs, 2)]);
+}
+
+#[test]
+fn small_packs_are_put_together() {
+    let (world, machine, source, _) = world();
+    let mut taken = Vec::new();
+    for seed in 3..9 {
+        fill(&source, seed);
+        taken.push((machine.snapshot(&world, &world.admin, &source).snapshot.unwrap(), seed));
+    }
+    let before = world.store.list("packs").unwrap().len();
+    let small = Options { repack_small: true, ..options() };
+    let limited = run(&world, &machine, &world.admin, &Options { max_repack: Some(2_500_000), ..small.clone() });
+    assert!(limited.repacked.packs > 0 && limited.repacked.bytes <= 2_500_000, "{limited:?}");
+    let summary = run(&world, &machine, &world.admin, &small);
+    let left = world.store.list("packs").unwrap().len();
+    assert!(left < 3 && before > 6, "{left} of {before} packs: {summary:?}");
+    assert_eq!(run(&world, &machine, &world.admin, &small).repacked.packs, 0);
+    let snapshots = world.as_admin().snapshots().iter().map(|snapshot| snapshot.id).collect::<Vec<_>>();
+    let second = *snapshots.iter().find(|id| taken.iter().all(|(one, _)| one != *id)).unwrap();
+    holds(&world, &source, &[taken, vec![(second, 2)]].concat());
 }
 
 #[test]

@@ -38,6 +38,9 @@ pub struct Pruning {
     /// `unlimited` (needs an admin's keys; a maintainer's leave it)
     #[arg(long, value_name = "LIMIT", value_parser = limit, default_value = "5%", help_heading = "Pruning")]
     max_unused: Limit,
+    /// Put small packs together, as many short snapshots leave them (needs an admin's keys)
+    #[arg(long, help_heading = "Pruning")]
+    repack_small: bool,
     /// How much is copied at most when packs are made anew: `2G`
     #[arg(long, value_name = "SIZE", value_parser = bytes, help_heading = "Pruning")]
     max_repack_size: Option<u64>,
@@ -72,6 +75,7 @@ pub fn carry_out(
         exclusive: flags.exclusive,
         wait: flags.wait,
         max_unused: flags.max_unused,
+        repack_small: flags.repack_small,
         max_repack: flags.max_repack_size,
         now: time::now().seconds,
     };

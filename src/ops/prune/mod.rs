@@ -36,6 +36,8 @@ pub struct Options {
     /// How much may stay in packs that is not needed: what is above it makes packs be made anew, without that. An admin does it; who
     /// only maintains leaves it.
     pub max_unused: Limit,
+    /// Whether small packs, of which most is needed, are put together too.
+    pub repack_small: bool,
     /// How many bytes are copied at most; without a number, as many as it takes.
     pub max_repack: Option<u64>,
     /// The time, in seconds since 1970.

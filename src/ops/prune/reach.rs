@@ -169,7 +169,13 @@ impl<'a> Reach<'a> {
         let mut fresh = false;
         while let Some((kind, id, plain)) = pending.pop() {
             let places = self.index.places(kind, &id);
-            if !places.iter().any(|place| self.is_there(place)) {
+            let of_use = |place: &&Place| match plain {
+                0 => self.is_of_use(place),
+                _ => self.is_there(place) && place.segment.bases.is_empty(),
+            };
+            let bases: Vec<ChunkId> =
+                places.iter().filter(of_use).flat_map(|place| &place.segment.bases).copied().collect();
+            if !places.iter().any(|place| of_use(&place)) {
                 self.check_damage()?;
                 return Err(Error::InDoubt(vec![Doubt::Lost { kind, id }]));
             }
@@ -181,8 +187,7 @@ impl<'a> Reach<'a> {
                 changed |= self.marks[at] != before;
             }
             if changed {
-                let bases = places.iter().flat_map(|place| &place.segment.bases);
-                pending.extend(bases.map(|base| (ChunkKind::Data, *base, PLAIN)));
+                pending.extend(bases.into_iter().map(|base| (ChunkKind::Data, base, PLAIN)));
             }
             // What comes first is what was asked for.
             fresh |= changed && plain == 0;
@@ -202,6 +207,16 @@ impl<'a> Reach<'a> {
     /// Whether a place's pack is there, as long as it should be.
     fn is_there(&self, place: &Place) -> bool {
         self.stored.get(&place.pack.id) == Some(&place.pack.length)
+    }
+
+    /// Whether a place's pack is there, and all that a delta there is made from. What a hostile index says is made from nothing is of no
+    /// use, and in nobody's way.
+    fn is_of_use(&self, place: &Place) -> bool {
+        let plain = |base: &ChunkId| {
+            let places = self.index.places(ChunkKind::Data, base);
+            places.iter().any(|place| place.segment.bases.is_empty() && self.is_there(place))
+        };
+        self.is_there(place) && place.segment.bases.iter().all(plain)
     }
 
     /// Whether all who need a chunk find it at places that they rely on, in packs that stay: not `leaving`, and never condemned or

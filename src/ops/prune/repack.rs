@@ -2,13 +2,16 @@
 
 use super::plan::{Use, segments_of};
 use super::reach::Reach;
-use super::{Error, Limit};
+use super::{Error, Options};
 use crate::repo::id::PackId;
 use crate::repo::repository::Wanted;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Chooses packs, those first that have the most to give back for what is copied, until no more than `limit` stays that is not needed,
-/// or `most` bytes are copied.
+/// A pack of less than this is small: a quarter of what packs usually have.
+const SMALL: u64 = 8 << 20;
+
+/// Chooses packs, those first that have the most to give back for what is copied, until no more stays that is not needed than is allowed to,
+/// or as much is copied; and then small ones, if that is wished and there are several.
 ///
 /// # Errors
 /// When this machine's cache of indexes turns out to be damaged.
@@ -16,15 +19,14 @@ pub(super) fn choose(
     reach: &Reach<'_>,
     uses: &BTreeMap<PackId, Use>,
     candidates: &BTreeSet<PackId>,
-    limit: Limit,
-    most: Option<u64>,
+    options: &Options,
 ) -> Result<Vec<Wanted>, Error> {
     // What nothing needs goes anyway; of the others, packs of which nothing can be given back are not looked at.
     let partly = uses.iter().filter(|(id, one)| one.live > 0 && one.dead > 0 && candidates.contains(*id));
     let mut partly: Vec<(PackId, Use)> = partly.map(|(id, one)| (*id, *one)).collect();
     let needed: u64 = uses.values().filter(|one| one.live > 0).map(|one| one.length).sum();
     let mut dead: u64 = uses.values().filter(|one| one.live > 0).map(|one| one.dead).sum();
-    let allowed = limit.of(needed.saturating_sub(dead));
+    let allowed = options.max_unused.of(needed.saturating_sub(dead));
     // By the share that is not needed: u128, since the products of two lengths do not fit otherwise.
     partly.sort_by(|(a, one), (b, other)| {
         let share = |of: &Use, by: &Use| u128::from(of.dead) * u128::from(by.length);
@@ -36,12 +38,24 @@ pub(super) fn choose(
         if dead <= allowed {
             break;
         }
-        if most.is_some_and(|most| copied + costs > most) {
+        if options.max_repack.is_some_and(|most| copied + costs > most) {
             continue;
         }
         dead -= one.dead;
         copied += costs;
         chosen.insert(id);
+    }
+    let small = uses.iter().filter(|(id, one)| one.live > 0 && one.length < SMALL && candidates.contains(*id));
+    let small: Vec<_> = small.filter(|(id, _)| !chosen.contains(*id)).collect();
+    // One alone is copied for nothing.
+    if options.repack_small && small.len() + chosen.len() > 1 {
+        for (id, one) in small {
+            let costs = one.length.saturating_sub(one.dead);
+            if options.max_repack.is_none_or(|most| copied + costs <= most) {
+                copied += costs;
+                chosen.insert(*id);
+            }
+        }
     }
     wanted(reach, chosen)
 }

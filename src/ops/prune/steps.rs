@@ -19,12 +19,23 @@ pub(super) struct Run<'a> {
     listed: u64,
     /// Held by who may write too: nobody else on this host is this writer meanwhile.
     lock: Option<WriterLock>,
+    /// Packs that were made now: of two that hold the same they are the ones to stay.
+    made: BTreeSet<PackId>,
     pub summary: Summary,
 }
 
 impl<'a> Run<'a> {
     pub fn new(repository: &'a mut Repository, host: &'a Host, options: &'a Options, events: &'a dyn Sink) -> Self {
-        Self { repository, host, options, events, listed: 0, lock: None, summary: Summary::default() }
+        Self {
+            repository,
+            host,
+            options,
+            events,
+            listed: 0,
+            lock: None,
+            made: BTreeSet::new(),
+            summary: Summary::default(),
+        }
     }
 
     /// Says what would be done, and does nothing.
@@ -103,18 +114,19 @@ impl<'a> Run<'a> {
         let wrap = |id: &DataKeyId| plan.wraps.get(id).cloned().unwrap_or_default();
         let copied = self.repository.copy_segments(lock.writer, &plan.repack, &wrap, self.events)?;
         self.summary.repacked = Packs { packs: copied.from, bytes: copied.bytes };
+        self.made.extend(copied.made);
         Ok(copied.from > 0)
     }
 
     /// What can be condemned of these packs.
     fn plan(&mut self, packs: &BTreeMap<PackId, u64>) -> Result<plan::Plan, Error> {
-        let (repository, summary) = (&*self.repository, &mut self.summary);
+        let (repository, summary, made) = (&*self.repository, &mut self.summary, &self.made);
         let pinned = doubts::wishes(repository)?;
         let reach = Reach::walk(repository, self.host, pinned, self.events)?;
         let ledger = repository.log().state.ledger();
         let mut unindexed: BTreeMap<PackId, u64> =
             packs.iter().filter(|(id, _)| !ledger.any_absent(id)).map(|(id, length)| (*id, *length)).collect();
-        let mut candidates: BTreeSet<PackId> = unindexed.keys().copied().collect();
+        let mut candidates: BTreeSet<PackId> = unindexed.keys().filter(|id| !made.contains(*id)).copied().collect();
         for pack in reach.index.packs() {
             unindexed.remove(&pack.id);
         }
@@ -129,8 +141,7 @@ impl<'a> Run<'a> {
         let mut plan = plan::choose(&reach, &uses, &candidates, summary)?;
         if summary.repacked.packs == 0 {
             candidates.retain(|id| !plan.condemn.contains(id));
-            let (limit, most) = (self.options.max_unused, self.options.max_repack);
-            plan.repack = repack::choose(&reach, &uses, &candidates, limit, most)?;
+            plan.repack = repack::choose(&reach, &uses, &candidates, self.options)?;
             let keys = plan.repack.iter().flat_map(|one| &one.rows).map(|row| row.key_id);
             let wrap = |id: DataKeyId| (id, reach.index.wraps_of(&id).into_iter().next().unwrap_or_default());
             plan.wraps = keys.map(wrap).collect();
@@ -176,6 +187,7 @@ impl<'a> Run<'a> {
             };
             let (finished, rescued) = (sizes(&gone), sizes(&needed));
             drop(reach);
+            self.repository.settle_packs(&self.made)?;
             if !needed.is_empty() && !self.repository.rescue(&needed)? {
                 continue;
             }

@@ -57,6 +57,14 @@ impl Repository {
         self.settle()
     }
 
+    /// Makes these packs durable once more, before what they were copied from goes.
+    ///
+    /// # Errors
+    /// When the store fails, or one of them is not there.
+    pub fn settle_packs(&self, packs: &BTreeSet<PackId>) -> Result<(), Error> {
+        Ok(packs.iter().try_for_each(|pack| self.store.settle(&Name::Pack(*pack).object()))?)
+    }
+
     /// Ends a session that nobody will commit any more. If it has an end by now, that stands.
     ///
     /// # Errors

@@ -29,12 +29,14 @@ pub struct Wanted {
 }
 
 /// Packs that were made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Copied {
     /// How many packs were copied from.
     pub from: u64,
     /// Their bytes that were copied.
     pub bytes: u64,
+    /// The packs that hold the copies.
+    pub made: Vec<PackId>,
 }
 
 /// New packs under way.
@@ -104,6 +106,7 @@ impl Repository {
             }
         }
         copying.flush()?;
+        copied.made.extend(copying.packs.iter().map(|pack| pack.id));
         let indexes = copying.put_indexes()?;
         let written = self.end(installation, session, Verdict::Copies { records: vec![], indexes });
         if self.store.put(&Name::End(session).object(), &written.stored)? == Put::Exists {
