@@ -237,7 +237,7 @@ impl ChunkIndex {
 
     /// The bases of the segment that a place is in; `None` where the run turns out to be damaged.
     fn bases_of<'a>(&self, one: &'a Attached, spot: run::Spot) -> Option<&'a [[u8; 32]]> {
-        let bases = one.run.segment(spot.segment).and_then(|row| Ok(one.run.ids(&row)?.1));
+        let bases = one.run.segment(spot.segment).and_then(|row| one.run.bases(&row));
         bases.map_err(|damaged| self.note(Err(damaged))).ok()
     }
 

@@ -226,6 +226,12 @@ impl Run {
         Ok(rows.as_chunks::<32>().0.split_at(segment.ids as usize))
     }
 
+    /// A segment's bases alone: its ids, which may be very many, are not looked at.
+    pub fn bases(&self, segment: &SegmentRow) -> Result<&[[u8; 32]], Damaged> {
+        let start = segment.first.saturating_add(segment.ids.into());
+        Ok(self.rows(Section::Ids, start..start.saturating_add(segment.bases.into()))?.as_chunks::<32>().0)
+    }
+
     /// All that a table would say of a segment.
     pub fn descriptor(&self, number: u32) -> Result<(u32, SegmentDescriptor), Damaged> {
         let row = self.segment(number)?;
