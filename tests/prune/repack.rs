@@ -148,7 +148,7 @@ fn a_snapshot_beside_a_repack_is_whole() {
     let (base, _, source, second) = world();
     std::fs::write(source.join("gone"), noise(7, GONE)).unwrap();
     for first_is_prune in [true, false] {
-        everywhere(37, |turn| {
+        everywhere(17, |turn| {
             let world = base.fork();
             let race = Race::over(&world.store);
             let [mut ours, mut theirs] = race.opened([&world.admin, &world.admin]);
