@@ -13,7 +13,8 @@ fn every_call(act: Act) {
     let base = Arc::new(MemoryStore::new());
     let site = Site::new(act, &(base.clone() as Arc<dyn Store>));
     // A run of several sessions has several times the calls, and those of each are much the same.
-    let step = stride(if act == Act::LongSnapshot { 9 } else { 2 });
+    let long = matches!(act, Act::LongSnapshot | Act::Prune | Act::ForgetAndPrune);
+    let step = stride(if long { 9 } else { 2 });
     let mut first = 1;
     for fault in [Fault::Before, Fault::After] {
         for (plan, name) in PLANS.into_iter().zip(["once", "for good"]) {
