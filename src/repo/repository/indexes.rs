@@ -83,6 +83,23 @@ pub(super) fn signed_body(writer: &WriterId, body: &IndexBody) -> Vec<u8> {
     [&[1], &writer.0[..], &body.encode()].concat()
 }
 
+/// Chunks that one index names before the next one begins: whoever reads an index holds all of it, some 100 bytes a chunk.
+const PORTION: usize = 256 << 10;
+
+/// The packs, in portions that make an index of the class each.
+pub(super) fn portions(packs: &[PackSummary], class: IndexClass) -> impl Iterator<Item = &[PackSummary]> {
+    let mut chunks = 0;
+    packs.chunk_by(move |pack, _| {
+        let rows = pack.rows.iter().filter(|row| IndexClass::of(row.kind) == class);
+        chunks += rows.map(|row| row.ids.len()).sum::<usize>();
+        let full = chunks >= PORTION;
+        if full {
+            chunks = 0;
+        }
+        !full
+    })
+}
+
 impl Indexes {
     /// Loads every index of these classes that counts. Places are good as the principal in use sees it.
     ///

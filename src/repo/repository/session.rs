@@ -5,7 +5,7 @@
 //! nothing that counts, and packs that the next session finds and uses.
 
 use super::heart::{self, Heart};
-use super::indexes::signed_body;
+use super::indexes::{portions, signed_body};
 use super::resuming::Unfinished;
 use super::{Error, Indexes, Repository, Snapshot};
 use crate::crypto::hash;
@@ -360,9 +360,11 @@ impl WriteSession<'_> {
         let all: Vec<PackSummary> = self.unfinished.packs.iter().chain(packs).cloned().collect();
         let mut refs = Vec::new();
         for class in IndexClass::BOTH {
-            let body = IndexBody::new(class, &all, &wraps);
-            if !body.packs.is_empty() {
-                refs.push(self.put_index(class, &body)?);
+            for packs in portions(&all, class) {
+                let body = IndexBody::new(class, packs, &wraps);
+                if !body.packs.is_empty() {
+                    refs.push(self.put_index(class, &body)?);
+                }
             }
         }
         Ok(refs)
