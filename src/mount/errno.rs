@@ -34,6 +34,9 @@ pub enum Failure {
     /// The content cannot be read there.
     #[error(transparent)]
     Chunk(#[from] chunks::Error),
+    /// It is in memory, perhaps, but takes too long for a loop that listens to the kernel.
+    #[error("this takes a while")]
+    Slow,
     /// Some of a folder's names cannot be read.
     #[error("the listing is not complete: {0}")]
     Listing(Arc<Failure>),
@@ -43,9 +46,9 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether it is the repository that has no answer, so that waiting for it might help, and a person should know if not.
+    /// Whether there is no answer yet, so that waiting for it might help, and a person should know if not.
     pub const fn is_unread(&self) -> bool {
-        matches!(self, Self::Catalog(_) | Self::Chunk(_) | Self::Listing(_) | Self::Late(_))
+        matches!(self, Self::Catalog(_) | Self::Chunk(_) | Self::Slow | Self::Listing(_) | Self::Late(_))
     }
 
     /// The error number.
@@ -59,7 +62,7 @@ impl Failure {
             Self::TooSmall => Errno::ERANGE,
             Self::BeyondEnd => Errno::ENXIO,
             Self::Chunk(chunks::Error::NoKey { .. }) => Errno::EACCES,
-            Self::Catalog(_) | Self::Chunk(_) | Self::Listing(_) | Self::Late(_) => Errno::EIO,
+            Self::Catalog(_) | Self::Chunk(_) | Self::Slow | Self::Listing(_) | Self::Late(_) => Errno::EIO,
         }
     }
 }

@@ -12,9 +12,6 @@ use crate::repo::id::{ChunkId, ChunkKind};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-/// Files up to this size share their segments with their neighbours.
-const SMALL: u64 = 256 << 10;
-
 /// An open file.
 pub struct File {
     /// Where it is, for people.
@@ -77,18 +74,6 @@ impl File {
             if let Extent::Chunk { id, .. } = piece.extent {
                 source.warm(ChunkKind::Data, &id);
             }
-        }
-    }
-
-    /// What is worth having in memory when a small file was read that was not there: numbers of what lies around it. For large
-    /// files the order of reading tells more.
-    pub fn near(&self, source: &Arc<dyn ChunkSource>) -> Vec<u32> {
-        match &self.extents {
-            Extents::Few(few) if self.size <= SMALL => match few.first() {
-                Some((_, Extent::Chunk { id, .. })) => source.near(ChunkKind::Data, id),
-                _ => Vec::new(),
-            },
-            _ => Vec::new(),
         }
     }
 

@@ -145,18 +145,6 @@ impl Core {
             });
         }
     }
-
-    /// Has decoded what lies around a small file that was not in memory: its neighbours are likely to be next.
-    fn look_around(&self, open: &Open) {
-        for number in open.file.near(open.view.source(Patience::Wait)) {
-            let ahead = self.budget.take(AHEAD_STEP);
-            let source = Arc::clone(open.view.source(Patience::Wait));
-            self.pool.foresee(move || {
-                source.warm_segment(number);
-                drop(ahead);
-            });
-        }
-    }
 }
 
 /// The file system.
@@ -240,14 +228,8 @@ impl Filesystem for Fs {
     ) {
         let range = offset..offset.saturating_add(u64::from(size));
         let read = range.clone();
-        let (node, core) = (Node::of(ino), Arc::clone(&self.0));
-        let ask = move |open: &Open, patience| {
-            let bytes = open.file.read(open.view.source(patience), read.clone());
-            if patience == Patience::Wait {
-                core.look_around(open);
-            }
-            bytes
-        };
+        let node = Node::of(ino);
+        let ask = move |open: &Open, patience| open.file.read(open.view.source(patience), read.clone());
         self.0.answer_from_file(reply, node, ask, |reply, bytes| reply.data(&bytes));
         self.0.look_ahead(node, range);
     }

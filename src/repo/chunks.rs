@@ -52,18 +52,6 @@ pub trait ChunkSource: Send + Sync {
     fn warm(&self, kind: ChunkKind, id: &ChunkId) {
         let _ = self.get(kind, id);
     }
-
-    /// Numbers of what is stored around a chunk and worth having in memory, as far as experience tells; nearest first. For
-    /// [`Self::warm_segment`].
-    fn near(&self, kind: ChunkKind, id: &ChunkId) -> Vec<u32> {
-        let _ = (kind, id);
-        Vec::new()
-    }
-
-    /// Brings what has this number into memory. May wait; failures show at `get`.
-    fn warm_segment(&self, number: u32) {
-        let _ = number;
-    }
 }
 
 /// A piece of a shared buffer: a chunk inside its decoded segment, without a copy.

@@ -123,7 +123,7 @@ fn a_mount_answers_as_the_reference_does() {
     let mut dice = Dice(20);
     let repository = Arc::new(Repository::default());
     let mut trees = Vec::new();
-    let mut take = |dice: &mut Dice, trees: &mut Vec<Tree>| {
+    let take = |dice: &mut Dice, trees: &mut Vec<Tree>| {
         let (entries, tree) = grow(dice, &repository);
         let entries = entries.iter().map(|(path, entry)| (path.as_str(), entry.clone())).collect();
         repository.snapshot(WHEN + trees.len() as i64, "web", entries);

@@ -17,7 +17,6 @@ mod build;
 mod folder;
 mod format;
 mod loose;
-mod numbered;
 mod ordered;
 mod output;
 mod recent;

@@ -3,7 +3,6 @@
 //! Invariant: a chunk leaves only after its id was checked, once for as long as its segment is kept: the buffer never
 //! changes, and a page of a catalog or a piece of a file is asked for many times.
 
-use super::foresight::Foresight;
 use crate::repo::chunk_keys::ChunkKeys;
 use crate::repo::chunks::Bytes;
 use crate::repo::segment::{DecodedSegment, Error, SegmentDescriptor};
@@ -18,14 +17,12 @@ type Cell = Arc<OnceLock<Option<Arc<OpenSegment>>>>;
 pub(super) struct OpenSegment {
     decoded: DecodedSegment,
     checked: Box<[AtomicBool]>,
-    /// Decoded because a neighbour was asked for, and not asked for itself so far.
-    unasked: AtomicBool,
 }
 
 impl OpenSegment {
-    fn new(decoded: DecodedSegment, unasked: bool) -> Self {
+    fn new(decoded: DecodedSegment) -> Self {
         let checked = (0..decoded.len()).map(|_| AtomicBool::new(false)).collect();
-        Self { decoded, checked, unasked: AtomicBool::new(unasked) }
+        Self { decoded, checked }
     }
 
     /// The chunk at `index`. `row` describes this segment.
@@ -51,8 +48,6 @@ impl OpenSegment {
 pub(super) struct SegmentCache {
     budget: usize,
     state: Mutex<State>,
-    /// How far around what is asked for it is worth decoding.
-    pub foresight: Foresight,
 }
 
 struct State {
@@ -63,46 +58,17 @@ struct State {
 impl SegmentCache {
     /// A cache of about `budget` bytes.
     pub fn new(budget: usize) -> Self {
-        let state = Mutex::new(State { cells: LruCache::unbounded(), weight: 0 });
-        Self { budget, state, foresight: Foresight::default() }
+        Self { budget, state: Mutex::new(State { cells: LruCache::unbounded(), weight: 0 }) }
     }
 
     /// The segment `number`, decoded by `load` unless it is here or under way. Failures are not kept.
     pub fn get<E>(&self, number: u32, load: impl FnOnce() -> Result<DecodedSegment, E>) -> Result<Arc<OpenSegment>, E> {
-        let segment = self.load(number, false, load)?;
-        self.asked(&segment);
-        Ok(segment)
-    }
-
-    /// Decodes the segment `number`, unless it is here or under way, because one beside it was asked for.
-    pub fn foresee<E>(&self, number: u32, load: impl FnOnce() -> Result<DecodedSegment, E>) {
-        // What is wrong with it is found by whoever asks for it.
-        let _ = self.load(number, true, load);
-    }
-
-    /// Whether the segment `number` is decoded or under way.
-    pub fn has(&self, number: u32) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).cells.contains(&number)
-    }
-
-    fn asked(&self, segment: &OpenSegment) {
-        if segment.unasked.load(Ordering::Relaxed) && segment.unasked.swap(false, Ordering::Relaxed) {
-            self.foresight.hit();
-        }
-    }
-
-    fn load<E>(
-        &self,
-        number: u32,
-        unasked: bool,
-        load: impl FnOnce() -> Result<DecodedSegment, E>,
-    ) -> Result<Arc<OpenSegment>, E> {
         let mut load = Some(load);
         loop {
             let cell = self.cell(number);
             let mut failure = None;
             let result = cell.get_or_init(|| match load.take().map(|load| load()) {
-                Some(Ok(decoded)) => Some(Arc::new(OpenSegment::new(decoded, unasked))),
+                Some(Ok(decoded)) => Some(Arc::new(OpenSegment::new(decoded))),
                 Some(Err(error)) => {
                     failure = Some(error);
                     None
@@ -126,12 +92,7 @@ impl SegmentCache {
     /// The segment `number` if it is decoded.
     pub fn peek(&self, number: u32) -> Option<Arc<OpenSegment>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let segment = state.cells.get(&number)?.get()?.clone();
-        drop(state);
-        if let Some(segment) = &segment {
-            self.asked(segment);
-        }
-        segment
+        state.cells.get(&number)?.get()?.clone()
     }
 
     /// Drops everything.
@@ -159,11 +120,8 @@ impl SegmentCache {
         state.weight += added;
         while state.weight > self.budget && state.cells.len() > 1 {
             let Some((_, cell)) = state.cells.pop_lru() else { break };
-            let Some(segment) = cell.get().and_then(Option::as_ref) else { continue };
-            state.weight = state.weight.saturating_sub(segment.weight());
-            if segment.unasked.load(Ordering::Relaxed) {
-                self.foresight.waste();
-            }
+            let weight = cell.get().and_then(Option::as_ref).map_or(0, |decoded| decoded.weight());
+            state.weight = state.weight.saturating_sub(weight);
         }
     }
 }

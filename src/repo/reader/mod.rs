@@ -4,7 +4,6 @@
 //! the pack's parity, still holds the chunk.
 
 mod cache;
-mod foresight;
 mod keyring;
 
 pub use keyring::KeyRing;
@@ -198,21 +197,6 @@ impl ChunkSource for Reader {
             let decoded = self.cache.peek(place.segment_number)?;
             decoded.chunk(&place.segment, place.position as usize, &self.keys).ok()
         })
-    }
-
-    fn near(&self, kind: ChunkKind, id: &ChunkId) -> Vec<u32> {
-        let Some(place) = self.index.best_place(kind, id) else { return Vec::new() };
-        let steps = 1..=self.cache.foresight.window();
-        let both = steps.flat_map(|step| {
-            [place.segment_number.checked_add(step), place.segment_number.checked_sub(step)].into_iter().flatten()
-        });
-        both.filter(|number| !self.cache.has(*number)).collect()
-    }
-
-    fn warm_segment(&self, number: u32) {
-        if let Some(place) = self.index.segment(number).filter(|place| place.segment.kind == ChunkKind::Data) {
-            self.cache.foresee(number, || self.decode(&place));
-        }
     }
 
     fn warm(&self, kind: ChunkKind, id: &ChunkId) {
