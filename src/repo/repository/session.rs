@@ -264,8 +264,7 @@ impl WriteSession<'_> {
     pub fn pack_writer(&self, effort: Effort, pack_size: PackSize) -> PackWriter {
         let (repository, bundle) = (self.repository, &self.repository.bundle);
         let epoch = bundle.current();
-        let suite = repository.config.suite;
-        let origin = Origin { writer: self.name.writer, seq: self.name.seq };
+        let (suite, origin) = (repository.config.suite, Origin { writer: self.name.writer, seq: self.name.seq });
         let data_sealing = Sealing {
             suite,
             repository: repository.id(),
@@ -285,13 +284,12 @@ impl WriteSession<'_> {
             parity: Parity { data_per_parity: repository.config.parity.into() },
             md5: false,
         };
-        let wrap = encoded(&self.wrap);
         let options = WriterOptions {
             effort,
             pack_size,
             data_sealing,
             skeleton_sealing,
-            wrap,
+            wrap: encoded(&self.wrap),
             pack_sealing,
             dry_run: self.dry_run,
         };
