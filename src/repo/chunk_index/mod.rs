@@ -16,6 +16,7 @@
 mod build;
 mod folder;
 mod format;
+mod judged;
 mod loose;
 mod ordered;
 mod output;
@@ -28,6 +29,7 @@ mod tests;
 pub use build::{Covered, RunBuilder};
 pub use folder::RunFolder;
 pub use format::{IndexRow, PackRow, RunKey, Section, SignerBytes};
+pub use judged::{Judged, Standing};
 pub use run::Run;
 
 use super::id::{ChunkId, ChunkKind, DataKeyId, PackId};
@@ -97,34 +99,6 @@ pub struct Place {
     pub segment_number: u32,
     /// Which chunk of the segment.
     pub position: u32,
-}
-
-/// What a pack's row in a run comes to by the log as it is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// The index that says so does not count, or another run says the same.
-    Masked,
-    /// Its chunks can be read.
-    Known,
-    /// Its chunks may be relied on.
-    Good,
-}
-
-/// What the rows of a run come to by the log as it is now.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Judged {
-    /// Of each pack.
-    pub packs: Vec<Standing>,
-    /// Whether each index counts, and no other run says the same.
-    pub indexes: Vec<bool>,
-}
-
-impl Judged {
-    /// Whether more of the packs is masked than not.
-    pub fn mostly_masked(&self) -> bool {
-        let masked = self.packs.iter().filter(|standing| **standing == Standing::Masked).count();
-        masked * 2 > self.packs.len()
-    }
 }
 
 /// A run in use.
