@@ -1,4 +1,4 @@
-//! A large file's earlier version, followed in step with the new one: what new chunks may be deltas to.
+//! A file's earlier version; a large one's is followed in step with the new one: what new chunks may be deltas to.
 
 use super::options::{Delta, Options};
 use crate::repo::catalog::{ExtentReader, Placed, Tree};

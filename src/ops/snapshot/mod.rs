@@ -16,6 +16,7 @@ mod options;
 mod parents;
 mod planner;
 mod record;
+mod retrace;
 mod run;
 mod slab;
 mod special;

@@ -5,6 +5,7 @@ use super::Options;
 use super::baseline::Baseline;
 use super::batch::{Batch, Finished, Item};
 use super::former::Former;
+use super::slab::SLAB;
 use crate::event::{EntryStatus, Event, Sink};
 use crate::repo::catalog::key;
 use crate::repo::chunk_index::ChunkIndex;
@@ -118,7 +119,8 @@ impl<'a> Planner<'a> {
         let same = self.same_content(cached, &child.stat);
         if self.options.full || !same || !self.all_there(&known) {
             let status = if same { EntryStatus::Unchanged } else { EntryStatus::Changed };
-            let former = if same { None } else { former(known.cached) };
+            // Of a large file that stayed as it was nothing will be a delta.
+            let former = if same && child.stat.size > SLAB as u64 { None } else { former(known.cached) };
             return Item::Read { child, content: None, former, status };
         }
         if same_attributes(cached, &child.stat) {

@@ -2,6 +2,7 @@
 
 use super::batch::{Batch, FilledBatch, Finished, Item};
 use super::former::{Following, Former};
+use super::retrace::Retrace;
 use super::slab::{SLAB, Slab, SlabReader};
 use super::special::SpecialBytes;
 use super::stage::{Failure, Stage, written};
@@ -195,13 +196,18 @@ impl<'a> Worker<'a> {
                 extents.push(extent)?;
             }
         } else {
-            self.read_small(file, &mut extents)?;
+            self.read_small(file, Retrace::of(former), &mut extents)?;
         }
         Ok(extents.finish()?)
     }
 
     /// A file that fits into the buffer: read in one go, or as long as its size is not known.
-    fn read_small(&mut self, file: &mut SourceFile<'_>, extents: &mut ExtentWriter<'_>) -> Result<(), Failure> {
+    fn read_small(
+        &mut self,
+        file: &mut SourceFile<'_>,
+        mut trace: Retrace<'_>,
+        extents: &mut ExtentWriter<'_>,
+    ) -> Result<(), Failure> {
         self.buffer.resize(SLAB, 0);
         let mut filled = 0;
         loop {
@@ -211,18 +217,19 @@ impl<'a> Worker<'a> {
                     self.stage.spend(count)?;
                     filled += count;
                     if filled == self.buffer.len() {
-                        let cut = self.cut(filled, false, extents)?;
+                        let cut = self.cut(filled, false, &mut trace, extents)?;
                         self.buffer.copy_within(cut..filled, 0);
                         filled -= cut;
                     }
                 }
                 Read::Hole(length) => {
-                    self.cut(filled, true, extents)?;
+                    self.cut(filled, true, &mut trace, extents)?;
                     filled = 0;
+                    trace.hole(length);
                     extents.push(Extent::Hole { length })?;
                 }
                 Read::End => {
-                    self.cut(filled, true, extents)?;
+                    self.cut(filled, true, &mut trace, extents)?;
                     return Ok(());
                 }
             }
@@ -230,14 +237,21 @@ impl<'a> Worker<'a> {
     }
 
     /// Cuts the first `filled` bytes of the buffer; returns how many the chunks took.
-    fn cut(&mut self, filled: usize, at_end: bool, extents: &mut ExtentWriter<'_>) -> Result<usize, chunks::Error> {
+    fn cut(
+        &mut self,
+        filled: usize,
+        at_end: bool,
+        trace: &mut Retrace<'_>,
+        extents: &mut ExtentWriter<'_>,
+    ) -> Result<usize, chunks::Error> {
         let mut start = 0;
-        while let Some(length) = self.stage.chunker.next_cut(&self.buffer[start..filled], at_end) {
-            let chunk = &self.buffer[start..start + length];
-            let id = self.lane.put(ChunkKind::Data, chunk)?;
+        loop {
+            let id_of = |bytes: &[u8]| self.lane.id(ChunkKind::Data, bytes);
+            let rest = &self.buffer[start..filled];
+            let Some((length, id)) = trace.next_cut(&self.stage.chunker, rest, at_end, id_of) else { return Ok(start) };
+            self.lane.put_as(ChunkKind::Data, id, &rest[..length])?;
             extents.push(Extent::Chunk { id, length: length as u32 }).map_err(written)?;
             start += length;
         }
-        Ok(start)
     }
 }
