@@ -26,6 +26,7 @@ mod summary;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod worker;
 
 pub use error::Error;

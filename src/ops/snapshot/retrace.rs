@@ -104,7 +104,7 @@ mod tests {
 
     fn former(extents: Vec<Extent>) -> Former {
         let size = extents.iter().map(Extent::length).sum();
-        Former { content: Content::Extents(extents), size }
+        Former { content: Content::Extents(extents), size, same: false }
     }
 
     fn noise(length: usize) -> Vec<u8> {

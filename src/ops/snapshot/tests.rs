@@ -4,6 +4,7 @@ mod condemned;
 mod deltas;
 mod parents;
 mod partials;
+mod trails;
 
 use super::*;
 use crate::crypto::aead::Suite;

@@ -6,6 +6,7 @@ use super::retrace::Retrace;
 use super::slab::{SLAB, Slab, SlabReader};
 use super::special::SpecialBytes;
 use super::stage::{Failure, Stage, written};
+use super::trail::Trail;
 use crate::event::EntryStatus;
 use crate::repo::catalog::ExtentWriter;
 use crate::repo::chunks;
@@ -71,7 +72,7 @@ impl<'a> Worker<'a> {
         loop {
             select_biased! {
                 recv(self.slabs) -> slab => match slab {
-                    Ok(slab) => slab.process(&mut self.lane)?,
+                    Ok(slab) => slab.process(&mut self.lane, &self.stage.chunker)?,
                     Err(_) => return self.lane.flush(),
                 },
                 recv(batches) -> batch => match batch {
@@ -91,7 +92,7 @@ impl<'a> Worker<'a> {
         loop {
             select_biased! {
                 recv(self.slabs) -> slab => match slab {
-                    Ok(slab) => slab.process(&mut self.lane)?,
+                    Ok(slab) => slab.process(&mut self.lane, &self.stage.chunker)?,
                     Err(_) => return self.lane.flush(),
                 },
                 recv(done) -> _ => return self.lane.flush(),
@@ -189,9 +190,14 @@ impl<'a> Worker<'a> {
     fn read_content(&mut self, file: &mut SourceFile<'_>, former: Option<&Former>) -> Result<Content, Failure> {
         let mut extents = ExtentWriter::new(self.stage.pages, self.stage.catalog_keys);
         if file.stat().size > SLAB as u64 {
-            let following = |former| self.stage.earlier.as_ref().map(|source| Following::new(former, source));
+            let (trail, following) = match (former, &self.stage.earlier) {
+                (Some(former), Some(source)) if former.same => (Some(Trail::of(former, source)), None),
+                (Some(former), Some(source)) => (None, Some(Following::new(former, source))),
+                _ => (None, None),
+            };
             let mut reader = SlabReader::new(self.stage, self.slabs, self.to_slabs, &mut self.lane)
-                .following(former.and_then(following));
+                .on_trail(trail)
+                .following(following);
             while let Some(extent) = reader.next(file)? {
                 extents.push(extent)?;
             }
