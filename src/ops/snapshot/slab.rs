@@ -276,7 +276,7 @@ impl<'a> SlabReader<'a> {
         match self.to_slabs.try_send(slab) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(slab) | TrySendError::Disconnected(slab)) => {
-                slab.process(self.lane, &self.stage.chunker)
+                slab.process(self.lane, self.stage.chunker)
             }
         }
     }
@@ -286,7 +286,7 @@ impl<'a> SlabReader<'a> {
         select_biased! {
             recv(self.done.1) -> stored => self.keep(stored.map_err(|_| chunks::Error::Stopped)?),
             recv(self.slabs) -> slab => {
-                slab.map_err(|_| chunks::Error::Stopped)?.process(self.lane, &self.stage.chunker)
+                slab.map_err(|_| chunks::Error::Stopped)?.process(self.lane, self.stage.chunker)
             }
         }
     }

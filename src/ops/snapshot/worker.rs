@@ -72,7 +72,7 @@ impl<'a> Worker<'a> {
         loop {
             select_biased! {
                 recv(self.slabs) -> slab => match slab {
-                    Ok(slab) => slab.process(&mut self.lane, &self.stage.chunker)?,
+                    Ok(slab) => slab.process(&mut self.lane, self.stage.chunker)?,
                     Err(_) => return self.lane.flush(),
                 },
                 recv(batches) -> batch => match batch {
@@ -92,7 +92,7 @@ impl<'a> Worker<'a> {
         loop {
             select_biased! {
                 recv(self.slabs) -> slab => match slab {
-                    Ok(slab) => slab.process(&mut self.lane, &self.stage.chunker)?,
+                    Ok(slab) => slab.process(&mut self.lane, self.stage.chunker)?,
                     Err(_) => return self.lane.flush(),
                 },
                 recv(done) -> _ => return self.lane.flush(),
@@ -254,7 +254,7 @@ impl<'a> Worker<'a> {
         loop {
             let id_of = |bytes: &[u8]| self.lane.id(ChunkKind::Data, bytes);
             let rest = &self.buffer[start..filled];
-            let Some((length, id)) = trace.next_cut(&self.stage.chunker, rest, at_end, id_of) else { return Ok(start) };
+            let Some((length, id)) = trace.next_cut(self.stage.chunker, rest, at_end, id_of) else { return Ok(start) };
             self.lane.put_as(ChunkKind::Data, id, &rest[..length])?;
             extents.push(Extent::Chunk { id, length: length as u32 }).map_err(written)?;
             start += length;
