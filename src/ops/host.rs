@@ -14,6 +14,7 @@ use crate::repo::session_view::Issue;
 use crate::state::db::{Head, Known, StateDb};
 use crate::state::lock::CommitLock;
 use crate::store::Store;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -317,10 +318,17 @@ fn place_key(what: &[u8], id: &RepositoryId, store: &dyn Store) -> RepositoryId 
 /// The newest log entry and records that a repository shows.
 fn seen(repository: &Repository) -> Known {
     let log = repository.log().state.head().map(|head| Head { number: head.position, hash: head.digest });
-    let snapshots = &repository.view().snapshots;
-    let number = |id: &SnapshotId| snapshots.get(id).map_or(0, |snapshot| snapshot.record.link().number);
-    let heads = repository.view().heads().into_iter();
-    Known { log, writers: heads.map(|(writer, id)| (writer, Head { number: number(&id), hash: id.0 })).collect() }
+    // At a copy, those that were brought there too: if they go, it went back.
+    let mut writers: BTreeMap<WriterId, Head> = BTreeMap::new();
+    for (id, snapshot) in &repository.view().snapshots {
+        let link = snapshot.record.link();
+        let head = Head { number: link.number, hash: id.0 };
+        let newest = writers.entry(link.session.writer).or_insert(head);
+        if (newest.number, newest.hash) < (head.number, head.hash) {
+            *newest = head;
+        }
+    }
+    Known { log, writers }
 }
 
 /// The writers of one installation: itself, and names derived from it for processes beside the first.

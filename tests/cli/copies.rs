@@ -68,8 +68,9 @@ fn a_copy_that_went_back_is_seen() {
     place.admin(["sync", "copy"]).ends(0);
     std::fs::remove_dir_all(place.path("copy")).unwrap();
     std::fs::rename(place.path("old"), place.path("copy")).unwrap();
-    // Sessions above carry no log entry: what tells is checked by the sync itself, which simply brings what lacks.
-    place.admin(["sync", "copy"]).ends(0).tells("has every snapshot");
+    at(&place, "copy", &["snapshots"]).ends(4).says("went back in time");
+    // A sync says so, and brings what is gone once more.
+    place.admin(["sync", "copy"]).ends(0).says("it went back in time").tells("has every snapshot");
     assert_eq!(at(&place, "copy", &["snapshots", "--json"]).ends(0).json().len(), 3);
 }
 

@@ -118,11 +118,11 @@ fn what_a_dead_sync_left_is_used() {
     let faulty = Arc::new(FaultStore::new(pair.copy.clone()));
     let place: Arc<dyn Store> = faulty.clone();
     let packs = |store: &MemoryStore| store.list("packs").unwrap().len();
-    let mut calls = 40;
+    let mut calls = 5;
     while packs(&pair.copy) == 0 {
         faulty.plan(Some(Plan::for_good(calls, Fault::After)));
         once(&pair, 7, pair.world.store.clone(), &place).unwrap_err();
-        calls += 2;
+        calls += 1;
     }
     let left = packs(&pair.copy) as u64;
     assert!(left < 3, "it was cut short among the packs");

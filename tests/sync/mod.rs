@@ -109,7 +109,6 @@ pub fn holds(world: &World, store: &Arc<MemoryStore>, source: &Path, expected: &
 pub fn fill(source: &Path, seed: u64) {
     std::fs::create_dir_all(source).unwrap();
     std::fs::write(source.join("file"), noise(seed, LARGE)).unwrap();
-    std::fs::write(source.join("same"), noise(0, 1000)).unwrap();
 }
 
 /// What both stores hold of packs, indexes, slots, keys and config.

@@ -65,6 +65,9 @@ impl Sync<'_> {
         if self.options.forget {
             decisions::check(self.source)?;
         }
+        for (_, id) in self.host.gone(copy) {
+            warn(self.events, format!("snapshot {id} was at the copy and is gone there: it went back in time"));
+        }
         self.follow(copy)?;
         self.summary.before = lag(self.source, Some(copy));
         let first = Plan::new(self.source, Some(copy))?;
