@@ -99,7 +99,9 @@ fn ids_of(pair: &Pair) -> Vec<boveda::repo::id::SnapshotId> {
 fn a_source_that_gets_a_snapshot_meanwhile_is_copied_as_it_was_or_is() {
     let (pair, ids) = Pair::with(&[1]);
     let pair = leak(pair);
-    let source = Interrupted::new(pair.world.store.clone(), || { pair.snapshot(2); });
+    let source = Interrupted::new(pair.world.store.clone(), || {
+        pair.snapshot(2);
+    });
     let machine = pair.world.machine("syncing");
     let mut repository = machine.host.open(source, &pair.world.admin).unwrap();
     let copy: Arc<dyn Store> = pair.copy.clone();

@@ -75,7 +75,9 @@ impl Repository {
             Err(Error::NotFound { .. }) if self.holds_nothing(store)? => Ok(false),
             // Its log begins with an entry that names this very config.
             Err(Error::NotFound { .. } | Error::ConfigLost { .. }) if self.begins_as(store)? => Ok(true),
-            Err(Error::NotFound { .. }) => Err(Error::NotEmpty { place, what: "objects of a repository".to_owned() }),
+            Err(Error::NotFound { .. } | Error::ConfigLost { .. }) => {
+                Err(Error::NotEmpty { place, what: "objects of a repository".to_owned() })
+            }
             Err(error) => Err(error),
         }
     }

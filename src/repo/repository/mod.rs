@@ -6,6 +6,7 @@
 mod complaints;
 mod copying;
 mod deciding;
+mod ending;
 mod error;
 mod following;
 mod forgetting;

@@ -147,7 +147,7 @@ impl Repository {
         Err(Error::NoNumber { writer })
     }
 
-    fn certified(&self, installation: &Installation) -> Certified {
+    pub(super) fn certified(&self, installation: &Installation) -> Certified {
         Certified { principal: self.bundle.principal_id(), certificate: installation.certificate }
     }
 
@@ -175,39 +175,6 @@ impl Repository {
     fn left_unfinished(&self, writer: &WriterId, current: SessionName) -> bool {
         let earlier = self.sessions_of(writer).filter(|(seq, _)| *seq < current.seq);
         earlier.last().is_some_and(|(_, outcome)| !matches!(outcome, Outcome::Committed(_)))
-    }
-
-    pub(super) fn put_abort(
-        &self,
-        installation: &Installation,
-        session: SessionName,
-        reason: &str,
-    ) -> Result<Put, Error> {
-        let verdict = Verdict::Abort { reason: reason.to_owned() };
-        let written = self.end(installation, session, verdict);
-        Ok(self.store.put(&Name::End(session).object(), &written.stored)?)
-    }
-
-    pub(super) fn end(&self, installation: &Installation, session: SessionName, verdict: Verdict) -> frame::Written {
-        self.end_with(installation, session, verdict, |end| end)
-    }
-
-    /// As [`Self::end`], with what `more` adds.
-    pub(super) fn end_with(
-        &self,
-        installation: &Installation,
-        session: SessionName,
-        verdict: Verdict,
-        more: impl FnOnce(End) -> End,
-    ) -> frame::Written {
-        let end = more(End {
-            signer: Signer::Installation(self.certified(installation)),
-            time: Timestamp::now().seconds,
-            verdict,
-            extensions: Extensions::default(),
-        });
-        let sealed = Some((self.sealing(), &end.encode()[..]));
-        frame::write(&self.id(), &Name::End(session), b"", sealed, &installation.key)
     }
 }
 
