@@ -95,11 +95,9 @@ impl Host {
         let mut repository = match opened {
             // A copy that this host never saw has another history than the repository that it is a copy of.
             Err(error @ Error::Log(log::Error::RolledBack(_))) => {
-                let unpinned = Repository::open(Arc::clone(&store), credential, |_| None, Arc::clone(&self.events))?;
-                if self.key(&unpinned) == unpinned.id() || self.is_known(&self.copy_key(&unpinned)) {
-                    return Err(error);
-                }
-                unpinned
+                let unpinned = Repository::open(Arc::clone(&store), credential, |_| None, Arc::clone(&self.events));
+                let fresh = |copy: &Repository| self.key(copy) != copy.id() && !self.is_known(&self.copy_key(copy));
+                unpinned.ok().filter(fresh).ok_or(error)?
             }
             opened => opened?,
         };
@@ -169,7 +167,16 @@ impl Host {
 
     /// The writers' newest records that this host saw and that are gone, without a word of the log.
     pub fn gone(&self, repository: &Repository) -> Vec<(WriterId, SnapshotId)> {
-        let known = self.state.known(&self.key(repository), &*self.events);
+        self.gone_since(repository, &self.key(repository))
+    }
+
+    /// As [`Self::gone`] of a copy, also where nothing was brought to it so far.
+    pub fn gone_from_copy(&self, copy: &Repository) -> Vec<(WriterId, SnapshotId)> {
+        self.gone_since(copy, &self.copy_key(copy))
+    }
+
+    fn gone_since(&self, repository: &Repository, key: &RepositoryId) -> Vec<(WriterId, SnapshotId)> {
+        let known = self.state.known(key, &*self.events);
         let (view, state) = (repository.view(), &repository.log().state);
         let gone = |(writer, id): &(WriterId, SnapshotId)| {
             !view.snapshots.contains_key(id)

@@ -65,7 +65,7 @@ impl Sync<'_> {
         if self.options.forget {
             decisions::check(self.source)?;
         }
-        for (_, id) in self.host.gone(copy) {
+        for (_, id) in self.host.gone_from_copy(copy) {
             warn(self.events, format!("snapshot {id} was at the copy and is gone there: it went back in time"));
         }
         self.follow(copy)?;

@@ -129,7 +129,7 @@ mod tests {
                 all.iter().filter(|pack| copy.length(&pack_name(pack.id).object()).is_err()).copied().collect();
             let before = missing.len();
             let fault = if turn % 2 == 0 { Fault::Before } else { Fault::After };
-            faulty.plan((turn < 20).then(|| Plan::for_good(400 + 13 * turn, fault)));
+            faulty.plan((turn < 20).then(|| Plan::for_good(300 + 13 * turn, fault)));
             let outcome = packs(&source, &faulty, &missing, 4, &Silent);
             assert_eq!(outcome.is_err(), turn < 20, "{turn}");
             let left = all.iter().filter(|pack| copy.length(&pack_name(pack.id).object()).is_err()).count();
