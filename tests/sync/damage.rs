@@ -134,7 +134,7 @@ fn a_repository_is_mended_from_its_copy() {
         repair_from(&repository, Some(&*pair.copy), dry_run, &Listener::default()).unwrap()
     };
     let preview = mend(true);
-    assert!(preview.mended.len() >= 1 && pair.world.store.length(&lost).is_err(), "{preview:?}");
+    assert!(!preview.mended.is_empty() && pair.world.store.length(&lost).is_err(), "{preview:?}");
     let summary = mend(false);
     assert_eq!(summary.left, []);
     assert!(summary.mended.iter().all(|mended| mended.means == Means::OtherPlace));
