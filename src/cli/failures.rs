@@ -63,6 +63,7 @@ impl From<repository::Error> for Failure {
             E::Exists { .. } => Self::because(Code::Failed, &error).hint("use it as it is, or choose another location"),
             E::Unfounded => Self::because(Code::Failed, &error)
                 .hint("run `boveda init` again with the same password or key: it goes on where it was cut short"),
+            E::OtherRepository { .. } | E::Diverged { .. } => Self::because(Code::Failed, &error),
             E::NotEmpty { .. } => Self::because(Code::Failed, &error).hint("choose an empty place"),
             E::Role { .. } | E::Principal { .. } => Self::because(Code::Refused, &error).hint(REFUSED),
             E::RolledBack { .. } | E::Log(log::Error::RolledBack(_)) => Self::because(Code::Damage, &error).hint(

@@ -7,6 +7,8 @@ mod cache;
 mod completions;
 mod config;
 mod context;
+mod copies;
+mod copy;
 mod debug_memory;
 mod diff;
 mod doctor;
@@ -60,6 +62,7 @@ mod snapshot_options;
 mod snapshots;
 mod stats;
 mod stream;
+mod sync;
 mod tag;
 mod targets;
 mod time;
@@ -118,6 +121,8 @@ enum Verb {
     #[command(visible_alias = "check")]
     Verify(verify::Arguments),
     Stats(stats::Arguments),
+    Copy(copy::Arguments),
+    Sync(sync::Arguments),
     List(inside::list::Arguments),
     Cat(inside::cat::Arguments),
     Cache(cache::Arguments),
@@ -203,6 +208,8 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::ImportTar(arguments) => import_tar::run(&arguments, &context),
         Verb::Verify(arguments) => verify::run(&arguments, &context),
         Verb::Stats(arguments) => stats::run(&arguments, &context),
+        Verb::Copy(arguments) => copy::run(&arguments, &context),
+        Verb::Sync(arguments) => sync::run(&arguments, &context),
         Verb::List(arguments) => inside::list::run(&arguments, &context),
         Verb::Cat(arguments) => inside::cat::run(&arguments, &context),
         Verb::Cache(arguments) => cache::run(&arguments, &context),

@@ -12,7 +12,7 @@ use super::context::Context;
 use super::error::{Code, Failure};
 use super::mount_place;
 use super::mount_unit;
-use super::open::{Opened, open, require, shown};
+use super::open::{Opened, open_to_read, require, shown};
 use super::output::Output;
 use super::selector::Filter;
 use crate::mount::background::{self, Half, Serving};
@@ -156,7 +156,7 @@ impl Arguments {
 
 fn serve(arguments: &Arguments, context: &Context, folder: &Path, serving: Option<Serving>) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
-    let Opened { repository, host } = open(context, &output)?;
+    let Opened { repository, host } = open_to_read(context, &output)?;
     require(&repository, Role::reads_content, "mounting")?;
     let cache = cache();
     let filter = arguments.filter.clone();

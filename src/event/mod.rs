@@ -26,6 +26,8 @@ pub enum Stage {
     Verify,
     /// Finding out what is needed, and removing the rest: `files` are snapshots.
     Prune,
+    /// Bringing packs to a copy of the repository: `files` are packs.
+    Sync,
 }
 
 /// Numbers for a progress bar.

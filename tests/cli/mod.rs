@@ -4,6 +4,7 @@
 
 mod apart;
 mod config;
+mod copies;
 mod diff;
 mod doctor;
 mod dump;

@@ -239,6 +239,16 @@ fn changes(seen: &mut Seen, place: &Place) {
     seen.run(place, &["forget", "--undo"], 0);
     seen.run(place, &["prune", "-n"], 0);
     seen.run(place, &["prune"], 0);
+    let copy = place.path("copy").into_os_string().into_string().unwrap();
+    seen.run(place, &["sync", &copy, "-n"], 0);
+    seen.run(place, &["sync", &copy], 0);
+    let made = place.run(["-r", "other", "init", "--new-key-file", "other.key", "--recovery-key-file", "other.words"]);
+    made.ends(0);
+    let (repository, other) = (place.path("repository"), place.path("other"));
+    let (repository, other) = (repository.to_str().unwrap(), other.to_str().unwrap());
+    let key = place.path("other.key").into_os_string().into_string().unwrap();
+    seen.run(place, &["copy", repository, other, "latest", "--to-key-file", &key], 0);
+    seen.run(place, &["copy", repository, other, "latest", "--to-key-file", &key], 0);
     let hold = seen.run(place, &["hold", "--why", "look"], 0).message("hold");
     seen.run(place, &["forget", "latest"], 5);
     seen.run(place, &["release", hold["id"].as_str().unwrap()], 0);

@@ -106,7 +106,7 @@ fn status(stage: Stage, pace: &Pace) -> Value {
     let Progress { files, files_total, bytes, bytes_total, errors } = pace.progress;
     let (done_files, done_bytes) = match stage {
         Stage::Restore => ("files_restored", "bytes_restored"),
-        Stage::Snapshot | Stage::Verify | Stage::Prune => ("files_done", "bytes_done"),
+        Stage::Snapshot | Stage::Verify | Stage::Prune | Stage::Sync => ("files_done", "bytes_done"),
     };
     let mut value = json!({
         "message_type": "status",
