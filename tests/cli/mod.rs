@@ -3,6 +3,7 @@
 //! Every test runs the built program in a place of its own, with an environment of its own, without standard input.
 
 mod apart;
+mod audit;
 mod config;
 mod diff;
 mod doctor;
@@ -20,6 +21,8 @@ mod inside;
 mod keys;
 mod machine;
 mod mount;
+mod mount_programs;
+mod mount_writable;
 mod neighbour;
 mod open;
 mod partial;
