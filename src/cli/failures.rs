@@ -165,6 +165,9 @@ impl From<mount::Error> for Failure {
                 "an ordinary user needs the package fuse3 and /dev/fuse; --allow-other also user_allow_other in /etc/fuse.conf",
             ),
             E::Unmount { .. } => failure(Code::Failed).hint("`boveda umount --lazy` takes it away under its users' feet"),
+            E::Overlay { .. } => failure(Code::Failed).hint(
+                "an ordinary user needs the package fuse-overlayfs; the folder must be on a file system that takes extended attributes",
+            ),
             E::Snapshots(source) => failure(of_chain(&**source)),
             E::NotMounted(_) | E::Ended { .. } | E::Background(_) => failure(Code::Failed),
         }

@@ -10,7 +10,7 @@ use super::error::Failure;
 pub const GROUPS: [(&str, &[&str]); 8] = [
     ("Begin", &["setup", "init", "config", "key"]),
     ("Keep", &["snapshot", "import-tar", "sync", "copy"]),
-    ("Look", &["mount", "umount", "snapshots", "ls", "find", "versions", "diff"]),
+    ("Look", &["mount", "umount", "audit", "snapshots", "ls", "find", "versions", "diff"]),
     ("Bring back", &["restore", "dump", "export-tar", "recover"]),
     ("Tidy", &["tag", "forget", "prune", "hold", "release", "rewrite"]),
     ("Trust", &["verify", "repair"]),

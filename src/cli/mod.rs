@@ -3,6 +3,7 @@
 //! Invariant: nothing below this room prints, reads the environment, knows an exit code or asks a person.
 
 mod apart;
+mod audit;
 mod cache;
 mod completions;
 mod config;
@@ -106,6 +107,7 @@ enum Verb {
     Diff(diff::Arguments),
     Mount(mount::Arguments),
     Umount(umount::Arguments),
+    Audit(audit::Arguments),
     Repair(repair::Arguments),
     Restore(restore::Arguments),
     Tag(tag::Arguments),
@@ -194,6 +196,7 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Diff(arguments) => diff::run(&arguments, &context),
         Verb::Mount(arguments) => mount::run(&arguments, &context),
         Verb::Umount(arguments) => umount::run(&arguments, &context),
+        Verb::Audit(arguments) => audit::run(&arguments, &context),
         Verb::Repair(arguments) => repair::run(&arguments, &context),
         Verb::Restore(arguments) => restore::run(&arguments, &context),
         Verb::Tag(arguments) => tag::run(&arguments, &context),
