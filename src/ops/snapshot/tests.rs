@@ -1,6 +1,7 @@
 //! Real files in, the same entries and bytes out, over a real folder.
 
 mod condemned;
+mod delta_faults;
 mod deltas;
 mod parents;
 mod partials;
