@@ -24,8 +24,8 @@ use crate::store::{ErrorKind, Store};
 pub struct Target {
     /// What it is called, for people: its name in the configuration, or its location.
     pub name: String,
-    /// Where it is.
-    pub url: StoreUrl,
+    /// Where it is, or why this version cannot use it: that costs the copy and nothing else.
+    pub url: Result<StoreUrl, String>,
 }
 
 impl Target {
@@ -41,16 +41,25 @@ impl Target {
             }
         }
         let url = context.at(text.to_owned()).location()?;
-        Ok(Self { name: url.to_string(), url })
+        Ok(Self { name: url.to_string(), url: Ok(url) })
+    }
+
+    /// Where it is.
+    ///
+    /// # Errors
+    /// When this version cannot use that place.
+    pub fn place(&self) -> Result<&StoreUrl, Failure> {
+        self.url.as_ref().map_err(Failure::usage)
     }
 
     /// The store there, made if need be; for a dry run nothing is made.
     fn store(&self, dry_run: bool) -> Result<Arc<dyn Store>, Failure> {
+        let url = self.place()?;
         if !dry_run {
-            return Ok(crate::store::open::create(&self.url)?);
+            return Ok(crate::store::open::create(url)?);
         }
-        match crate::store::open::open(&self.url) {
-            Err(error) if error.kind == ErrorKind::NoStore => Ok(Arc::new(MemoryStore::at(&self.url.to_string()))),
+        match crate::store::open::open(url) {
+            Err(error) if error.kind == ErrorKind::NoStore => Ok(Arc::new(MemoryStore::at(&url.to_string()))),
             opened => Ok(opened?),
         }
     }
@@ -59,16 +68,15 @@ impl Target {
 /// The copies that the configuration names for the repository that is meant.
 ///
 /// # Errors
-/// When the configuration is wrong, or names a place that this version cannot use.
+/// When the configuration is wrong.
 pub fn configured(context: &Context) -> Result<Vec<Target>, Failure> {
     let Some((_, section)) = context.section()? else { return Ok(Vec::new()) };
     let home = context.home();
     let target = |(name, copy): (&crate::config::Name, &crate::config::Copy)| {
         let url = copy.url.resolve(home.as_deref());
-        let url = url.map_err(|error| Failure::usage(format!("the copy {name}: {error}")))?;
-        Ok(Target { name: name.to_string(), url })
+        Target { name: name.to_string(), url: url.map_err(|error| error.to_string()) }
     };
-    section.copy.iter().map(target).collect()
+    Ok(section.copy.iter().map(target).collect())
 }
 
 /// Brings every copy of the configuration up to date after a snapshot. A copy that cannot be is told, and costs the run exit code 3: the
@@ -216,7 +224,7 @@ fn as_json(target: &Target, summary: &Summary, options: &Options) -> Value {
     json!({
         "message_type": "synced",
         "copy": target.name,
-        "location": target.url.to_string(),
+        "location": target.url.as_ref().map(ToString::to_string).unwrap_or_default(),
         "dry_run": options.dry_run,
         "founded": summary.founded,
         "behind_before": lag(&summary.before),

@@ -51,15 +51,16 @@ pub fn open(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> 
 /// # Errors
 /// As [`open`].
 pub fn open_to_read(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> {
-    let copies = copies::configured(context)?;
+    let usable = |copy: copies::Target| copy.url.ok().map(|url| (copy.name, url));
+    let copies: Vec<_> = copies::configured(context)?.into_iter().filter_map(usable).collect();
     if copies.is_empty() {
         return open(context, output);
     }
     let store = crate::store::open::open(&context.location()?).map_err(|error| {
-        let there = copies.iter().map(|copy| format!("-r {}", copy.url)).collect::<Vec<_>>().join(" or ");
+        let there = copies.iter().map(|(_, url)| format!("-r {url}")).collect::<Vec<_>>().join(" or ");
         Failure::from(error).hint(format!("if the place is lost, read from a copy: {there}"))
     })?;
-    let other = |copy: copies::Target| Other::new(copy.name, Box::new(move || crate::store::open::open(&copy.url)));
+    let other = |(name, url)| Other::new(name, Box::new(move || crate::store::open::open(&url)));
     let others = copies.into_iter().map(other).collect();
     let store: Arc<dyn Store> = Arc::new(FallbackStore::new(store, others, Arc::clone(output) as _));
     repository::look(&*store)?;

@@ -101,7 +101,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         None => roots(arguments, &defaults, &output)?,
     };
     let copies = if arguments.no_copies { Vec::new() } else { copies::configured(context)? };
-    let own = [&location].into_iter().chain(copies.iter().map(|copy| &copy.url));
+    let own = [&location].into_iter().chain(copies.iter().filter_map(|copy| copy.url.as_ref().ok()));
     let options =
         Options { skip: own.flat_map(own_folder).collect(), ..options(arguments, context, &defaults, roots)? };
     if !arguments.explain.is_empty() {

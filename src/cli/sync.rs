@@ -73,7 +73,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         }
     };
     let location = from.location()?;
-    if targets.iter().any(|target| target.url == location) {
+    if targets.iter().any(|target| target.url.as_ref() == Ok(&location)) {
         return Err(Failure::usage(format!("{location} is not a copy of itself")));
     }
     let mut opened = open(from, &output)?;

@@ -106,6 +106,8 @@ fn programs_see_no_difference_to_the_source() {
     // SAFETY: nobody writes to either file while it is mapped.
     let [before, now] = [before, now].map(|file| unsafe { memmap2::Mmap::map(&file) }.unwrap());
     assert!(before[..] == now[..] && before.iter().rev().step_by(5000).eq(now.iter().rev().step_by(5000)));
+    // What is mapped is in use.
+    drop((before, now));
     place.run(["umount", "there"]).ends(0);
 }
 
