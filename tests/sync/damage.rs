@@ -140,3 +140,21 @@ fn a_repository_is_mended_from_its_copy() {
     assert!(summary.mended.iter().all(|mended| mended.means == Means::OtherPlace));
     super::holds(&pair.world, &pair.world.store, &pair.source, &[(ids[0], 1), (ids[1], 2)]);
 }
+
+#[test]
+fn what_is_damaged_at_the_source_is_healed_on_the_way_or_stays_there() {
+    for (step, comes) in [(usize::MAX, true), (1000, false)] {
+        let (pair, _) = Pair::with(&[1]);
+        pair.sync();
+        pair.snapshot(2);
+        let news: Vec<_> = pair.world.store.list("packs").unwrap().into_iter().map(|listed| listed.name).collect();
+        let new = news.into_iter().find(|name| pair.copy.length(name).is_err()).unwrap();
+        let good = pair.world.store.get(&new).unwrap();
+        let mut bytes = good.clone();
+        bytes[20_000..].iter_mut().step_by(step).for_each(|byte| *byte ^= 1);
+        pair.world.store.overwrite(&new, bytes);
+        let (summary, _) = syncs(&pair, &ALL);
+        assert_eq!(summary.lost.is_empty(), comes, "{:?}", summary.lost);
+        assert_eq!(pair.copy.get(&new).ok(), comes.then_some(good));
+    }
+}
