@@ -1,6 +1,6 @@
 //! The answers to single questions about a node, from a view: what `fs` asks for and sends.
 
-use super::attr;
+use super::attr::{self, Keeper};
 use super::axis::Side;
 use super::errno::Failure;
 use super::file::File;
@@ -25,7 +25,7 @@ const SEEK_DATA: i32 = 3;
 const SEEK_HOLE: i32 = 4;
 
 /// What a node above the snapshots or in one is, as `stat` shows it.
-pub fn attributes(view: &View, node: Node, owner: (u32, u32), patience: Patience) -> Result<FileAttr, Failure> {
+pub fn attributes(view: &View, node: Node, owner: Keeper, patience: Patience) -> Result<FileAttr, Failure> {
     match node {
         Node::Above(_) => Ok(attr::of_above(node, above(view, node)?, owner)),
         Node::Axis(_) => versions::attributes(view, &side(view, node)?, owner, patience),
@@ -53,7 +53,7 @@ pub fn lookup(
     view: &View,
     parent: Node,
     name: &OsStr,
-    owner: (u32, u32),
+    owner: Keeper,
     patience: Patience,
 ) -> Result<Option<Child>, Failure> {
     let plain = |attributes| Child { attributes, side: None };
@@ -69,13 +69,7 @@ pub fn lookup(
     attributes(view, child, owner, patience).map(plain).map(Some)
 }
 
-fn child_of_axis(
-    view: &View,
-    parent: Node,
-    name: &OsStr,
-    owner: (u32, u32),
-    patience: Patience,
-) -> Result<Child, Failure> {
+fn child_of_axis(view: &View, parent: Node, name: &OsStr, owner: Keeper, patience: Patience) -> Result<Child, Failure> {
     let here = side(view, parent)?;
     let child = match (name.as_bytes(), here.parent()) {
         (b".", _) => Axial::Axis(here),
