@@ -19,6 +19,11 @@ use std::sync::Arc;
 /// The unit of [`Totals::blocks`], in bytes.
 pub const BLOCK: u32 = 4096;
 
+/// Bytes of a name, at most, as other file systems have it.
+pub const LONGEST_NAME: usize = 255;
+/// Classes of extended attributes.
+const CLASSES: [&[u8]; 4] = [b"user.", b"trusted.", b"security.", b"system."];
+
 /// `FS_IOC_GETFLAGS`, for 64 and for 32 bits.
 const GET_FLAGS: [u32; 2] = [0x8008_6601, 0x8004_6601];
 const SEEK_DATA: i32 = 3;
@@ -48,7 +53,7 @@ pub struct Child {
 /// The child `name` of a folder. `None`: inside a snapshot there is none, and never will be.
 ///
 /// # Errors
-/// [`Failure::NotFound`] above the snapshots, where there may be one soon.
+/// [`Failure::NotFound`] above the snapshots, where there may be one soon; [`Failure::LongName`].
 pub fn lookup(
     view: &View,
     parent: Node,
@@ -62,7 +67,9 @@ pub fn lookup(
         Node::Axis(_) => return child_of_axis(view, parent, name, owner, patience).map(Some),
         Node::Root(_) if name == ".." => Layout::by_time(),
         _ => {
-            let Some(found) = child_entry(view, parent, name, patience)? else { return Ok(None) };
+            let Some(found) = child_entry(view, parent, name, patience)? else {
+                return if name.len() > LONGEST_NAME { Err(Failure::LongName) } else { Ok(None) };
+            };
             return view.attributes(found.node, &found.entry, patience).map(plain).map(Some);
         }
     };
@@ -163,7 +170,8 @@ pub fn xattr(view: &View, node: Node, name: &OsStr, patience: Patience) -> Resul
     let value = found.entry.xattrs.iter().find(|(stored, _)| stored == name && view.face().shows(name));
     match value {
         Some((_, value)) => Ok(read_value(&**view.source(patience), value)?),
-        None => known::value(view, &found, name, patience),
+        None if CLASSES.iter().any(|class| name.starts_with(class)) => known::value(view, &found, name, patience),
+        None => Err(Failure::NoClass),
     }
 }
 
