@@ -70,6 +70,7 @@ fn limits_hold_and_a_maintainer_leaves_it() {
         (&world.admin, Options { max_unused: Limit::Unlimited, ..options() }),
         (&world.admin, Options { max_unused: Limit::Bytes(10_000_000), ..options() }),
         (&world.admin, Options { max_repack: Some(1000), ..options() }),
+        (&world.admin, Options { max_time: Some(std::time::Duration::ZERO), ..options() }),
         (&maintainer.key, options()),
     ];
     for (key, options) in limited {

@@ -38,7 +38,7 @@ impl Repository {
         Self::open_with(store, config, bundle, slot, pin, events)
     }
 
-    fn open_with(
+    pub(super) fn open_with(
         store: Arc<dyn Store>,
         config: Config,
         mut bundle: Bundle,
@@ -189,7 +189,7 @@ fn check_standing(log: &Log, bundle: &Bundle) -> Result<(), Error> {
 }
 
 /// The census that the newest CHECKPOINT names.
-fn read_census(store: &dyn Store, state: &State, bundle: &Bundle) -> Result<Option<Census>, Error> {
+pub(super) fn read_census(store: &dyn Store, state: &State, bundle: &Bundle) -> Result<Option<Census>, Error> {
     let Some(checkpoint) = &state.ledger().checkpoint else { return Ok(None) };
     let lost = |source| Error::Body { object: Name::Census(checkpoint.census, Copy::First).to_string(), source };
     let mut failure = lost(wire::Error::Invalid("neither copy exists"));
@@ -204,7 +204,7 @@ fn read_census(store: &dyn Store, state: &State, bundle: &Bundle) -> Result<Opti
     Err(failure)
 }
 
-fn census_of(name: &Name, stored: &[u8], id: CensusId, bundle: &Bundle) -> Result<Census, Error> {
+pub(super) fn census_of(name: &Name, stored: &[u8], id: CensusId, bundle: &Bundle) -> Result<Census, Error> {
     let invalid = |source| Error::Body { object: name.to_string(), source };
     let frame = Frame::read(name, stored)?;
     // The log is signed, and names the census by its bytes.

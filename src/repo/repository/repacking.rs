@@ -18,6 +18,7 @@ use crate::repo::session::Verdict;
 use crate::store::Put;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What of a pack is to be copied.
 #[derive(Debug, Clone)]
@@ -50,7 +51,7 @@ struct Copying<'a> {
 
 impl Repository {
     /// Copies these segments, each with its data key as `wrap` gives it, in a session of `writer`, whose lock the caller holds. A pack that
-    /// is damaged, or that was condemned meanwhile, is passed over.
+    /// is damaged, or that was condemned meanwhile, is passed over; no pack is begun after `until`.
     ///
     /// # Errors
     /// When these are no admin's keys, the log is in doubt, the store fails, or somebody asked to stop: then nothing has changed for anybody.
@@ -59,6 +60,7 @@ impl Repository {
         writer: WriterId,
         wanted: &[Wanted],
         wrap: &dyn Fn(&DataKeyId) -> Vec<u8>,
+        until: Option<Instant>,
         events: &dyn Sink,
     ) -> Result<Copied, Error> {
         let role = self.bundle.role();
@@ -70,7 +72,7 @@ impl Repository {
         let heart = self.heart(&installation, session);
         let copied = match self.log.stopped() {
             Some(doubt) => Err(Error::Log(crate::repo::log::Error::Stopped(doubt.clone()))),
-            None => self.copy_all(&installation, session, wanted, wrap, events),
+            None => self.copy_all(&installation, session, wanted, wrap, until, events),
         };
         drop(heart);
         if copied.is_err() {
@@ -86,6 +88,7 @@ impl Repository {
         session: SessionName,
         wanted: &[Wanted],
         wrap: &dyn Fn(&DataKeyId) -> Vec<u8>,
+        until: Option<Instant>,
         events: &dyn Sink,
     ) -> Result<Copied, Error> {
         let mut copying = self.copying(installation);
@@ -93,6 +96,9 @@ impl Repository {
         for Wanted { pack, rows } in wanted {
             if events.stopping() {
                 return Err(chunks::Error::Stopped.into());
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                break;
             }
             if self.log.state.ledger().any_absent(pack) {
                 continue;

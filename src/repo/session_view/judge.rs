@@ -15,7 +15,7 @@ type Judged<T> = Result<Result<T, Flaw>, Error>;
 
 /// What a valid end says.
 enum Valid {
-    Commit(Vec<Snapshot>, Vec<IndexRef>),
+    Commit(Vec<Snapshot>, Vec<IndexRef>, Vec<Certified>),
     Abort,
 }
 
@@ -27,6 +27,7 @@ pub(super) fn census(view: &mut View, state: &State, census: &Census) {
         if let Ok(installation) = certify(state, &certified.certificate.writer, certified) {
             let of_writer = view.covered.entry(certified.certificate.writer).or_default();
             of_writer.insert(certified.principal, installation);
+            keep(view, certified);
         }
     }
     for listed in &census.records {
@@ -58,13 +59,19 @@ pub(super) fn session(
         Some(object) => opening(state, session, object, keys)?.map(Some),
         None => Ok(None),
     };
-    let opener = opened.as_ref().ok().copied().flatten();
+    if let Ok(Some((_, certified))) = &opened {
+        keep(view, certified);
+    }
+    let opener = opened.as_ref().ok().copied().flatten().map(|(signed, _)| signed);
     let mut signed = opener;
     let outcome = match &found.end {
         None => Outcome::Unresolved { beat: found.beat },
         Some(object) => match ending(state, session, object, opener, keys)? {
             Ok((valid, signer)) => {
-                signed = signer.or(opener);
+                if let Some((_, certified)) = &signer {
+                    keep(view, certified);
+                }
+                signed = signer.map(|(signed, _)| signed).or(opener);
                 accept(view, session, valid)
             }
             Err(flaw) => resolve(view, state, session, object, opener, flaw),
@@ -80,11 +87,18 @@ pub(super) fn session(
     Ok(())
 }
 
+/// Keeps a certificate that was proven, for the next census.
+fn keep(view: &mut View, certified: &Certified) {
+    view.certified.insert((certified.certificate.writer, certified.principal), *certified);
+}
+
 fn accept(view: &mut View, session: &SessionName, valid: Valid) -> Outcome {
     match valid {
         Valid::Abort => Outcome::Aborted,
-        Valid::Commit(snapshots, indexes) => {
+        Valid::Commit(snapshots, indexes, certificates) => {
+            certificates.iter().for_each(|certified| keep(view, certified));
             let ids = snapshots.iter().map(|snapshot| snapshot.record.id()).collect();
+            view.committed.extend(indexes.iter().map(|index| (*session, *index)));
             view.indexes.extend(indexes);
             for snapshot in snapshots {
                 // A snapshot's own record says more than a copy of it.
@@ -115,7 +129,7 @@ fn resolve(
                 && let Ok(record) = own_record(state, session, record, &opener.installation)
             {
                 let snapshot = snapshot(state, record, opener.principal, None, false);
-                return accept(view, session, Valid::Commit(vec![snapshot], indexes.clone()));
+                return accept(view, session, Valid::Commit(vec![snapshot], indexes.clone(), vec![]));
             }
         }
         _ => {}
@@ -124,7 +138,7 @@ fn resolve(
     Outcome::Unresolved { beat: None }
 }
 
-fn opening(state: &State, session: &SessionName, object: &Object, keys: &IndexKeys<'_>) -> Judged<Signed> {
+fn opening(state: &State, session: &SessionName, object: &Object, keys: &IndexKeys<'_>) -> Judged<(Signed, Certified)> {
     let name = Name::Open(*session);
     let (frame, plain) = match unseal(state, &name, object, keys)? {
         Ok(opened) => opened,
@@ -134,7 +148,7 @@ fn opening(state: &State, session: &SessionName, object: &Object, keys: &IndexKe
         let open = Open::decode(&plain)?;
         let installation = certify(state, &session.writer, &open.installation)?;
         frame.verify(state.repository(), &installation)?;
-        Ok(Signed { principal: open.installation.principal, installation, end: None })
+        Ok((Signed { principal: open.installation.principal, installation, end: None }, open.installation))
     })())
 }
 
@@ -144,7 +158,7 @@ fn ending(
     object: &Object,
     opener: Option<Signed>,
     keys: &IndexKeys<'_>,
-) -> Judged<(Valid, Option<Signed>)> {
+) -> Judged<(Valid, Option<(Signed, Certified)>)> {
     let name = Name::End(*session);
     let (frame, plain) = match unseal(state, &name, object, keys)? {
         Ok(opened) => opened,
@@ -167,7 +181,7 @@ fn ending(
                 }
                 frame.verify(state.repository(), &installation)?;
                 let signed = Signed { principal: certified.principal, installation, end: Some(frame.digest()) };
-                Ok((verdict(state, session, end.verdict, &signed)?, Some(signed)))
+                Ok((verdict(state, session, end.verdict, &signed)?, Some((signed, certified))))
             }
         }
     })())
@@ -178,14 +192,16 @@ fn verdict(state: &State, session: &SessionName, verdict: Verdict, signed: &Sign
         Verdict::Abort { .. } => Valid::Abort,
         Verdict::Commit { record, indexes } => {
             let record = own_record(state, session, &record, &signed.installation)?;
-            Valid::Commit(vec![snapshot(state, record, signed.principal, None, false)], indexes)
+            Valid::Commit(vec![snapshot(state, record, signed.principal, None, false)], indexes, vec![])
         }
         Verdict::Copies { records, indexes } => {
             let prove_copy = |copied: &CopiedRecord| {
                 let record = prove(state, &copied.record, &copied.installation)?;
                 Ok(snapshot(state, record, copied.installation.principal, None, true))
             };
-            Valid::Commit(records.iter().map(prove_copy).collect::<Result<_, Flaw>>()?, indexes)
+            let snapshots = records.iter().map(prove_copy).collect::<Result<_, Flaw>>()?;
+            let certificates = records.iter().map(|copied| copied.installation).collect();
+            Valid::Commit(snapshots, indexes, certificates)
         }
     })
 }

@@ -17,7 +17,7 @@ use super::id::{PrincipalId, SnapshotId, WriterId};
 use super::log::{self, IndexKeys, State};
 use super::names::{IndexClass, SessionName};
 use super::record::{self, Record};
-use super::session::IndexRef;
+use super::session::{Certified, IndexRef};
 use super::wire;
 use crate::crypto::sign::PublicKey;
 use std::collections::{BTreeMap, BTreeSet};
@@ -144,6 +144,10 @@ pub struct View {
     /// What should be known.
     pub issues: Vec<Issue>,
     signed: BTreeMap<SessionName, Signed>,
+    /// The indexes of commits above the watermarks.
+    committed: BTreeSet<(SessionName, IndexRef)>,
+    /// The certificates of all installations that signed anything that counts.
+    certified: BTreeMap<(WriterId, PrincipalId), Certified>,
     /// Who signed for writers whose sessions the census covers.
     covered: BTreeMap<WriterId, BTreeMap<PrincipalId, PublicKey>>,
     watermarks: BTreeMap<WriterId, u64>,
@@ -179,6 +183,21 @@ impl View {
     /// The last session of a writer that the census covers, 0 if none.
     pub fn watermark(&self, writer: &WriterId) -> u64 {
         self.watermarks.get(writer).copied().unwrap_or(0)
+    }
+
+    /// Every writer's last session that the census covers.
+    pub const fn watermarks(&self) -> &BTreeMap<WriterId, u64> {
+        &self.watermarks
+    }
+
+    /// The indexes of commits above the watermarks, with the session that names each.
+    pub const fn committed_indexes(&self) -> &BTreeSet<(SessionName, IndexRef)> {
+        &self.committed
+    }
+
+    /// The certificates of all installations that signed anything that counts, by writer and principal.
+    pub const fn certified(&self) -> &BTreeMap<(WriterId, PrincipalId), Certified> {
+        &self.certified
     }
 
     /// Who signed the objects of a session.

@@ -1,0 +1,123 @@
+//! What a checkpoint makes superfluous, removed: the objects of sessions that it covers, older censuses, and indexes that were put
+//! together (I10).
+//!
+//! Invariant: nothing is removed before both copies of the newest census were read back. The census before stays, with the indexes that
+//! it names, for those who read it a moment ago.
+
+use super::opening::{census_of, read_census};
+use super::{Error, Repository};
+use crate::crypto::hash;
+use crate::repo::census::Census;
+use crate::repo::id::CensusId;
+use crate::repo::names::{self, Copy, Name};
+use crate::repo::repository::objects;
+use crate::repo::session::IndexRef;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Objects of sessions.
+    pub sessions: u64,
+    /// Indexes.
+    pub indexes: u64,
+    /// Censuses, each copy for itself.
+    pub censuses: u64,
+}
+
+impl std::fmt::Display for Collected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { sessions, indexes, censuses } = self;
+        write!(f, "{sessions} objects of sessions, {indexes} indexes and {censuses} copies of older censuses removed")
+    }
+}
+
+impl Repository {
+    /// Reads the repository again, and removes what its newest checkpoint makes superfluous. Can be done again, by anybody, at any time.
+    ///
+    /// # Errors
+    /// When the role does not maintain, the newest census cannot be read back, or the store fails.
+    pub fn collect(&mut self) -> Result<Collected, Error> {
+        let role = self.bundle.role();
+        if !role.may_maintain() {
+            return Err(Error::Role { role, action: "removing what checkpoints cover" });
+        }
+        // Whoever made a census that nobody named may have seen commits that the newest one does not cover: they are seen here too.
+        self.refresh()?;
+        let mut collected = Collected::default();
+        let Some(checkpoint) = self.log.state.ledger().checkpoint else { return Ok(collected) };
+        let Some(census) = read_census(&*self.store, &self.log.state, &self.bundle)? else { return Ok(collected) };
+        if !self.both_copies_stand(checkpoint.census)? {
+            return Ok(collected);
+        }
+        for listed in self.store.list(names::SESSIONS)? {
+            let Some(Name::Open(session) | Name::End(session) | Name::Beat(session, _)) = Name::parse(&listed.name)
+            else {
+                continue;
+            };
+            if session.seq <= census.watermark(&session.writer) {
+                self.store.delete(&listed.name)?;
+                collected.sessions += 1;
+            }
+        }
+        self.collect_censuses(&census, checkpoint.census, &mut collected)?;
+        Ok(collected)
+    }
+
+    /// Whether both copies of the newest census are what its name promises; a second one that is missing is put.
+    fn both_copies_stand(&self, id: CensusId) -> Result<bool, Error> {
+        let sound = |stored: &Vec<u8>| hash::sha256(stored) == id.0;
+        let [first, second] = Copy::BOTH.map(|copy| Name::Census(id, copy));
+        let Some(stored) = objects::get(&*self.store, &first)?.filter(sound) else { return Ok(false) };
+        if objects::get(&*self.store, &second)?.is_none() {
+            self.store.put(&second.object(), &stored)?;
+        }
+        Ok(objects::get(&*self.store, &second)?.is_some_and(|stored| sound(&stored)))
+    }
+
+    /// Censuses before the last two, and indexes that only they name. One that somebody else is about to name has a number that is still to
+    /// come.
+    fn collect_censuses(&self, newest: &Census, id: CensusId, collected: &mut Collected) -> Result<(), Error> {
+        let before = newest.ledger.checkpoint.map(|checkpoint| checkpoint.census);
+        let mut others: BTreeMap<CensusId, Vec<Name>> = BTreeMap::new();
+        for listed in self.store.list(names::CENSUS)? {
+            if let Some(name @ Name::Census(other, _)) = Name::parse(&listed.name)
+                && other != id
+                && Some(other) != before
+            {
+                others.entry(other).or_default().push(name);
+            }
+        }
+        let mut needed: BTreeSet<IndexRef> = self.view.indexes.iter().chain(&newest.indexes).copied().collect();
+        match before.map(|before| self.read_old_census(before)).transpose()? {
+            Some(Some(before)) => needed.extend(before.indexes),
+            // Without it nobody can tell which indexes its readers need.
+            Some(None) => return Ok(()),
+            None => {}
+        }
+        for (other, names) in others {
+            let Some(old) = self.read_old_census(other)?.filter(|old| old.number <= newest.number) else { continue };
+            for index in old.indexes.iter().filter(|index| !needed.contains(index)) {
+                self.store.delete(&index.name().object())?;
+                collected.indexes += 1;
+            }
+            for name in names {
+                self.store.delete(&name.object())?;
+                collected.censuses += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_old_census(&self, id: CensusId) -> Result<Option<Census>, Error> {
+        for copy in Copy::BOTH {
+            let name = Name::Census(id, copy);
+            if let Some(stored) = objects::get(&*self.store, &name)?
+                && let Ok(census) = census_of(&name, &stored, id, &self.bundle)
+            {
+                return Ok(Some(census));
+            }
+        }
+        Ok(None)
+    }
+}

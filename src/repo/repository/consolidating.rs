@@ -1,0 +1,90 @@
+//! Indexes put together: many small ones become one that a maintainer signs, so that reading them does not take a request for each
+//! session that ever was (I11).
+//!
+//! Invariant: what is put together keeps its rows and their origins, word for word; an index that cannot be read stays as it is. Until a
+//! CHECKPOINT names the new one, nothing has changed for anybody.
+
+use super::index_runs::Judge;
+use super::{Error, Repository};
+use crate::repo::id::DataKeyId;
+use crate::repo::index_object::IndexBody;
+use crate::repo::names::{self, IndexClass, Name};
+use crate::repo::pack::PackSummary;
+use crate::repo::session::IndexRef;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So many indexes of about one size become one.
+const TOGETHER: usize = 8;
+/// An index of so many bytes is large, and stays as it is.
+const LARGE: u64 = 16 << 20;
+
+/// The indexes that the next census names.
+pub(super) struct Consolidated {
+    pub indexes: BTreeSet<IndexRef>,
+}
+
+impl Repository {
+    /// Puts small indexes together where there are many of about one size: each chunk's row is then copied a few times in all, and the
+    /// indexes stay few.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(super) fn consolidate(&self, indexes: BTreeMap<IndexClass, BTreeSet<IndexRef>>) -> Result<Consolidated, Error> {
+        let lengths: BTreeMap<Name, u64> = self
+            .store
+            .list(names::INDEXES)?
+            .into_iter()
+            .filter_map(|listed| Some((Name::parse(&listed.name)?, listed.length)))
+            .collect();
+        let mut judge = Judge::new(self);
+        let mut all = BTreeSet::new();
+        for (class, mut of_class) in indexes {
+            let mut tiers: BTreeMap<u32, Vec<IndexRef>> = BTreeMap::new();
+            for index in &of_class {
+                if let Some(length) = lengths.get(&index.name()).filter(|length| **length < LARGE) {
+                    tiers.entry(length.ilog2() / 2).or_default().push(*index);
+                }
+            }
+            for tier in tiers.into_values().filter(|tier| tier.len() >= TOGETHER) {
+                if let Some((made, replaced)) = self.put_together(&mut judge, class, &tier)? {
+                    replaced.iter().for_each(|index| _ = of_class.remove(index));
+                    of_class.extend(made);
+                }
+            }
+            all.extend(of_class);
+        }
+        Ok(Consolidated { indexes: all })
+    }
+
+    /// One index instead of these, as far as they can be read; and which of them it stands for. `None` if that is fewer than two.
+    fn put_together(
+        &self,
+        judge: &mut Judge<'_>,
+        class: IndexClass,
+        indexes: &[IndexRef],
+    ) -> Result<Option<(Option<IndexRef>, Vec<IndexRef>)>, Error> {
+        let (mut packs, mut wraps) = (Vec::<PackSummary>::new(), BTreeMap::<DataKeyId, Vec<u8>>::new());
+        let mut replaced = Vec::new();
+        let ledger = self.log.state.ledger();
+        for index in indexes {
+            let body = match self.read_index(judge, index) {
+                Ok((covered, body)) if covered.replaces.is_empty() => body,
+                Ok(_) => continue,
+                Err(error @ Error::Store(_)) => return Err(error),
+                // It stays as it is: whoever reads it makes up for it, and says so.
+                Err(_) => continue,
+            };
+            for key in body.wraps.into_iter().filter(|key| !key.wrap.is_empty()) {
+                wraps.insert(key.id, key.wrap);
+            }
+            packs.extend(body.packs.into_iter().filter(|pack| !ledger.ever_final(&pack.id)));
+            replaced.push(*index);
+        }
+        if replaced.len() < 2 {
+            return Ok(None);
+        }
+        let body = IndexBody::new(class, &packs, &wraps);
+        let made = (!body.packs.is_empty()).then(|| self.put_own_index(class, &body)).transpose()?;
+        Ok(Some((made, replaced)))
+    }
+}
