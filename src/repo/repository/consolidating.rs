@@ -23,6 +23,9 @@ pub(super) struct Consolidated {
     pub indexes: BTreeSet<IndexRef>,
 }
 
+/// The index that was made, unless nothing of the others is needed, and those that it stands for.
+type Together = (Option<IndexRef>, Vec<IndexRef>);
+
 impl Repository {
     /// Puts small indexes together where there are many of about one size: each chunk's row is then copied a few times in all, and the
     /// indexes stay few.
@@ -62,7 +65,7 @@ impl Repository {
         judge: &mut Judge<'_>,
         class: IndexClass,
         indexes: &[IndexRef],
-    ) -> Result<Option<(Option<IndexRef>, Vec<IndexRef>)>, Error> {
+    ) -> Result<Option<Together>, Error> {
         let (mut packs, mut wraps) = (Vec::<PackSummary>::new(), BTreeMap::<DataKeyId, Vec<u8>>::new());
         let mut replaced = Vec::new();
         let ledger = self.log.state.ledger();
