@@ -16,4 +16,5 @@ mod retention;
 mod roles;
 mod runs;
 mod stores;
+mod sync;
 mod world;

@@ -63,7 +63,7 @@ pub struct Repository {
     /// A variable that holds one.
     #[serde(default)]
     pub key_env: Option<Variable>,
-    /// `[repository.NAME.copy.NAME]`, for later.
+    /// `[repository.NAME.copy.NAME]`.
     #[serde(default)]
     pub copy: BTreeMap<Name, Copy>,
 }

@@ -4,6 +4,7 @@
 //! not interpret; decorators (retry, faults …) wrap any of them.
 
 pub mod disk;
+pub mod fallback;
 pub mod faults;
 pub mod forgetful;
 pub mod local;

@@ -4,7 +4,9 @@
 
 mod apart;
 mod attest;
+mod audit;
 mod config;
+mod copies;
 mod diff;
 mod doctor;
 mod dump;
@@ -21,6 +23,8 @@ mod inside;
 mod keys;
 mod machine;
 mod mount;
+mod mount_programs;
+mod mount_writable;
 mod neighbour;
 mod open;
 mod partial;

@@ -88,7 +88,7 @@ impl Repository {
         let head = state.head().expect("a log that was read holds the founder's certificate");
         let watermarks = self.coming_watermarks();
         let certificates: Vec<((WriterId, PrincipalId), Certified)> =
-            self.view.certified().iter().map(|(whose, certified)| (*whose, *certified)).collect();
+            self.view.certificates().iter().map(|(whose, certified)| (*whose, *certified)).collect();
         let indexes = self.covered_indexes(before.as_ref(), &watermarks);
         let Consolidated { indexes } = self.consolidate(indexes)?;
         let mut undeleted: Vec<_> =

@@ -14,7 +14,7 @@ use crate::repo::keys::installation::Installation;
 use crate::repo::names::{IndexClass, Name, SessionName};
 use crate::repo::pack::{self, FinishedPack, PackBuilder, PackSealing, PackSummary};
 use crate::repo::segment::{SealedSegment, SegmentDescriptor};
-use crate::repo::session::Verdict;
+use crate::repo::session::{IndexRef, Verdict};
 use crate::store::Put;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -91,6 +91,26 @@ impl Repository {
         until: Option<Instant>,
         events: &dyn Sink,
     ) -> Result<Copied, Error> {
+        let (copied, indexes) = self.copy_from(self, installation, wanted, wrap, until, events)?;
+        let written = self.end(installation, session, Verdict::Copies { records: vec![], indexes });
+        if self.store.put(&Name::End(session).object(), &written.stored)? == Put::Exists {
+            let reason = "something ended it meanwhile".to_owned();
+            return Err(Error::Aborted { session, reason });
+        }
+        Ok(copied)
+    }
+
+    /// Copies segments of `source`, which is this repository or another copy of it, into packs here that indexes name. No pack is begun
+    /// after `until`.
+    pub(super) fn copy_from(
+        &self,
+        source: &Self,
+        installation: &Installation,
+        wanted: &[Wanted],
+        wrap: &dyn Fn(&DataKeyId) -> Vec<u8>,
+        until: Option<Instant>,
+        events: &dyn Sink,
+    ) -> Result<(Copied, Vec<IndexRef>), Error> {
         let mut copying = self.copying(installation);
         let mut copied = Copied::default();
         for Wanted { pack, rows } in wanted {
@@ -100,10 +120,10 @@ impl Repository {
             if until.is_some_and(|until| Instant::now() >= until) {
                 break;
             }
-            if self.log.state.ledger().any_absent(pack) {
+            if source.log.state.ledger().any_absent(pack) {
                 continue;
             }
-            let Some(segments) = self.segments(pack, rows)? else { continue };
+            let Some(segments) = source.segments(pack, rows)? else { continue };
             copied.from += 1;
             for segment in segments {
                 copied.bytes += u64::from(segment.descriptor.length);
@@ -114,12 +134,7 @@ impl Repository {
         copying.flush()?;
         copied.made.extend(copying.packs.iter().map(|pack| pack.id));
         let indexes = copying.put_indexes()?;
-        let written = self.end(installation, session, Verdict::Copies { records: vec![], indexes });
-        if self.store.put(&Name::End(session).object(), &written.stored)? == Put::Exists {
-            let reason = "something ended it meanwhile".to_owned();
-            return Err(Error::Aborted { session, reason });
-        }
-        Ok(copied)
+        Ok((copied, indexes))
     }
 
     /// A pack's segments as they are sealed, if the pack is sound and they are what its index says.
@@ -182,7 +197,7 @@ impl Copying<'_> {
         Ok(())
     }
 
-    fn put_indexes(&self) -> Result<Vec<crate::repo::session::IndexRef>, Error> {
+    fn put_indexes(&self) -> Result<Vec<IndexRef>, Error> {
         let mut refs = Vec::new();
         for class in IndexClass::BOTH {
             let body = IndexBody::new(class, &self.packs, &self.wraps);

@@ -4,19 +4,29 @@ use super::{Error, Flaw, Found, Issue, Object, Outcome, Signed, Snapshot, View};
 use crate::crypto::sign::PublicKey;
 use crate::repo::census::{Census, Receipt};
 use crate::repo::frame::Frame;
-use crate::repo::id::{PrincipalId, WriterId};
+use crate::repo::id::{PackId, PrincipalId, WriterId};
 use crate::repo::log::{IndexKeys, State, Verdict as Resolved};
 use crate::repo::names::{Name, SessionName};
 use crate::repo::record::Record;
 use crate::repo::session::{Certified, CopiedRecord, End, IndexRef, Open, Signer, Verdict};
+use std::collections::BTreeSet;
 
 /// A judgement that may fail for the object, inside one that may fail for lack of a key.
 type Judged<T> = Result<Result<T, Flaw>, Error>;
 
 /// What a valid end says.
 enum Valid {
-    Commit(Vec<Snapshot>, Vec<IndexRef>, Vec<Certified>),
+    Commit(Vec<Snapshot>, Vec<IndexRef>, Brought),
     Abort,
+}
+
+/// What came with records and indexes from another copy of the repository.
+#[derive(Default)]
+struct Brought {
+    /// Who signed there.
+    installations: Vec<Certified>,
+    /// Packs that the indexes name and that did not come along.
+    left_out: BTreeSet<PackId>,
 }
 
 /// Takes in what a census says.
@@ -28,10 +38,19 @@ pub(super) fn census(view: &mut View, state: &State, census: &Census) {
             let of_writer = view.covered.entry(certified.certificate.writer).or_default();
             of_writer.insert(certified.principal, installation);
             keep(view, certified);
+            // One that never had a session here signed what was brought from elsewhere.
+            if !census.watermarks.contains_key(&certified.certificate.writer) {
+                bring(view, certified, installation);
+            }
         }
     }
     for listed in &census.records {
         let certified = &census.certificates[listed.certificate];
+        if listed.copied
+            && let Ok(installation) = certify(state, &certified.certificate.writer, certified)
+        {
+            bring(view, certified, installation);
+        }
         let first = state.ledger().checkpoint.map(|named| Receipt { checkpoint: named.number, time: named.time });
         match prove(state, &listed.record, certified) {
             Ok(record) => {
@@ -56,13 +75,13 @@ pub(super) fn session(
     keys: &IndexKeys<'_>,
 ) -> Result<(), Error> {
     let opened = match &found.open {
-        Some(object) => opening(state, session, object, keys)?.map(Some),
+        Some(object) => opening(state, session, object, keys)?.map(|(signed, certified)| {
+            keep(view, &certified);
+            Some(signed)
+        }),
         None => Ok(None),
     };
-    if let Ok(Some((_, certified))) = &opened {
-        keep(view, certified);
-    }
-    let opener = opened.as_ref().ok().copied().flatten().map(|(signed, _)| signed);
+    let opener = opened.as_ref().ok().copied().flatten();
     let mut signed = opener;
     let outcome = match &found.end {
         None => Outcome::Unresolved { beat: found.beat },
@@ -72,7 +91,7 @@ pub(super) fn session(
                     keep(view, certified);
                 }
                 signed = signer.map(|(signed, _)| signed).or(opener);
-                accept(view, session, valid)
+                accept(view, state, session, valid)
             }
             Err(flaw) => resolve(view, state, session, object, opener, flaw),
         },
@@ -87,19 +106,33 @@ pub(super) fn session(
     Ok(())
 }
 
-/// Keeps a certificate that was proven, for the next census.
-fn keep(view: &mut View, certified: &Certified) {
-    view.certified.insert((certified.certificate.writer, certified.principal), *certified);
+/// Remembers who signed, at another copy of the repository, what was brought here.
+fn bring(view: &mut View, certified: &Certified, installation: PublicKey) {
+    view.elsewhere.entry(certified.certificate.writer).or_default().insert(certified.principal, installation);
 }
 
-fn accept(view: &mut View, session: &SessionName, valid: Valid) -> Outcome {
+/// Remembers an installation's certificate, which was verified, also for the next census.
+fn keep(view: &mut View, certified: &Certified) {
+    view.certificates.insert((certified.certificate.writer, certified.principal), *certified);
+}
+
+fn accept(view: &mut View, state: &State, session: &SessionName, valid: Valid) -> Outcome {
     match valid {
         Valid::Abort => Outcome::Aborted,
-        Valid::Commit(snapshots, indexes, certificates) => {
-            certificates.iter().for_each(|certified| keep(view, certified));
+        Valid::Commit(snapshots, indexes, brought) => {
             let ids = snapshots.iter().map(|snapshot| snapshot.record.id()).collect();
-            view.committed.extend(indexes.iter().map(|index| (*session, *index)));
-            view.indexes.extend(indexes);
+            for index in indexes {
+                leave_out(view, &index, &brought.left_out);
+                view.committed.insert((*session, index));
+                view.indexes.insert(index);
+            }
+            for certified in &brought.installations {
+                let writer = certified.certificate.writer;
+                if let Ok(installation) = certify(state, &writer, certified) {
+                    bring(view, certified, installation);
+                    keep(view, certified);
+                }
+            }
             for snapshot in snapshots {
                 // A snapshot's own record says more than a copy of it.
                 let own = snapshot.record.link().session == *session;
@@ -110,6 +143,18 @@ fn accept(view: &mut View, session: &SessionName, valid: Valid) -> Outcome {
             }
             Outcome::Committed(ids)
         }
+    }
+}
+
+/// Of the packs that an index names, those count as never brought that all who brought it leave out: nobody can take away what
+/// another one brought.
+fn leave_out(view: &mut View, index: &IndexRef, left_out: &BTreeSet<PackId>) {
+    if !view.indexes.contains(index) {
+        if !left_out.is_empty() {
+            view.left_out.insert(*index, left_out.clone());
+        }
+    } else if let Some(packs) = view.left_out.get_mut(index) {
+        packs.retain(|pack| left_out.contains(pack));
     }
 }
 
@@ -129,7 +174,8 @@ fn resolve(
                 && let Ok(record) = own_record(state, session, record, &opener.installation)
             {
                 let snapshot = snapshot(state, record, opener.principal, None, false);
-                return accept(view, session, Valid::Commit(vec![snapshot], indexes.clone(), vec![]));
+                let valid = Valid::Commit(vec![snapshot], indexes.clone(), Brought::default());
+                return accept(view, state, session, valid);
             }
         }
         _ => {}
@@ -181,27 +227,40 @@ fn ending(
                 }
                 frame.verify(state.repository(), &installation)?;
                 let signed = Signed { principal: certified.principal, installation, end: Some(frame.digest()) };
-                Ok((verdict(state, session, end.verdict, &signed)?, Some((signed, certified))))
+                let brought = brought(&end)?;
+                Ok((verdict(state, session, end.verdict, brought, &signed)?, Some((signed, certified))))
             }
         }
     })())
 }
 
-fn verdict(state: &State, session: &SessionName, verdict: Verdict, signed: &Signed) -> Result<Valid, Flaw> {
+/// What the end of a sync says beside records and indexes.
+fn brought(end: &End) -> Result<Brought, Flaw> {
+    let Verdict::Copies { records, .. } = &end.verdict else { return Ok(Brought::default()) };
+    let mut installations = end.installations()?;
+    installations.extend(records.iter().map(|copied| copied.installation));
+    Ok(Brought { installations, left_out: end.left_out()? })
+}
+
+fn verdict(
+    state: &State,
+    session: &SessionName,
+    verdict: Verdict,
+    brought: Brought,
+    signed: &Signed,
+) -> Result<Valid, Flaw> {
     Ok(match verdict {
         Verdict::Abort { .. } => Valid::Abort,
         Verdict::Commit { record, indexes } => {
             let record = own_record(state, session, &record, &signed.installation)?;
-            Valid::Commit(vec![snapshot(state, record, signed.principal, None, false)], indexes, vec![])
+            Valid::Commit(vec![snapshot(state, record, signed.principal, None, false)], indexes, brought)
         }
         Verdict::Copies { records, indexes } => {
             let prove_copy = |copied: &CopiedRecord| {
                 let record = prove(state, &copied.record, &copied.installation)?;
                 Ok(snapshot(state, record, copied.installation.principal, None, true))
             };
-            let snapshots = records.iter().map(prove_copy).collect::<Result<_, Flaw>>()?;
-            let certificates = records.iter().map(|copied| copied.installation).collect();
-            Valid::Commit(snapshots, indexes, certificates)
+            Valid::Commit(records.iter().map(prove_copy).collect::<Result<_, Flaw>>()?, indexes, brought)
         }
     })
 }
