@@ -161,9 +161,10 @@ impl<'a> Run<'a> {
         if summary.repacked.packs == 0 {
             candidates.retain(|id| !plan.condemn.contains(id));
             plan.repack = repack::choose(&reach, &uses, &candidates, self.options)?;
-            let keys = plan.repack.iter().flat_map(|one| &one.rows).map(|row| row.key_id);
-            let wrap = |id: DataKeyId| (id, reach.index.wraps_of(&id).into_iter().next().unwrap_or_default());
-            plan.wraps = keys.map(wrap).collect();
+            plan.repack.retain(|one| one.rows.iter().all(|row| repository.knows_origin(row)));
+            let keys: BTreeSet<DataKeyId> =
+                plan.repack.iter().flat_map(|one| &one.rows).map(|row| row.key_id).collect();
+            plan.wraps = keys.into_iter().map(|id| (id, repository.wrap_of(&reach.index, &id))).collect();
         }
         for id in unindexed::left_behind(repository, &unindexed, summary)? {
             plan.take(id, unindexed[&id]);

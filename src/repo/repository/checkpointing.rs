@@ -8,7 +8,7 @@ use super::consolidating::Consolidated;
 use super::opening::read_census;
 use super::{Error, Repository};
 use crate::crypto::hash;
-use crate::repo::census::{AdminEntry, Census, Listed};
+use crate::repo::census::{AdminEntry, Beside, Census, Listed};
 use crate::repo::frame::{self, Frame};
 use crate::repo::id::{CensusId, PrincipalId, SnapshotId, WriterId};
 use crate::repo::log::entry::{Entry, Right};
@@ -19,6 +19,9 @@ use crate::repo::session::{Certified, IndexRef};
 use crate::repo::session_view::{Issue, Outcome};
 use crate::repo::wire::{self, Extensions};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Installations' certificates, by writer and principal: in the order in which a census has them.
+type Signers = BTreeMap<(WriterId, PrincipalId), Certified>;
 
 /// How much a checkpoint would spare everybody.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,7 +65,7 @@ impl Repository {
         if self.view.issues.iter().any(|issue| matches!(issue, Issue::BadRecord(..) | Issue::Gap { .. })) {
             return Ok(Checkpointed::InDoubt);
         }
-        let census = self.census()?;
+        let Some(census) = self.census()? else { return Ok(Checkpointed::InDoubt) };
         let number = census.number;
         let id = self.put_census(&census)?;
         let stands = self.decide(&Decision::Checkpoint { number, census: id }, "making checkpoints")?;
@@ -82,41 +85,72 @@ impl Repository {
         Ok(id)
     }
 
-    fn census(&self) -> Result<Census, Error> {
+    /// `None` if it would lack anything that the one before has, or that a commit says.
+    fn census(&self) -> Result<Option<Census>, Error> {
         let state = &self.log.state;
         let before = read_census(&*self.store, state, &self.bundle)?;
         let head = state.head().expect("a log that was read holds the founder's certificate");
         let watermarks = self.coming_watermarks();
-        let certificates: Vec<((WriterId, PrincipalId), Certified)> =
-            self.view.certificates().iter().map(|(whose, certified)| (*whose, *certified)).collect();
+        let (signers, elsewhere) = self.signers(&watermarks);
+        let Some(records) = self.covered_records(before.as_ref(), &watermarks, &signers) else { return Ok(None) };
         let indexes = self.covered_indexes(before.as_ref(), &watermarks);
-        let Consolidated { indexes } = self.consolidate(indexes)?;
+        let Consolidated { indexes, replaced } = self.consolidate(indexes)?;
+        let left_out =
+            self.view.left_out().iter().filter(|(index, packs)| indexes.contains(index) && !packs.is_empty());
+        let left_out = left_out.map(|(index, packs)| (*index, packs.clone())).collect();
         let mut undeleted: Vec<_> =
             self.list_packs()?.into_keys().filter(|pack| state.ledger().ever_final(pack)).collect();
         undeleted.sort_unstable();
         let heads = self.view.heads().into_iter();
         let number = |id: &SnapshotId| self.view.snapshots.get(id).map_or(0, |head| head.record.link().number);
-        Ok(Census {
+        let census = Census {
             number: state.ledger().checkpoint_number() + 1,
             head,
             admin_entries: self.admin_entries(before.as_ref(), head.position)?,
             ledger: state.ledger().clone(),
-            records: self.covered_records(before.as_ref(), &watermarks, &certificates),
-            certificates: certificates.into_iter().map(|(_, certified)| certified).collect(),
+            records,
+            certificates: signers.into_values().collect(),
             indexes: indexes.into_iter().collect(),
             undeleted,
             heads: heads.map(|(writer, id)| (writer, (number(&id), id))).collect(),
             watermarks,
             extensions: Extensions::default(),
-        })
+        };
+        Ok(Some(census.with(&Beside { left_out, elsewhere, replaced })))
+    }
+
+    /// Who signed what the census names: here, in sessions that it covers, or elsewhere, what was brought from there. Of those who did so
+    /// elsewhere the places, and whether they signed here too. Whoever only claims a writer's name in sessions that are not covered is not
+    /// among them: the covered ones would be nobody's any more.
+    fn signers(&self, watermarks: &BTreeMap<WriterId, u64>) -> (Signers, BTreeMap<usize, bool>) {
+        let covered = |session: &SessionName| watermarks.get(&session.writer).is_some_and(|mark| session.seq <= *mark);
+        let fresh = self.view.sessions.keys().filter(|session| covered(session));
+        let fresh = fresh.filter_map(|session| Some((session.writer, self.view.signed_here(session)?.principal)));
+        let here: BTreeSet<(WriterId, PrincipalId)> = fresh.chain(self.view.covered_signers()).collect();
+        let (mut signers, mut elsewhere) = (Signers::new(), BTreeMap::new());
+        for (whose, certified) in self.view.certificates() {
+            let (is_here, is_elsewhere) = (here.contains(whose), self.view.is_brought(&whose.0, &whose.1));
+            if is_elsewhere {
+                elsewhere.insert(signers.len(), is_here);
+            }
+            if is_here || is_elsewhere {
+                signers.insert(*whose, *certified);
+            }
+        }
+        (signers, elsewhere)
     }
 
     /// Up to where each writer's sessions can be covered: all have an end, without a number left out. Not a last one that was given up:
-    /// the writer's next session looks there for what it uploaded.
+    /// the writer's next session looks there for what it uploaded. Nothing of a writer that several claim: each session says by itself whose
+    /// it is, and a census says it of the writer.
     fn coming_watermarks(&self) -> BTreeMap<WriterId, u64> {
         let mut marks = self.view.watermarks().clone();
         let mut last: BTreeMap<WriterId, (u64, bool)> = BTreeMap::new();
+        let claimed = self.view.claimed_here();
         for (SessionName { writer, seq }, outcome) in &self.view.sessions {
+            if claimed.contains(writer) {
+                continue;
+            }
             let mark = marks.entry(*writer).or_insert(0);
             if mark.checked_add(1) == Some(*seq) && !matches!(outcome, Outcome::Unresolved { .. }) {
                 *mark = *seq;
@@ -133,31 +167,39 @@ impl Repository {
         marks
     }
 
-    /// The records of the census before, and those of sessions that are covered now, without any that a REVOKE rejects.
+    /// The records of the census before, and those of sessions that are covered now, without any that a REVOKE rejects. `None` if one is
+    /// lacking.
     fn covered_records(
         &self,
         before: Option<&Census>,
         watermarks: &BTreeMap<WriterId, u64>,
-        certificates: &[((WriterId, PrincipalId), Certified)],
-    ) -> Vec<Listed> {
-        let known: BTreeSet<SnapshotId> = before
-            .iter()
-            .flat_map(|census| &census.records)
-            .map(|listed| SnapshotId(hash::sha256(&listed.record)))
-            .collect();
+        signers: &Signers,
+    ) -> Option<Vec<Listed>> {
+        let known = before.into_iter().flat_map(|census| &census.records);
+        let known = known.map(|listed| SnapshotId(hash::sha256(&listed.record)));
         let fresh = self.covered_outcomes(watermarks).filter_map(|outcome| match outcome {
             Outcome::Committed(ids) => Some(ids),
             _ => None,
         });
-        let all: BTreeSet<SnapshotId> = fresh.flatten().copied().chain(known.iter().copied()).collect();
+        let all: BTreeSet<SnapshotId> = fresh.flatten().copied().chain(known).collect();
+        let places: BTreeMap<_, usize> = signers.keys().enumerate().map(|(place, whose)| (*whose, place)).collect();
+        let rejected = self.view.issues.iter().filter_map(|issue| match issue {
+            Issue::Revoked(id) => Some(*id),
+            _ => None,
+        });
+        let rejected: BTreeSet<SnapshotId> = rejected.collect();
         let listed = |id: SnapshotId| {
             let snapshot = self.view.snapshots.get(&id)?;
             let whose = (snapshot.record.link().session.writer, snapshot.principal);
-            let certificate = certificates.binary_search_by_key(&whose, |(whose, _)| *whose).ok()?;
             let (receipt, copied) = (snapshot.receipt, snapshot.copied);
-            Some(Listed { certificate, receipt, copied, record: snapshot.record.bytes().to_vec() })
+            Some(Listed {
+                certificate: *places.get(&whose)?,
+                receipt,
+                copied,
+                record: snapshot.record.bytes().to_vec(),
+            })
         };
-        all.into_iter().filter_map(listed).collect()
+        all.difference(&rejected).map(|id| listed(*id)).collect()
     }
 
     fn covered_outcomes<'a>(

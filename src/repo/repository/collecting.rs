@@ -1,14 +1,17 @@
 //! What a checkpoint makes superfluous, removed: the objects of sessions that it covers, older censuses, and indexes that were put
 //! together (I10).
 //!
-//! Invariant: nothing is removed before both copies of the newest census were read back. The census before stays, with the indexes that
-//! it names, for those who read it a moment ago.
+//! Invariant: nothing is removed before the newest CHECKPOINT is durable and both copies of its census were read back. The census before
+//! stays, with the indexes that it names, for those who read it a moment ago. Which indexes are superfluous is believed of a census that
+//! the log named, or that somebody signed who maintains: anybody else could name what a session has stored and not committed yet.
 
 use super::opening::{census_of, read_census};
 use super::{Error, Repository};
 use crate::crypto::hash;
 use crate::repo::census::Census;
+use crate::repo::frame::Frame;
 use crate::repo::id::CensusId;
+use crate::repo::log::ledger::Checkpoint;
 use crate::repo::names::{self, Copy, Name};
 use crate::repo::repository::objects;
 use crate::repo::session::IndexRef;
@@ -32,6 +35,14 @@ impl std::fmt::Display for Collected {
     }
 }
 
+/// Whose word about superfluous indexes is taken for an older census.
+enum Proof {
+    /// The log's.
+    Named,
+    /// The signature of somebody who maintains.
+    Signed,
+}
+
 impl Repository {
     /// Reads the repository again, and removes what its newest checkpoint makes superfluous. Can be done again, by anybody, at any time.
     ///
@@ -50,6 +61,7 @@ impl Repository {
         if !self.both_copies_stand(checkpoint.census)? {
             return Ok(collected);
         }
+        self.settle_checkpoint(&checkpoint)?;
         for listed in self.store.list(names::SESSIONS)? {
             let Some(Name::Open(session) | Name::End(session) | Name::Beat(session, _)) = Name::parse(&listed.name)
             else {
@@ -75,8 +87,18 @@ impl Repository {
         Ok(objects::get(&*self.store, &second)?.is_some_and(|stored| sound(&stored)))
     }
 
-    /// Censuses before the last two, and indexes that only they name. One that somebody else is about to name has a number that is still to
-    /// come.
+    /// Whoever entered it may have died before it was durable. If a power cut took it away again, the sessions that are removed now would
+    /// have been all that said what they committed.
+    fn settle_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        for copy in Copy::BOTH {
+            self.store.settle(&Name::Census(checkpoint.census, copy).object())?;
+        }
+        self.settle_entry(checkpoint.position)?;
+        self.settle_log()
+    }
+
+    /// Censuses before the last two, and indexes that only those needed who read no newer one. One that somebody else is about to name
+    /// has a number that is still to come.
     fn collect_censuses(&self, newest: &Census, id: CensusId, collected: &mut Collected) -> Result<(), Error> {
         let before = newest.ledger.checkpoint.map(|checkpoint| checkpoint.census);
         let mut others: BTreeMap<CensusId, Vec<Name>> = BTreeMap::new();
@@ -89,18 +111,17 @@ impl Repository {
             }
         }
         let mut needed: BTreeSet<IndexRef> = self.view.indexes.iter().chain(&newest.indexes).copied().collect();
-        match before.map(|before| self.read_old_census(before)).transpose()? {
-            Some(Some(before)) => needed.extend(before.indexes),
+        if let Some(before) = before {
             // Without it nobody can tell which indexes its readers need.
-            Some(None) => return Ok(()),
-            None => {}
+            let Some(before) = self.read_old_census(before, &Proof::Named)? else { return Ok(()) };
+            needed.extend(&before.indexes);
+            self.drop_superfluous(&before, &needed, collected)?;
         }
         for (other, names) in others {
-            let Some(old) = self.read_old_census(other)?.filter(|old| old.number <= newest.number) else { continue };
-            for index in old.indexes.iter().filter(|index| !needed.contains(index)) {
-                self.store.delete(&index.name().object())?;
-                collected.indexes += 1;
-            }
+            let old = self.read_old_census(other, &Proof::Signed)?;
+            let Some(old) = old.filter(|old| old.number <= newest.number) else { continue };
+            self.drop_superfluous(&old, &needed, collected)?;
+            // Last: as long as it is there, its indexes are found again.
             for name in names {
                 self.store.delete(&name.object())?;
                 collected.censuses += 1;
@@ -109,15 +130,45 @@ impl Repository {
         Ok(())
     }
 
-    fn read_old_census(&self, id: CensusId) -> Result<Option<Census>, Error> {
+    /// Removes the indexes that an older census names, and those that it made superfluous itself.
+    fn drop_superfluous(
+        &self,
+        old: &Census,
+        needed: &BTreeSet<IndexRef>,
+        collected: &mut Collected,
+    ) -> Result<(), Error> {
+        let fail = |source| Error::Body { object: "an older census".to_owned(), source };
+        let replaced = old.beside().map_err(fail)?.replaced;
+        for index in old.indexes.iter().chain(&replaced).filter(|index| !needed.contains(index)) {
+            let name = index.name().object();
+            match self.store.length(&name) {
+                Ok(_) => {}
+                Err(error) if error.kind == crate::store::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error.into()),
+            }
+            self.store.delete(&name)?;
+            collected.indexes += 1;
+        }
+        Ok(())
+    }
+
+    fn read_old_census(&self, id: CensusId, proof: &Proof) -> Result<Option<Census>, Error> {
         for copy in Copy::BOTH {
             let name = Name::Census(id, copy);
             if let Some(stored) = objects::get(&*self.store, &name)?
                 && let Ok(census) = census_of(&name, &stored, id, &self.bundle)
+                && (matches!(proof, Proof::Named) || self.is_by_maintainer(&name, &stored))
             {
                 return Ok(Some(census));
             }
         }
         Ok(None)
+    }
+
+    fn is_by_maintainer(&self, name: &Name, stored: &[u8]) -> bool {
+        let Ok(frame) = Frame::read(name, stored) else { return false };
+        let trust = self.log.state.trust();
+        let mut active = trust.principals().keys().filter_map(|id| trust.active(id));
+        active.any(|one| one.cert.role.may_maintain() && frame.verify(&self.id(), &one.cert.signing).is_ok())
     }
 }

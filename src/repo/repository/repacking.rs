@@ -7,14 +7,17 @@ use super::{Error, Repository};
 use crate::crypto::hash;
 use crate::event::{Event, Level, Sink};
 use crate::repo::armour::Parity;
+use crate::repo::chunk_index::ChunkIndex;
 use crate::repo::chunks;
 use crate::repo::id::{DataKeyId, PackId, WriterId};
 use crate::repo::index_object::IndexBody;
+use crate::repo::keys::data_key::Wrap;
 use crate::repo::keys::installation::Installation;
 use crate::repo::names::{IndexClass, Name, SessionName};
 use crate::repo::pack::{self, FinishedPack, PackBuilder, PackSealing, PackSummary};
 use crate::repo::segment::{SealedSegment, SegmentDescriptor};
 use crate::repo::session::{IndexRef, Verdict};
+use crate::repo::wire::Decoder;
 use crate::store::Put;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -80,6 +83,23 @@ impl Repository {
             let _ = self.put_abort(&installation, session, "the packs could not be made anew");
         }
         copied
+    }
+
+    /// Whether a copy of a segment would still be of the session that the segment is of: not where nobody here is known to have had
+    /// that session. Under an admin's signature it could become somebody else's, who takes the number later.
+    pub fn knows_origin(&self, row: &SegmentDescriptor) -> bool {
+        self.view.signed(&SessionName { writer: row.origin.writer, seq: row.origin.seq }).is_some()
+    }
+
+    /// A data key as it is wrapped for readers. Of several that differ, one that opens: anybody could have named the key with another.
+    pub fn wrap_of(&self, index: &ChunkIndex, id: &DataKeyId) -> Vec<u8> {
+        let mut wraps = index.wraps_of(id);
+        wraps.dedup();
+        let opens = |bytes: &Vec<u8>| {
+            Decoder::whole(bytes, Wrap::decode).is_ok_and(|wrap| wrap.id == *id && wrap.open(&self.bundle).is_ok())
+        };
+        let best = if wraps.len() > 1 { wraps.iter().position(opens).unwrap_or(0) } else { 0 };
+        if wraps.is_empty() { Vec::new() } else { wraps.swap_remove(best) }
     }
 
     fn copy_all(
