@@ -237,6 +237,69 @@ fn a_commit_that_comes_after_its_session_was_covered_does_not_count_and_its_writ
     assert!(stood > 0 && void > 0, "{stood} stood, {void} did not");
 }
 
+/// Two checkpoints are made, and the census that was the newest goes, between one call and the next of somebody who reads.
+#[test]
+fn who_reads_while_checkpoints_are_made_sees_what_is_there() {
+    let (base, _, source, _) = super::two();
+    checkpoint(&mut base.as_admin(), 1, &Silent).unwrap();
+    for call in (1..).step_by(3) {
+        let world = base.fork();
+        let race = Race::over(&world.store);
+        let [mut ours, mut theirs] = race.opened([&world.admin, &world.admin]);
+        let machine = world.machine("other");
+        let writer = machine.host.writer(&theirs).unwrap().writer;
+        let reached = race.run(
+            (call, u64::MAX),
+            || ours.refresh().unwrap_or_else(|error| panic!("before call {call}: {error}")),
+            || {
+                for _ in 0..3 {
+                    snapshot(&mut theirs, writer, &machine.options(&source), &Silent).unwrap();
+                    theirs.refresh().unwrap();
+                    checkpoint(&mut theirs, 1, &Silent).unwrap();
+                }
+            },
+        );
+        let seen = ours.snapshots().len();
+        assert!((2..=5).contains(&seen) && ours.view().issues.is_empty(), "before call {call}: {seen}");
+        ours.refresh().unwrap();
+        assert_eq!(ours.snapshots().len(), 5);
+        if !reached {
+            break;
+        }
+    }
+}
+
+/// A host that opened the repository before it was summed up reads on, and another one that prunes does not disturb it.
+#[test]
+fn a_reader_from_before_a_checkpoint_reads_on() {
+    let (world, machine, source, [first, second]) = super::two();
+    let before = machine.open(&world.store, &world.admin).unwrap();
+    checkpoint(&mut world.as_admin(), 1, &Silent).unwrap();
+    // It has loaded nothing so far: the indexes that it knows are still there.
+    assert!(boveda::repo::repository::Indexes::readable(&before).unwrap().problems.is_empty());
+    for (id, seed) in [(first, 1), (second, 2)] {
+        let target = world.path(&format!("out{id}"));
+        machine.restore(&before, &id, &source, &target);
+        assert!(std::fs::read(target.join("file")).unwrap() == noise(seed, LARGE), "{id}");
+    }
+}
+
+/// Indexes of sessions that become one at once, none of which any census ever named, go too: one checkpoint later.
+#[test]
+fn indexes_that_were_put_together_go_one_checkpoint_later() {
+    let world = World::new();
+    let (machine, source) = (world.machine("host"), world.path("source"));
+    let mut most = 0;
+    for round in 0..6 {
+        take(&world, &machine, &source, round * 9..(round + 1) * 9);
+        checkpoint(&mut world.as_admin(), 1, &Silent).unwrap();
+        most = most.max(objects(&world, "idx"));
+        let known = world.as_admin().view().indexes.len();
+        assert!(known < 18, "{known} indexes count after round {round}");
+    }
+    assert!(most < 2 * 18 + 18, "{most} indexes lie there at once");
+}
+
 #[test]
 fn nothing_is_summed_up_while_a_snapshot_is_missing() {
     let (world, machine, source, [_, second]) = super::two();

