@@ -97,7 +97,8 @@ fn segments(criterion: &mut Criterion) {
             let sealed = seal(&mut builder, &data, &sealing);
             group.bench_function(format!("open {what}, {suite:?}"), |bencher| {
                 let row = &sealed.descriptor;
-                bencher.iter(|| segment::open(row, &sealing.repository, &sealing.key, &sealed.bytes, &[]));
+                let open = |bytes| segment::open(row, &sealing.repository, &sealing.key, bytes, &[]);
+                bencher.iter_batched(|| sealed.bytes.clone(), open, BatchSize::LargeInput);
             });
         }
     }

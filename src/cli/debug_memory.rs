@@ -15,9 +15,7 @@ pub fn run(options: &Options, output: &Output) -> Result<Code, Failure> {
     if output.json() {
         let part = |part: &Part| json!({ "what": part.what, "count": part.count, "each": part.bytes });
         let parts: Vec<_> = memory.parts.iter().map(part).collect();
-        let (total, grows) = (memory.total(), memory.per_new_gib);
-        let line =
-            json!({ "message_type": "memory", "parts": parts, "total_bytes": total, "bytes_per_new_gib": grows });
+        let line = json!({ "message_type": "memory", "parts": parts, "total_bytes": memory.total() });
         output.json_line(&line)?;
         return Ok(Code::Ok);
     }
@@ -25,10 +23,6 @@ pub fn run(options: &Options, output: &Output) -> Result<Code, Failure> {
         let bytes = size(part.count * part.bytes);
         output.line(&format!("{bytes:>9}  {} ({} of {})", part.what, part.count, size(part.bytes)))?;
     }
-    let grows = size(memory.per_new_gib);
-    output.line(&format!(
-        "{:>9}  in all, besides the program; and {grows} for each GiB that is new",
-        size(memory.total())
-    ))?;
+    output.line(&format!("{:>9}  in all, besides the program", size(memory.total())))?;
     Ok(Code::Ok)
 }

@@ -182,7 +182,7 @@ impl Arguments {
             Owner::Me => Some(me()),
             Owner::Other(uid, gid) => Some((uid, gid)),
         };
-        Face { owner, readable: self.perms == Perms::Readable }
+        Face { owner, readable: self.perms == Perms::Readable, ..Face::default() }
     }
 }
 

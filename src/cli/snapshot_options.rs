@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
-use std::time::Duration;
 
 use super::context::Context;
 use super::error::Failure;
@@ -127,5 +126,5 @@ fn pack_size(text: &str) -> Result<PackSize, Failure> {
 fn partial_after(text: &str) -> Result<PartialAfter, Failure> {
     let bytes = parse_size(text)
         .ok_or_else(|| Failure::usage(format!("--partial-after {text:?} is no size; write it like 10G")))?;
-    Ok(PartialAfter { bytes, time: Duration::from_secs(3600) })
+    Ok(PartialAfter { bytes, ..PartialAfter::default() })
 }

@@ -6,6 +6,7 @@
 use super::{Error, context, hash, secret::Secret, secret::random};
 use aws_lc_rs::aead as gcm;
 use chacha20poly1305::{AeadInOut, KeyInit, XChaCha20Poly1305};
+use std::ops::Range;
 
 /// Bytes of a nonce.
 pub const NONCE_LEN: usize = 24;
@@ -93,26 +94,30 @@ pub fn seal_with_nonce(suite: Suite, key: &Secret, nonce: &[u8; NONCE_LEN], aad:
 /// # Errors
 /// [`Error::Authentication`] when any bit of key, associated data or sealed bytes differs.
 pub fn open(suite: Suite, key: &Secret, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Error> {
-    let (nonce, rest) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(Error::Authentication)?;
-    let (ciphertext, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or(Error::Authentication)?;
-    let mut plain;
+    let mut opened = sealed.to_vec();
+    let plain = open_in_place(suite, key, aad, &mut opened)?;
+    opened.copy_within(plain.clone(), 0);
+    opened.truncate(plain.len());
+    Ok(opened)
+}
+
+/// As [`open`], in the place of the sealed bytes: saves those who open much a copy. Returns where the plaintext is.
+///
+/// # Errors
+/// As [`open`]; the bytes are of no use then.
+pub fn open_in_place(suite: Suite, key: &Secret, aad: &[u8], sealed: &mut [u8]) -> Result<Range<usize>, Error> {
+    let plain = NONCE_LEN..sealed.len().saturating_sub(TAG_LEN);
+    let (nonce, rest) = sealed.split_first_chunk_mut::<NONCE_LEN>().ok_or(Error::Authentication)?;
     match suite {
         Suite::XChaCha20Poly1305 => {
-            plain = ciphertext.to_vec();
+            let (ciphertext, tag) = rest.split_last_chunk_mut::<TAG_LEN>().ok_or(Error::Authentication)?;
             chacha(key)
-                .decrypt_inout_detached(nonce.into(), aad, plain.as_mut_slice().into(), tag.into())
+                .decrypt_inout_detached((&*nonce).into(), aad, ciphertext.into(), (&*tag).into())
                 .map_err(|_| Error::Authentication)?;
         }
         Suite::Aes256Gcm => {
-            plain = vec![0; ciphertext.len()];
             gcm_key(key, nonce)
-                .open_separate_gather(
-                    gcm::Nonce::assume_unique_for_key([0; 12]),
-                    gcm::Aad::from(aad),
-                    ciphertext,
-                    tag,
-                    &mut plain,
-                )
+                .open_in_place(gcm::Nonce::assume_unique_for_key([0; 12]), gcm::Aad::from(aad), rest)
                 .map_err(|_| Error::Authentication)?;
         }
     }

@@ -1,6 +1,6 @@
 //! The answers to single questions about a node, from a view: what `fs` asks for and sends.
 
-use super::attr;
+use super::attr::{self, Keeper};
 use super::axis::Side;
 use super::errno::Failure;
 use super::file::File;
@@ -19,13 +19,18 @@ use std::sync::Arc;
 /// The unit of [`Totals::blocks`], in bytes.
 pub const BLOCK: u32 = 4096;
 
+/// Bytes of a name, at most, as other file systems have it.
+pub const LONGEST_NAME: usize = 255;
+/// Classes of extended attributes.
+const CLASSES: [&[u8]; 4] = [b"user.", b"trusted.", b"security.", b"system."];
+
 /// `FS_IOC_GETFLAGS`, for 64 and for 32 bits.
 const GET_FLAGS: [u32; 2] = [0x8008_6601, 0x8004_6601];
 const SEEK_DATA: i32 = 3;
 const SEEK_HOLE: i32 = 4;
 
 /// What a node above the snapshots or in one is, as `stat` shows it.
-pub fn attributes(view: &View, node: Node, owner: (u32, u32), patience: Patience) -> Result<FileAttr, Failure> {
+pub fn attributes(view: &View, node: Node, owner: Keeper, patience: Patience) -> Result<FileAttr, Failure> {
     match node {
         Node::Above(_) => Ok(attr::of_above(node, above(view, node)?, owner)),
         Node::Axis(_) => versions::attributes(view, &side(view, node)?, owner, patience),
@@ -48,12 +53,12 @@ pub struct Child {
 /// The child `name` of a folder. `None`: inside a snapshot there is none, and never will be.
 ///
 /// # Errors
-/// [`Failure::NotFound`] above the snapshots, where there may be one soon.
+/// [`Failure::NotFound`] above the snapshots, where there may be one soon; [`Failure::LongName`].
 pub fn lookup(
     view: &View,
     parent: Node,
     name: &OsStr,
-    owner: (u32, u32),
+    owner: Keeper,
     patience: Patience,
 ) -> Result<Option<Child>, Failure> {
     let plain = |attributes| Child { attributes, side: None };
@@ -62,20 +67,16 @@ pub fn lookup(
         Node::Axis(_) => return child_of_axis(view, parent, name, owner, patience).map(Some),
         Node::Root(_) if name == ".." => Layout::by_time(),
         _ => {
-            let Some(found) = child_entry(view, parent, name, patience)? else { return Ok(None) };
+            let Some(found) = child_entry(view, parent, name, patience)? else {
+                return if name.len() > LONGEST_NAME { Err(Failure::LongName) } else { Ok(None) };
+            };
             return view.attributes(found.node, &found.entry, patience).map(plain).map(Some);
         }
     };
     attributes(view, child, owner, patience).map(plain).map(Some)
 }
 
-fn child_of_axis(
-    view: &View,
-    parent: Node,
-    name: &OsStr,
-    owner: (u32, u32),
-    patience: Patience,
-) -> Result<Child, Failure> {
+fn child_of_axis(view: &View, parent: Node, name: &OsStr, owner: Keeper, patience: Patience) -> Result<Child, Failure> {
     let here = side(view, parent)?;
     let child = match (name.as_bytes(), here.parent()) {
         (b".", _) => Axial::Axis(here),
@@ -169,7 +170,8 @@ pub fn xattr(view: &View, node: Node, name: &OsStr, patience: Patience) -> Resul
     let value = found.entry.xattrs.iter().find(|(stored, _)| stored == name && view.face().shows(name));
     match value {
         Some((_, value)) => Ok(read_value(&**view.source(patience), value)?),
-        None => known::value(view, &found, name, patience),
+        None if CLASSES.iter().any(|class| name.starts_with(class)) => known::value(view, &found, name, patience),
+        None => Err(Failure::NoClass),
     }
 }
 

@@ -53,6 +53,11 @@ pub fn of_axis(node: Node, time: Timestamp, mode: u32, (uid, gid): (u32, u32)) -
     FileAttr { size: FOLDER_SIZE, atime: time, mtime: time, ctime: time, perm, uid, gid, ..none(node.ino()) }
 }
 
+/// The attributes of a folder of the time axis that is in no snapshot.
+pub fn of_axis_top(node: Node, time: Timestamp, Keeper { uid, gid, mode }: Keeper) -> FileAttr {
+    of_axis(node, time, mode.into(), (uid, gid))
+}
+
 /// Attributes that nobody looks at: of `.` and `..` in listings, and with node 0 of a name that does not exist.
 pub fn none(ino: INodeNo) -> FileAttr {
     let time = SystemTime::UNIX_EPOCH;
@@ -75,10 +80,22 @@ pub fn none(ino: INodeNo) -> FileAttr {
     }
 }
 
-/// The attributes of what stands above the snapshots; it belongs to whoever serves.
-pub fn of_above(node: Node, above: &Above, (uid, gid): (u32, u32)) -> FileAttr {
+/// Whose the folders above the snapshots are.
+#[derive(Debug, Clone, Copy)]
+pub struct Keeper {
+    /// The user …
+    pub uid: u32,
+    /// … and group: of whoever serves.
+    pub gid: u32,
+    /// Their mode.
+    pub mode: u16,
+}
+
+/// The attributes of what stands above the snapshots.
+pub fn of_above(node: Node, above: &Above, keeper: Keeper) -> FileAttr {
+    let Keeper { uid, gid, mode } = keeper;
     let (kind, perm, size, nlink) = match &above.kind {
-        AboveKind::Folder(_) => (FileType::Directory, 0o555, FOLDER_SIZE, 2),
+        AboveKind::Folder(_) => (FileType::Directory, mode, FOLDER_SIZE, 2),
         AboveKind::Link(target) => (FileType::Symlink, 0o777, target.len() as u64, 1),
     };
     let time = system_time(above.time);

@@ -22,6 +22,12 @@ pub enum Failure {
     /// No such extended attribute.
     #[error("no such attribute")]
     NoAttribute,
+    /// An extended attribute of no class that there is.
+    #[error("no such class of attributes")]
+    NoClass,
+    /// No such name, and longer than any is.
+    #[error("the name is too long")]
+    LongName,
     /// The value is longer than the buffer offered.
     #[error("the buffer is too small")]
     TooSmall,
@@ -62,6 +68,8 @@ impl Failure {
             Self::Kind => Errno::EINVAL,
             Self::Unknown => Errno::ENOTTY,
             Self::NoAttribute => Errno::NO_XATTR,
+            Self::NoClass => Errno::EOPNOTSUPP,
+            Self::LongName => Errno::ENAMETOOLONG,
             Self::TooSmall => Errno::ERANGE,
             Self::BeyondEnd => Errno::ENXIO,
             Self::Refused | Self::Chunk(chunks::Error::NoKey { .. }) => Errno::EACCES,

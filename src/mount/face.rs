@@ -9,6 +9,8 @@ pub struct Face {
     pub owner: Option<(u32, u32)>,
     /// Whether everybody whom the mount lets in may read all files and enter all folders.
     pub readable: bool,
+    /// Whether owners may write: what copies the files somewhere else before it changes them needs that.
+    pub writable: bool,
 }
 
 impl Face {
@@ -20,6 +22,9 @@ impl Face {
         if self.readable {
             let enter = attributes.kind == FileType::Directory || attributes.perm & 0o111 != 0;
             attributes.perm |= if enter { 0o555 } else { 0o444 };
+        }
+        if self.writable {
+            attributes.perm |= if attributes.kind == FileType::Directory { 0o700 } else { 0o600 };
         }
         attributes
     }
@@ -44,11 +49,13 @@ mod tests {
         };
         let (file, folder) = (FileType::RegularFile, FileType::Directory);
         assert_eq!(of(Face::default(), file, 0o600), (7, 8, 0o600));
-        assert_eq!(of(Face { owner: Some((1, 2)), readable: false }, file, 0o600), (1, 2, 0o600));
-        let readable = Face { owner: None, readable: true };
+        assert_eq!(of(Face { owner: Some((1, 2)), ..Face::default() }, file, 0o600), (1, 2, 0o600));
+        let readable = Face { readable: true, ..Face::default() };
         assert_eq!(of(readable, file, 0o600), (7, 8, 0o644));
         assert_eq!(of(readable, file, 0o4700), (7, 8, 0o4755));
         assert_eq!(of(readable, folder, 0o1700), (7, 8, 0o1755));
+        let writable = Face { writable: true, ..Face::default() };
+        assert_eq!((of(writable, file, 0o444).2, of(writable, folder, 0o555).2), (0o644, 0o755));
         assert!(Face::default().shows(b"system.posix_acl_access") && readable.shows(b"user.x"));
         assert!(!readable.shows(b"system.posix_acl_access"));
     }

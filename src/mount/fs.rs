@@ -204,7 +204,16 @@ impl Filesystem for Fs {
     fn statfs(&self, _: &Request, ino: INodeNo, reply: ReplyStatfs) {
         let ask = |view: &Arc<View>, patience| answers::totals(view, patience);
         self.0.answer(reply, Node::of(ino), ask, |reply, totals| {
-            reply.statfs(totals.blocks, 0, 0, totals.entries, 0, answers::BLOCK, 255, answers::BLOCK);
+            reply.statfs(
+                totals.blocks,
+                0,
+                0,
+                totals.entries,
+                0,
+                answers::BLOCK,
+                answers::LONGEST_NAME as u32,
+                answers::BLOCK,
+            );
         });
     }
 

@@ -5,7 +5,7 @@
 //! listing: all names that can be read come first, then the error.
 
 use super::answers;
-use super::attr;
+use super::attr::{self, Keeper};
 use super::axis::{Axis, Side};
 use super::errno::Failure;
 use super::layout::AboveKind;
@@ -44,7 +44,7 @@ pub struct Item {
 pub struct Folder {
     node: Node,
     view: Arc<View>,
-    owner: (u32, u32),
+    owner: Keeper,
     kept: Mutex<Kept>,
 }
 
@@ -61,7 +61,7 @@ type Damage = Arc<Failure>;
 
 impl Folder {
     /// Opens a folder as `view` shows it; `owner` is whose the folders above the snapshots are.
-    pub fn open(node: Node, view: Arc<View>, owner: (u32, u32)) -> Self {
+    pub fn open(node: Node, view: Arc<View>, owner: Keeper) -> Self {
         Self { node, view, owner, kept: Mutex::default() }
     }
 
@@ -114,7 +114,7 @@ struct Batch<'a> {
     view: &'a View,
     full: bool,
     patience: Patience,
-    owner: (u32, u32),
+    owner: Keeper,
     items: Vec<Item>,
 }
 

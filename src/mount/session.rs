@@ -3,6 +3,7 @@
 //! Invariant: however serving ends, no dead mount is left behind; a busy one is detached, so that it ends with its last user.
 
 use super::ahead::Budget;
+use super::attr::Keeper;
 use super::face::Face;
 use super::fs::Fs;
 use super::guard::{Guard, Policy, Scribe};
@@ -104,7 +105,10 @@ pub fn run(
 
 /// A mount that is being served by this process. Dropping it unmounts.
 pub struct Session {
+    /// Where it is seen.
     path: PathBuf,
+    /// Where the repository is mounted: there too, unless an ordinary user may write.
+    served: PathBuf,
     sink: Arc<dyn Sink>,
     ended: Receiver<io::Result<()>>,
     gone: bool,
@@ -126,7 +130,10 @@ impl Session {
         let layers = options.writable.as_ref();
         let layers =
             layers.map(|folder| Layers::make(folder, &path, &options.apart, options.allow_other)).transpose()?;
-        let view = View::new(&snapshots.list().map_err(Error::Snapshots)?, options.face, None);
+        let below = layers.as_ref().and_then(Layers::below);
+        let served = below.map_or_else(|| Ok(path.clone()), |below| prepare(below, &options.apart))?;
+        let face = layers.as_ref().map_or(options.face, |layers| layers.face(options.face));
+        let view = View::new(&snapshots.list().map_err(Error::Snapshots)?, face, None);
         let threads = thread::available_parallelism().map_or(2, usize::from);
         let watched = options.audit.is_some() || !options.policy.is_empty();
         let guard = Arc::new(Guard::new(&path, options.policy.clone(), options.audit.is_some()));
@@ -137,7 +144,11 @@ impl Session {
             sink: Arc::clone(&sink),
             pool: Pool::start(threads, options.deadline).map_err(failed)?,
             budget: Budget::new(options.ahead),
-            owner: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
+            owner: Keeper {
+                uid: rustix::process::geteuid().as_raw(),
+                gid: rustix::process::getegid().as_raw(),
+                mode: if face.writable { 0o755 } else { 0o555 },
+            },
             shared: options.allow_other,
             files: Default::default(),
             folders: Default::default(),
@@ -147,7 +158,7 @@ impl Session {
             give: OnceLock::new(),
         });
         let config = config(options.allow_other, threads.min(MAX_LOOPS));
-        let mounted = fuser::Session::new(Fs(Arc::clone(&core)), &path, &config).map_err(failed)?;
+        let mounted = fuser::Session::new(Fs(Arc::clone(&core)), &served, &config).map_err(failed)?;
         let notifier = mounted.notifier();
         if threads > 1 {
             // Nobody else sets it.
@@ -167,8 +178,9 @@ impl Session {
         };
         spawn("mount", wait).map_err(failed)?;
         let (follow, stop) = bounded(0);
-        let session = Self { path: path.clone(), sink, ended, gone: false, layers, _follow: follow, _scribe: scribe };
-        read_ahead(&path);
+        let (gone, _follow, _scribe) = (false, follow, scribe);
+        let session = Self { path: path.clone(), served, sink, ended, gone, layers, _follow, _scribe };
+        read_ahead(&session.served);
         session.layers.as_ref().map_or(Ok(()), |layers| layers.cover(&path))?;
         let refresh = options.refresh;
         spawn("snapshots", move || follow_snapshots(&*snapshots, &core, &notifier, &stop, refresh)).map_err(failed)?;
@@ -187,7 +199,7 @@ impl Session {
                     self.tidy();
                     return result.map_err(|source| Error::Ended { path: self.path.clone(), source });
                 }
-                Err(RecvTimeoutError::Timeout) if !sink.stopping() => {}
+                Err(RecvTimeoutError::Timeout) if !sink.stopping() && !self.is_uncovered() => {}
                 Err(_) => {
                     self.unmount();
                     return Ok(());
@@ -211,6 +223,8 @@ impl Session {
             }
             Err(refused) => Some(why(refused)),
         };
+        let below = self.is_below().then(|| unmount::take_away_below(&self.served).err().map(why)).flatten();
+        let message = message.or(below);
         if let Some(text) = message {
             self.sink.emit(Event::Message(Level::Warning, text));
         }
@@ -218,6 +232,16 @@ impl Session {
         if self.ended.recv_timeout(GRACE).is_ok() {
             self.tidy();
         }
+    }
+
+    /// Whether the repository is mounted elsewhere than it is seen.
+    fn is_below(&self) -> bool {
+        self.served != self.path
+    }
+
+    /// Whether the overlay was taken away that is all that anybody sees of it.
+    fn is_uncovered(&self) -> bool {
+        self.is_below() && matches!(table::mounted(&self.path), Ok(None))
     }
 
     /// With the mount the overlay is gone too: it holds it.

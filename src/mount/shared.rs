@@ -4,6 +4,7 @@
 use super::ahead::Budget;
 use super::answers;
 use super::around::Neighbours;
+use super::attr::Keeper;
 use super::errno::Failure;
 use super::guard::Guard;
 use super::handles::Handles;
@@ -41,7 +42,7 @@ pub struct Core {
     /// How much may be read ahead at a time.
     pub budget: Budget,
     /// Whose the folders above the snapshots are.
-    pub owner: (u32, u32),
+    pub owner: Keeper,
     /// Whether others than the owner may look: then the kernel must heed access control lists.
     pub shared: bool,
     /// Files that are read.

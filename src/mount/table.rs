@@ -4,7 +4,7 @@ use crate::source::mounts::{self, Mount};
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use crate::source::mounts::OVERLAY_SOURCE;
+pub use crate::source::mounts::{BELOW, OVERLAY_SOURCE};
 
 /// What of ours lies on top at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,14 @@ pub enum Ours {
 /// When the kernel's table cannot be read.
 pub fn mounted(path: &Path) -> io::Result<Option<Ours>> {
     Ok(find(&mounts::table()?, path))
+}
+
+/// Where the repository is mounted whose overlay lies on top at `path`, when that is somewhere else.
+///
+/// # Errors
+/// When the kernel's table cannot be read.
+pub fn below(path: &Path) -> io::Result<Option<PathBuf>> {
+    Ok(mounts::table()?.iter().rev().find(|mount| mount.place == path).and_then(Mount::below))
 }
 
 /// `path` as the table has it. The folder itself is not looked at: behind a dead mount that would fail.

@@ -7,10 +7,14 @@ use rustix::mount::UnmountFlags;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Users of a busy mount that a message names.
 const NAMED: usize = 5;
+/// How long an overlay that was taken away may hold on to what was below it …
+const LETTING_GO: Duration = Duration::from_secs(5);
+/// … and how often it is tried again.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Unmounts the repository at `path`. A mount whose process is dead is cleared away too.
 ///
@@ -42,6 +46,9 @@ pub fn is_dead(path: &Path) -> bool {
 
 /// Whether there is an overlay at `path` and the mount below it has lost its process.
 fn is_dead_below(path: &Path) -> bool {
+    if let Ok(Some(below)) = table::resolve(path).and_then(|path| table::below(&path)) {
+        return is_dead(&below);
+    }
     let covered = table::resolve(path).is_ok_and(|path| matches!(table::mounted(&path), Ok(Some(Ours::Writable))));
     // The overlay answers for itself, but for a name that it was never asked for.
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -52,14 +59,37 @@ fn is_dead_below(path: &Path) -> bool {
 /// Unmounts all that is ours at `path`, from the top down; `lazy` also when it is busy. What is dead goes in any case.
 pub fn take_away(path: &Path, lazy: bool) -> Result<(), Refused> {
     let dead = is_dead(path);
+    let below = table::below(path).map_err(|error| Refused::Other(error.to_string()))?;
     loop {
         let ours = table::mounted(path).map_err(|error| Refused::Other(error.to_string()))?;
         match ours {
             None => return Ok(()),
             Some(_) => detach(path, lazy || dead)?,
         }
+        if let Some(below) = below {
+            return take_away_below(&below);
+        }
         if matches!(ours, Some(Ours::Plain | Ours::Overlay)) {
             return Ok(());
+        }
+    }
+}
+
+/// Unmounts the repository at `path`, over which no overlay lies any more. The overlay's process may need a moment to let go of it; and
+/// where the repository is served, it may be taken away already.
+pub fn take_away_below(path: &Path) -> Result<(), Refused> {
+    let until = Instant::now() + LETTING_GO;
+    loop {
+        let ours = table::mounted(path).map_err(|error| Refused::Other(error.to_string()))?;
+        if ours != Some(Ours::Plain) {
+            return Ok(());
+        }
+        match detach(path, is_dead(path) || Instant::now() > until) {
+            Ok(()) => {}
+            Err(Refused::Busy) => std::thread::sleep(AGAIN),
+            Err(refused) => {
+                return if matches!(table::mounted(path), Ok(None)) { Ok(()) } else { Err(refused) };
+            }
         }
     }
 }

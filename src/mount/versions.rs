@@ -5,7 +5,7 @@
 //! another, the folder keeps the name and the other's versions are in `NAME@versions`. Nobody gets further here than in the
 //! snapshots: a folder lets in whom it let in at every time.
 
-use super::attr;
+use super::attr::{self, Keeper};
 use super::axis::Side;
 use super::errno::Failure;
 use super::node::Node;
@@ -86,9 +86,9 @@ pub fn of_file(view: &View, path: &EntryPath, patience: Patience) -> Result<Vec<
 }
 
 /// The attributes of a folder of the time axis; those of `versions` itself are as of all that stands above the snapshots.
-pub fn attributes(view: &View, side: &Side, owner: (u32, u32), patience: Patience) -> Result<FileAttr, Failure> {
+pub fn attributes(view: &View, side: &Side, owner: Keeper, patience: Patience) -> Result<FileAttr, Failure> {
     match side {
-        Side::Folder(path) if path.0.is_empty() => Ok(attr::of_axis(Node::AXIS, view.layout.time(), 0o555, owner)),
+        Side::Folder(path) if path.0.is_empty() => Ok(attr::of_axis_top(Node::AXIS, view.layout.time(), owner)),
         Side::Folder(path) => {
             let door = name(view, path, patience)?.folder.ok_or(Failure::NotFound)?;
             Ok(shown(view, side, Some(door), owner))
@@ -123,7 +123,7 @@ pub enum Child {
 ///
 /// # Errors
 /// What cannot be read; with it, the names that can.
-pub fn list(view: &View, path: &EntryPath, owner: (u32, u32), patience: Patience) -> Listed {
+pub fn list(view: &View, path: &EntryPath, owner: Keeper, patience: Patience) -> Listed {
     let mut names: BTreeMap<EntryName, Name> = BTreeMap::new();
     let trees = match view.trees(patience) {
         Ok(trees) => trees,
@@ -206,14 +206,14 @@ fn name(view: &View, path: &EntryPath, patience: Patience) -> Result<Name, Failu
     Ok(name)
 }
 
-fn shown(view: &View, side: &Side, door: Option<Door>, owner: (u32, u32)) -> FileAttr {
+fn shown(view: &View, side: &Side, door: Option<Door>, owner: Keeper) -> FileAttr {
     let node = view.axis().node(side);
     match door {
         Some(door) => {
             let owned = attr::of_axis(node, door.modified, door.mode, (door.uid, door.gid));
             view.face().of(owned)
         }
-        None => attr::of_axis(node, view.layout.time(), 0o555, owner),
+        None => attr::of_axis_top(node, view.layout.time(), owner),
     }
 }
 

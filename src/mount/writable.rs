@@ -2,11 +2,16 @@
 //!
 //! The folder has two parts: `changed`, where what was written stays, under the names that the mount shows, and `work`, which the
 //! overlay needs and which goes with it. Who mounts again with the same folder finds the changes again. The overlay is the
-//! kernel's when root mounts, and `fuse-overlayfs` for everybody else. It lies on top at the mountpoint, so that it is there or
-//! is not, and is the first to be taken away.
+//! kernel's when root mounts; it lies on top at the mountpoint, so that it is there or is not, and is the first to be taken away.
+//!
+//! For everybody else it is `fuse-overlayfs`. The system lets nobody but root mount over a mount that only its owner may look into, so
+//! the repository is mounted at `snapshots` in the folder, and only the overlay at the mountpoint. It can neither give files to other
+//! users nor write where they say that nobody may, so all of it is shown as the user's own, to be written by its owner.
 
-use super::table::OVERLAY_SOURCE;
+use super::face::Face;
+use super::table::{BELOW, OVERLAY_SOURCE};
 use super::{Error, prepare};
+use rustix::fs::XattrFlags;
 use rustix::mount::MountFlags;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{DirBuilder, Permissions};
@@ -21,6 +26,9 @@ use std::process::{Command, Stdio};
 pub struct Layers {
     changed: PathBuf,
     work: PathBuf,
+    /// Where the repository is mounted, when that is not where the overlay is.
+    below: Option<PathBuf>,
+    shared: bool,
 }
 
 impl Layers {
@@ -41,13 +49,41 @@ impl Layers {
         for (what, other) in apart.chain([("mountpoint", mountpoint)]) {
             prepare::check_apart(&folder, what, other)?;
         }
-        let layers = Self { changed: folder.join("changed"), work: folder.join("work") };
+        let below = (!rustix::process::geteuid().is_root()).then(|| folder.join("snapshots"));
+        let layers = Self { changed: folder.join("changed"), work: folder.join("work"), below, shared };
         for part in [&layers.changed, &layers.work] {
             DirBuilder::new().recursive(true).mode(0o700).create(part).map_err(failed)?;
         }
         let mode = if shared { 0o755 } else { 0o700 };
         std::fs::set_permissions(&layers.changed, Permissions::from_mode(mode)).map_err(failed)?;
+        if let Some(below) = &layers.below {
+            match DirBuilder::new().mode(0o700).create(below) {
+                // Behind a dead mount nothing can be looked at; it is cleared away before it is mounted there again.
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+                _ => {}
+            }
+            let path = below.as_os_str().as_bytes();
+            let marked = rustix::fs::setxattr(&layers.changed, BELOW, path, XattrFlags::empty());
+            marked.map_err(|error| Error::Overlay {
+                path: mountpoint.to_owned(),
+                reason: format!("{}: {}", layers.changed.display(), io::Error::from(error)),
+            })?;
+        }
         Ok(layers)
+    }
+
+    /// Where the repository is to be mounted, when that is not where the overlay is.
+    pub fn below(&self) -> Option<&Path> {
+        self.below.as_deref()
+    }
+
+    /// How the repository must be shown for the overlay to be able to write.
+    pub fn face(&self, face: Face) -> Face {
+        let me = || (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        match self.below {
+            None => face,
+            Some(_) => Face { owner: face.owner.or_else(|| Some(me())), writable: true, ..face },
+        }
     }
 
     /// Lays the overlay over the mount at `mountpoint`.
@@ -56,17 +92,18 @@ impl Layers {
     /// [`Error::Overlay`].
     pub fn cover(&self, mountpoint: &Path) -> Result<(), Error> {
         let failed = |reason| Error::Overlay { path: mountpoint.to_owned(), reason };
-        let options = self.options(mountpoint);
-        if rustix::process::geteuid().is_root() {
+        let mut options = self.options(mountpoint);
+        if self.below.is_none() {
             let options = CString::new(options.into_vec()).map_err(|error| failed(error.to_string()))?;
             let flags = MountFlags::NODEV | MountFlags::NOSUID;
             let mounted = rustix::mount::mount(OVERLAY_SOURCE, mountpoint, "overlay", flags, options.as_c_str());
             return mounted.map_err(|error| failed(io::Error::from(error).to_string()));
         }
-        let mut named = OsString::from(format!("fsname={OVERLAY_SOURCE},"));
-        named.push(options);
+        if self.shared {
+            options.push(",allow_other");
+        }
         let mut command = Command::new("fuse-overlayfs");
-        let command = command.stdin(Stdio::null()).arg("-o").arg(named).arg(mountpoint);
+        let command = command.stdin(Stdio::null()).arg("-o").arg(options).arg(mountpoint);
         let output = command.output().map_err(|error| failed(format!("fuse-overlayfs cannot be run: {error}")))?;
         match output.status.success() {
             true => Ok(()),
@@ -78,11 +115,13 @@ impl Layers {
     pub fn tidy(&self) {
         // What stays is a folder without a use; the next overlay takes it again.
         let _ = std::fs::remove_dir_all(&self.work);
+        let _ = self.below.as_ref().map(std::fs::remove_dir);
     }
 
     fn options(&self, mountpoint: &Path) -> OsString {
         let mut options = OsString::new();
-        for (name, path) in [("lowerdir=", mountpoint), (",upperdir=", &self.changed), (",workdir=", &self.work)] {
+        let below = self.below.as_deref().unwrap_or(mountpoint);
+        for (name, path) in [("lowerdir=", below), (",upperdir=", &self.changed), (",workdir=", &self.work)] {
             options.push(name);
             options.push(escaped(path));
         }
@@ -117,9 +156,12 @@ mod tests {
 
     #[test]
     fn names_with_commas_and_colons_stay_one_name() {
-        let layers = Layers { changed: "/u,p/changed".into(), work: "/u,p/work".into() };
+        let layers = Layers { changed: "/u,p/changed".into(), work: "/u,p/work".into(), below: None, shared: false };
         let options = layers.options(Path::new("/m:1\\x"));
         assert_eq!(options, "lowerdir=/m\\:1\\\\x,upperdir=/u\\,p/changed,workdir=/u\\,p/work");
+        let layers = Layers { below: Some("/s".into()), ..layers };
+        let options = layers.options(Path::new("/m:1\\x"));
+        assert_eq!(options, "lowerdir=/s,upperdir=/u\\,p/changed,workdir=/u\\,p/work");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is mounted where, as the kernel tells it in `/proc/self/mountinfo`, and which of it is boveda's own.
 
+use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -7,10 +8,17 @@ use std::path::PathBuf;
 
 /// What our mounts call their file system.
 pub const TYPE: &str = "fuse.boveda";
-/// What lies over a mount of ours to take what is written: the kernel's, and the one for ordinary users.
-const OVERLAYS: [&str; 2] = ["overlay", "fuse.fuse-overlayfs"];
-/// What our overlays say that they are mounted of.
+/// What lies over a mount of ours to take what is written: the kernel's …
+const OVERLAY: &str = "overlay";
+/// … and the one for ordinary users.
+const FUSE_OVERLAY: &str = "fuse.fuse-overlayfs";
+/// What the kernel's says that it is mounted of.
 pub const OVERLAY_SOURCE: &str = "boveda-writable";
+/// The other one cannot be told what to say. This attribute of its top says where the repository below it is mounted.
+pub const BELOW: &str = "user.boveda.below";
+
+/// Bytes of a path, at most.
+const LONGEST: usize = 4096;
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +39,33 @@ impl Mount {
         self.kind == TYPE
     }
 
-    /// Whether it takes what is written to a mounted repository.
+    /// Whether it takes what is written to a mounted repository. A dead one of an ordinary user's counts as one: it cannot be asked.
     pub fn is_overlay(&self) -> bool {
-        self.source == OVERLAY_SOURCE && OVERLAYS.iter().any(|kind| self.kind == *kind)
+        match self.kind.to_str() {
+            Some(OVERLAY) => self.source == OVERLAY_SOURCE,
+            Some(FUSE_OVERLAY) => !matches!(self.ask_below(), Ok(None)),
+            _ => false,
+        }
+    }
+
+    /// Where the repository is mounted that this overlay takes what is written for, unless it lies right below it.
+    pub fn below(&self) -> Option<PathBuf> {
+        if self.kind == FUSE_OVERLAY { self.ask_below().ok().flatten() } else { None }
+    }
+
+    /// # Errors
+    /// When its process is dead.
+    fn ask_below(&self) -> Result<Option<PathBuf>, Errno> {
+        let mut path = vec![0; LONGEST];
+        match rustix::fs::getxattr(&self.place, BELOW, &mut path) {
+            Ok(length) => {
+                path.truncate(length);
+                Ok(Some(OsString::from_vec(path).into()))
+            }
+            Err(Errno::NOTCONN) => Err(Errno::NOTCONN),
+            // Somebody else's, who has no such attribute, or does not let us look.
+            Err(_) => Ok(None),
+        }
     }
 }
 

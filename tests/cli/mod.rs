@@ -23,6 +23,7 @@ mod inside;
 mod keys;
 mod machine;
 mod mount;
+mod mount_memory;
 mod mount_programs;
 mod mount_writable;
 mod neighbour;

@@ -1,7 +1,7 @@
 //! `mount --writable`: what is written stays in a folder, and the snapshots stay as they are.
 
 use super::mount::{below, eventually, is_mounted, place, signal};
-use super::privileged::is_root;
+use super::privileged::{is_root, with_own_mounts};
 use super::{Place, write};
 use std::fs;
 use std::process::Stdio;
@@ -93,4 +93,66 @@ fn a_folder_that_will_not_do_is_refused() {
     assert!(!is_mounted(&place));
     let unit = place.admin(["mount", "there", "--writable", "upper", "--print-unit"]).ends(0).out;
     assert!(unit.contains("--writable=/"), "{unit}");
+}
+
+/// What an ordinary user does, in the place's folder, which belongs to him.
+const AS_A_USER: &str = r#"
+mkdir there files && echo first > files/a && mkdir files/shut && echo second > files/shut/b && chmod 555 files/shut
+boveda snapshot files
+now="there/latest$PWD/files"
+ours() { grep -c " $PWD/.* \(fuse.boveda\|fuse.fuse-overlayfs\) " /proc/self/mountinfo || true; }
+settled() { for _ in 1 2 3 4 5 6 7 8 9 10; do [ "$(ours)" = 0 ] && [ "$(ls upper)" = changed ] && return; sleep 0.5; done; ours; ls upper; false; }
+
+boveda mount there --writable upper
+echo tried > "$now/a"
+rm "$now/shut/b"
+echo new > "$now/shut/new"
+ls "$now/shut"
+id -u > me && stat -c %u "$now/a" | cmp - me
+boveda mount there && exit 1
+boveda snapshot "$PWD/$now"
+boveda dump latest "$PWD/$now/a"
+boveda umount there
+[ "$(ours)" = 0 ]
+settled
+
+echo "goes on"
+boveda mount there --writable upper
+cat there/by-time/*"$PWD/files/a" | head -1
+fusermount3 -u there
+settled
+
+echo "killed"
+boveda mount there --writable upper
+pkill -9 -x boveda
+boveda umount there
+[ "$(ours)" = 0 ]
+boveda mount there --writable upper
+pkill -9 -x boveda
+boveda mount there --writable upper
+cat there/by-time/*"$PWD/files/a" | head -1
+pkill -9 -x fuse-overlayfs
+boveda umount there
+settled
+boveda mount there --writable upper
+pkill -INT -x boveda
+settled
+"#;
+
+#[test]
+fn an_ordinary_user_writes_through_the_overlay_of_a_program() {
+    let place = Place::init();
+    write(&place.path("user.sh"), AS_A_USER);
+    // The system's device is perhaps not for everybody, and neither is the folder that the program is in.
+    let script = "command -v fuse-overlayfs && setfattr -n user.x -v y . || exit 77\n\
+                  mknod fuse c 10 229 && chmod 666 fuse && mount --bind fuse /dev/fuse || exit 77\n\
+                  { cat /etc/passwd; echo someone:x:1234:1234::/:/bin/sh; } > passwd && mount --bind passwd /etc/passwd\n\
+                  mkdir program && touch program/boveda && mount --bind \"$(command -v boveda)\" program/boveda\n\
+                  mkdir -p home && chown -R 1234:1234 .\n\
+                  export PATH=$PWD/program:$PATH\n\
+                  setpriv --reuid=1234 --regid=1234 --clear-groups sh -euc '. ./user.sh'";
+    let Some(run) = with_own_mounts(&place, script) else { return };
+    let run = run.ends(0);
+    let said: Vec<&str> = run.out.lines().filter(|line| ["tried", "first", "new", "b"].contains(line)).collect();
+    assert_eq!(said, ["new", "tried", "tried", "tried"], "{run:?}");
 }

@@ -24,7 +24,7 @@ pub fn is_root() -> bool {
 /// Runs a script as root in mounts of its own, in the place's folder, with its repository and key; `None` if that is not
 /// possible here. The script ends with 77 when the scene cannot be set.
 #[allow(clippy::print_stdout)]
-fn with_own_mounts(place: &Place, script: &str) -> Option<Run> {
+pub fn with_own_mounts(place: &Place, script: &str) -> Option<Run> {
     if !rustix::process::geteuid().is_root() {
         println!("skipped: this test needs root");
         return None;

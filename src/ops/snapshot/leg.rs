@@ -14,9 +14,10 @@ use super::stage::Stage;
 use super::tally::Tally;
 use super::worker::Worker;
 use crate::repo::chunks;
-use crate::repo::writer::PackWriter;
+use crate::repo::writer::{Added, PackWriter};
 use crate::source::files::walk::Walk;
 use crossbeam_channel::Sender;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// Entries that may be between the walk and the catalog.
@@ -44,9 +45,13 @@ impl Clock {
         Self(Instant::now())
     }
 
-    /// Whether so much was done since, when so many bytes were read. A session that read nothing has nothing to lose.
-    pub fn reached(self, after: PartialAfter, read: u64) -> bool {
-        read > 0 && (read >= after.bytes || self.0.elapsed() >= after.time)
+    /// Whether so much was done since, when so many bytes were read and so much was added. A session that read nothing has nothing to
+    /// lose.
+    pub fn reached(self, after: PartialAfter, read: u64, added: &Added) -> bool {
+        let chunks = || [&added.data_chunks, &added.catalog_chunks].map(|chunks| chunks.load(Ordering::Relaxed));
+        let enough =
+            || read >= after.bytes || self.0.elapsed() >= after.time || chunks().iter().sum::<u64>() >= after.chunks;
+        read > 0 && enough()
     }
 }
 
@@ -78,7 +83,7 @@ impl Run<'_> {
             drop(batches);
             let assembling = scope.spawn(|| assembler.run(&filled, &gate).inspect_err(|_| gate.close()));
             let outlets = Outlets { gate: &gate, batches: to_batches, filled: to_filled };
-            let due = |bytes| !options.dry_run && clock.reached(options.partial, bytes);
+            let due = |bytes| !options.dry_run && clock.reached(options.partial, bytes, writer.added());
             let walked = go(walk, planner, &stage, &outlets, due);
             drop(outlets);
             let mut cut_short = false;

@@ -91,10 +91,11 @@ fn read<'a>(
         pages.flush()?;
         match how {
             Ended::Arrived if options.skip_if_unchanged && run.is_unchanged(&root) => how = Ended::Unchanged,
-            Ended::Stopped
-                if !clock.reached(options.partial.when_stopped(), run.assembler.figures().bytes_read - before) =>
-            {
-                return Err(Error::Stopped);
+            Ended::Stopped => {
+                let read = run.assembler.figures().bytes_read - before;
+                if !clock.reached(options.partial.when_stopped(), read, writer.added()) {
+                    return Err(Error::Stopped);
+                }
             }
             _ => {}
         }

@@ -103,19 +103,21 @@ pub struct PartialAfter {
     pub bytes: u64,
     /// Time that passed.
     pub time: Duration,
+    /// Chunks that the repository did not have: each is remembered until then.
+    pub chunks: u64,
 }
 
 impl Default for PartialAfter {
     /// What takes an hour or so to do again is worth two small objects.
     fn default() -> Self {
-        Self { bytes: 64 << 30, time: Duration::from_secs(3600) }
+        Self { bytes: 64 << 30, time: Duration::from_secs(3600), chunks: 1 << 19 }
     }
 }
 
 impl PartialAfter {
     /// From where on a run that is asked to stop leaves one behind: less is soon done again.
     pub(super) fn when_stopped(self) -> Self {
-        Self { bytes: self.bytes / 64, time: self.time / 60 }
+        Self { bytes: self.bytes / 64, time: self.time / 60, chunks: self.chunks / 64 }
     }
 }
 

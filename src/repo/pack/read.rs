@@ -192,7 +192,7 @@ mod tests {
                 let sealed = segment(pack.stored(), row).unwrap();
                 assert_eq!(hash::blake3(sealed), row.hash);
                 let key = world.key(row.kind);
-                let opened = segments::open(row, &world.sealing.repository, key, sealed, &[]).unwrap();
+                let opened = segments::open(row, &world.sealing.repository, key, sealed.to_vec(), &[]).unwrap();
                 assert_eq!(&*opened.checked(row, 0, &world.ids).unwrap(), b"some bytes");
             }
         }

@@ -139,9 +139,9 @@ impl Reader {
         let bases = self.bases(place)?;
         let name = Name::Pack(place.pack.id).object();
         let (offset, length) = (place.segment.offset, u64::from(place.segment.length));
-        let open = |sealed: &[u8]| segment::open(&place.segment, &self.repository, &key, sealed, &bases);
+        let open = |sealed: Vec<u8>| segment::open(&place.segment, &self.repository, &key, sealed, &bases);
         let first = match self.store.get_range(&name, offset, length) {
-            Ok(sealed) => open(&sealed).map_err(|error| error.to_string()),
+            Ok(sealed) => open(sealed).map_err(|error| error.to_string()),
             Err(error) if error.kind == ErrorKind::NotFound => {
                 return Err(Failure::Damage(format!("{name} is missing")));
             }
@@ -154,7 +154,10 @@ impl Reader {
         let pack = self.heal(&place.pack.id, &why)?;
         let slice =
             usize::try_from(offset).ok().and_then(|start| pack.get(start..)?.get(..place.segment.length as usize));
-        slice.ok_or(why).and_then(|sealed| open(sealed).map_err(|error| error.to_string())).map_err(Failure::Damage)
+        slice
+            .ok_or(why)
+            .and_then(|sealed| open(sealed.to_vec()).map_err(|error| error.to_string()))
+            .map_err(Failure::Damage)
     }
 
     /// The chunks that a delta segment builds on.

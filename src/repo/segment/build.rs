@@ -223,7 +223,8 @@ impl SegmentBuilder {
     /// Whether the sealed bytes open to the chunks that were collected.
     fn read_back(&self, sealed: &SealedSegment, sealing: &Sealing, bases: &[Base]) -> bool {
         let bases: Vec<Bytes> = bases.iter().map(|base| base.bytes.clone()).collect();
-        let Ok(opened) = open(&sealed.descriptor, &sealing.repository, &sealing.key, &sealed.bytes, &bases) else {
+        let bytes = sealed.bytes.clone();
+        let Ok(opened) = open(&sealed.descriptor, &sealing.repository, &sealing.key, bytes, &bases) else {
             return false;
         };
         let mut rest = &self.chunks[..];
@@ -303,7 +304,7 @@ mod tests {
         let sealed = aead::seal_with_nonce(row.suite, &key, &[13; 24], &binding.encode(), &plain);
         assert_eq!(sealed, golden::bytes("segment"));
         row.hash = hash::blake3(&sealed);
-        let opened = open(&row, &repository, &key, &sealed, &[]).unwrap();
+        let opened = open(&row, &repository, &key, sealed, &[]).unwrap();
         assert_eq!([&*opened.chunk(0), &*opened.chunk(1)], [b"one", b"two"]);
 
         let mut encoder = Encoder::new();
@@ -318,7 +319,7 @@ mod tests {
         let segment = sealed(ChunkKind::Data, &with, &[b"abc".to_vec()]);
         let row = &segment.descriptor;
         let opens =
-            |row: &SegmentDescriptor, repository| open(row, &repository, &with.key, &segment.bytes, &[]).is_ok();
+            |row: &SegmentDescriptor, repository| open(row, &repository, &with.key, segment.bytes.clone(), &[]).is_ok();
         assert!(opens(row, with.repository));
         assert!(opens(&SegmentDescriptor { offset: 77, ..row.clone() }, with.repository), "the place is not bound");
         assert!(!opens(row, RepositoryId([2; 32])));
@@ -339,7 +340,7 @@ mod tests {
         let with = sealing(Suite::XChaCha20Poly1305);
         let segment = sealed(ChunkKind::Skeleton, &with, &[b"page".to_vec()]);
         assert_eq!(segment.descriptor.key_id, DataKeyId([0; 32]));
-        let opened = open(&segment.descriptor, &with.repository, &with.key, &segment.bytes, &[]).unwrap();
+        let opened = open(&segment.descriptor, &with.repository, &with.key, segment.bytes.clone(), &[]).unwrap();
         assert_eq!(opened.checked(&segment.descriptor, 0, &keys()).unwrap().to_vec(), b"page");
     }
 
@@ -348,7 +349,7 @@ mod tests {
         let with = sealing(Suite::Aes256Gcm);
         let mut segment = sealed(ChunkKind::Data, &with, &[b"abc".to_vec(), b"def".to_vec()]);
         segment.descriptor.ids.swap(0, 1);
-        let opened = open(&segment.descriptor, &with.repository, &with.key, &segment.bytes, &[]).unwrap();
+        let opened = open(&segment.descriptor, &with.repository, &with.key, segment.bytes.clone(), &[]).unwrap();
         assert_eq!(opened.verify(&segment.descriptor, &keys()), Err(Error::Id(segment.descriptor.ids[0])));
     }
 
@@ -368,7 +369,7 @@ mod tests {
                 chunks.iter().for_each(|chunk| builder.push(keys().id(ChunkKind::Data, chunk), chunk));
                 let segment = builder.finish(&with, Compression::Level(1)).unwrap();
                 prop_assert_eq!(segment.bytes.len() % ALIGNMENT, 0);
-                let opened = open(&segment.descriptor, &with.repository, &with.key, &segment.bytes, &[]).unwrap();
+                let opened = open(&segment.descriptor, &with.repository, &with.key, segment.bytes.clone(), &[]).unwrap();
                 opened.verify(&segment.descriptor, &keys()).unwrap();
                 let back: Vec<Vec<u8>> = (0..opened.len()).map(|index| opened.chunk(index).to_vec()).collect();
                 prop_assert_eq!(back, chunks);

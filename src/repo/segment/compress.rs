@@ -1,6 +1,7 @@
 //! Compression: zstd through contexts that are kept, a probe that skips what will not get smaller.
 
 use super::TARGET;
+use std::cell::RefCell;
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, ResetDirective};
 
 /// Whether and how hard to compress.
@@ -84,13 +85,22 @@ pub fn context_size(level: i32) -> usize {
 /// What `compressed` decompresses to; `prefix` is empty unless the codec is delta. `None` when that is not exactly
 /// `length` bytes.
 pub fn decompress(compressed: &[u8], prefix: &[u8], length: usize) -> Option<Vec<u8>> {
-    let mut context = DCtx::create();
-    if !prefix.is_empty() {
-        context.ref_prefix(prefix).ok()?;
-    }
     let mut out = Vec::with_capacity(length);
-    let written = context.decompress(&mut out, compressed).ok()?;
+    let written = if prefix.is_empty() {
+        PLAIN.with_borrow_mut(|context| context.decompress(&mut out, compressed)).ok()?
+    } else {
+        // One that has referred to a prefix would borrow it for as long as it lives.
+        let mut context = DCtx::create();
+        context.ref_prefix(prefix).ok()?;
+        context.decompress(&mut out, compressed).ok()?
+    };
     (written == length).then_some(out)
+}
+
+thread_local! {
+    /// Making one takes a tenth of the time of decompressing a segment. A frame that failed leaves no trace in it: each is decoded in
+    /// one call, which starts anew.
+    static PLAIN: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
 }
 
 const SAMPLE: usize = 4096;

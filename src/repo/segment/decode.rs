@@ -10,6 +10,7 @@ use crate::repo::chunk_keys::ChunkKeys;
 use crate::repo::chunks::Bytes;
 use crate::repo::id::RepositoryId;
 use crate::repo::wire::{self, Decoder};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// An opened segment: its chunks, one after another in one shared buffer.
@@ -74,7 +75,7 @@ pub fn open(
     row: &SegmentDescriptor,
     repository: &RepositoryId,
     key: &Secret,
-    sealed: &[u8],
+    mut sealed: Vec<u8>,
     bases: &[Bytes],
 ) -> Result<DecodedSegment, Error> {
     let length = sealed.len().saturating_sub(aead::OVERHEAD);
@@ -87,8 +88,8 @@ pub fn open(
         key_id: &row.key_id,
         length,
     };
-    let plain = aead::open(row.suite, &sealing_key(row.kind, key), &binding.encode(), sealed)?;
-    let decoded = decode(row.codec, plain, bases)?;
+    let plain = aead::open_in_place(row.suite, &sealing_key(row.kind, key), &binding.encode(), &mut sealed)?;
+    let decoded = decode(row.codec, sealed, plain, bases)?;
     if decoded.len() == row.ids.len() && bases.len() == row.bases.len() {
         Ok(decoded)
     } else {
@@ -96,9 +97,9 @@ pub fn open(
     }
 }
 
-/// Takes the plaintext of a segment apart.
-fn decode(codec: Codec, plain: Vec<u8>, bases: &[Bytes]) -> Result<DecodedSegment, Error> {
-    let mut decoder = Decoder::new(&plain);
+/// Takes the plaintext of a segment apart, which is `plain` of `opened`.
+fn decode(codec: Codec, opened: Vec<u8>, plain: Range<usize>, bases: &[Bytes]) -> Result<DecodedSegment, Error> {
+    let mut decoder = Decoder::new(&opened[plain.clone()]);
     let lengths = decoder.list(Decoder::uint_as::<u32>)?;
     let total = lengths.iter().map(|&length| u64::from(length)).sum::<u64>();
     let total = usize::try_from(total).ok().filter(|&total| total <= MAX_BODY);
@@ -109,8 +110,8 @@ fn decode(codec: Codec, plain: Vec<u8>, bases: &[Bytes]) -> Result<DecodedSegmen
     }
     let (buffer, start) = match codec {
         Codec::Stored if body.len() == total => {
-            let start = plain.len() - decoder.rest().len() - total;
-            (plain, start)
+            let start = plain.end - decoder.rest().len() - total;
+            (opened, start)
         }
         Codec::Stored => return Err(Error::Codec),
         Codec::Zstd => (decompress(body, &[], total).ok_or(Error::Codec)?, 0),
@@ -147,6 +148,10 @@ mod tests {
 
     #[test]
     fn lengths_bound_what_is_decompressed() {
+        let decode = |codec, plain: Vec<u8>, bases| {
+            let all = 0..plain.len();
+            decode(codec, plain, all, bases)
+        };
         let bomb = zstd::bulk::compress(&vec![0; 4 * TARGET], 3).unwrap();
         assert!(decode(Codec::Zstd, plaintext(&[100], &bomb), &[]).is_err());
         assert!(decode(Codec::Zstd, plaintext(&[4 * TARGET as u64], &bomb), &[]).is_ok());
@@ -190,9 +195,9 @@ mod tests {
             length: plain.len(),
         };
         let sealed = aead::seal(row.suite, &key, &binding.encode(), &plain);
-        let opened = open(&row, &repository, &key, &sealed, &bases).unwrap();
+        let opened = open(&row, &repository, &key, sealed.clone(), &bases).unwrap();
         assert_eq!([opened.chunk(0).to_vec(), opened.chunk(1).to_vec()], chunks);
-        assert!(open(&row, &repository, &key, &sealed, &bases[..1]).is_err());
+        assert!(open(&row, &repository, &key, sealed, &bases[..1]).is_err());
     }
 
     proptest! {
@@ -200,7 +205,8 @@ mod tests {
 
         #[test]
         fn any_plaintext_is_chunks_or_an_error(plain in proptest::collection::vec(any::<u8>(), 0..300), number in 0u8..3) {
-            if let Ok(decoded) = decode(Codec::from_number(number).unwrap(), plain, &[]) {
+            let all = 0..plain.len();
+            if let Ok(decoded) = decode(Codec::from_number(number).unwrap(), plain, all, &[]) {
                 (0..decoded.len()).for_each(|index| drop(decoded.chunk(index)));
             }
         }

@@ -68,7 +68,8 @@ fn changed() -> (World, Files, Options) {
         std::fs::write(path, bytes).unwrap();
     }
     settle();
-    let options = Options { partial: PartialAfter { bytes: 4 << 20, time: Duration::MAX }, ..world.options() };
+    let options =
+        Options { partial: PartialAfter { bytes: 4 << 20, time: Duration::MAX, chunks: u64::MAX }, ..world.options() };
     (world, files, options)
 }
 

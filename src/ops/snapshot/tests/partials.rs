@@ -10,7 +10,7 @@ use std::time::Duration;
 const MIB: u64 = 1 << 20;
 
 fn often(world: &World) -> Options {
-    Options { partial: PartialAfter { bytes: 4 * MIB, time: Duration::MAX }, ..world.options() }
+    Options { partial: PartialAfter { bytes: 4 * MIB, time: Duration::MAX, chunks: u64::MAX }, ..world.options() }
 }
 
 fn partials(repository: &Repository) -> Vec<&Snapshot> {
@@ -85,12 +85,33 @@ fn time_alone_is_enough_but_not_for_nothing() {
     let world = World::new();
     let files = fill(&world.source());
     settle();
-    let options = Options { partial: PartialAfter { bytes: u64::MAX, time: Duration::ZERO }, ..world.options() };
+    let options = Options {
+        partial: PartialAfter { bytes: u64::MAX, time: Duration::ZERO, chunks: u64::MAX },
+        ..world.options()
+    };
     assert!(world.snapshot(&options).partials > 0);
     all_is_well(&world, &files);
     assert_eq!(world.snapshot(&options).partials, 0);
     let dry = world.snapshot(&Options { dry_run: true, full: true, ..options });
     assert_eq!((dry.partials, dry.snapshot), (0, None));
+}
+
+#[test]
+fn many_new_chunks_are_enough_too() {
+    let world = World::new();
+    let mut files = Files::new();
+    // More than may be under way between the walk and those who read.
+    for n in 0..16_000_u32 {
+        let path = world.source().join(format!("{}/{n}", n % 100));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, n.to_le_bytes()).unwrap();
+        files.insert(path.to_str().unwrap().to_owned(), n.to_le_bytes().to_vec());
+    }
+    let options = Options { partial: PartialAfter { chunks: 1000, ..PartialAfter::default() }, ..world.options() };
+    let summary = world.snapshot(&options);
+    assert_eq!(summary.data_chunks_added, 16_000);
+    assert!(summary.partials >= 1, "{} partial snapshots", summary.partials);
+    all_is_well(&world, &files);
 }
 
 #[test]
@@ -100,7 +121,8 @@ fn after_a_run_that_was_asked_to_stop_nothing_is_read_twice() {
     settle();
     let mut repository = world.open();
     let writer = world.host.writer(&repository).unwrap();
-    let options = Options { partial: PartialAfter { bytes: 64 * MIB, time: Duration::MAX }, ..world.options() };
+    let options =
+        Options { partial: PartialAfter { bytes: 64 * MIB, time: Duration::MAX, chunks: u64::MAX }, ..world.options() };
     let stop = StopAfter(AtomicU64::new(12));
     let stopped = snapshot(&mut repository, writer.writer, &options, &stop);
     assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
