@@ -115,7 +115,8 @@ fn a_repository_of_many_small_snapshots_opens_in_few_requests() {
         most = most.max((calls_to_open(&world).saturating_sub(entries), objects(&world, "idx")));
         assert!(objects(&world, "sess") as u64 <= 2 * each, "{}", objects(&world, "sess"));
     }
-    assert!(most.0 < 110 && most.1 < 80, "{most:?}");
+    // Those of one round, and those that the round before put together.
+    assert!(most.0 < 110 && (most.1 as u64) < 4 * each + 64, "{most:?}");
     assert_eq!(world.as_admin().snapshots().len(), ids.len());
     let found = boveda::ops::verify::verify(
         &machine.open(&world.store, &world.admin).unwrap(),
