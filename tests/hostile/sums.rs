@@ -5,13 +5,15 @@ use crate::world::{Listener, Machine, World, noise};
 use boveda::crypto::hash;
 use boveda::event::Silent;
 use boveda::ops::checkpoint::checkpoint;
+use boveda::ops::prune;
 use boveda::ops::verify::{self, Level};
 use boveda::repo::census::Census;
+use boveda::repo::frame::{self, Frame};
 use boveda::repo::id::{CensusId, ChunkId, ChunkKind, SnapshotId, WriterId};
 use boveda::repo::keys::role::Role;
-use boveda::repo::log::Decision;
+use boveda::repo::log::{Decision, Entry};
 use boveda::repo::names::{Copy, IndexClass, Name, SessionName};
-use boveda::repo::repository::Indexes;
+use boveda::repo::repository::{Indexes, Repository};
 use boveda::repo::session::{End, IndexRef, Signer, Verdict};
 use boveda::repo::session_view::Issue;
 use boveda::repo::wire::Extensions;
@@ -95,6 +97,65 @@ fn census_of(forger: &Forger<'_>, world: &World, number: u64, indexes: Vec<Index
     id
 }
 
+/// Enters a CHECKPOINT, with whatever keys.
+fn name_census(world: &World, repository: &Repository, number: u64, census: CensusId) {
+    let state = &repository.log().state;
+    let (kind, body) = Decision::Checkpoint { number, census }.encode();
+    let author = repository.bundle().principal_id();
+    let (position, previous) = (state.next(), state.head().unwrap().digest);
+    let entry = Entry { position, previous, voids: vec![], author, time: 0, kind, body };
+    let stored = signed(repository, &Name::Log(position, Copy::First), &entry.encode());
+    for copy in Copy::BOTH {
+        world.store.put(&Name::Log(position, copy).object(), &stored).unwrap();
+    }
+}
+
+/// An object signed by a principal itself.
+fn signed(repository: &Repository, name: &Name, body: &[u8]) -> Vec<u8> {
+    let keys = repository.bundle().current();
+    let sealing = frame::Sealing { epoch: keys.epoch, suite: repository.config().suite, index_key: &keys.index };
+    let key = repository.bundle().principal().signing_key();
+    frame::write(&repository.id(), name, b"", Some((sealing, body)), &key).stored
+}
+
+/// A maintainer whose program leaves a snapshot out of the census: nothing is decided by that, and it is named.
+#[test]
+fn a_census_that_hides_a_snapshot_is_named_and_nothing_is_pruned() {
+    let scene = Scene::new(3);
+    scene.sum_up();
+    let machine = scene.world.machine("somebody");
+    let maintainer = scene.world.add(Role::Maintainer, "storage");
+    let repository = scene.world.open(&maintainer.key).unwrap();
+    let state = &repository.log().state;
+    let newest = state.ledger().checkpoint.unwrap();
+    let name = Name::Census(newest.census, Copy::First);
+    let stored = scene.world.store.get(&name.object()).unwrap();
+    let plain = Frame::read(&name, &stored).unwrap().unseal(&repository.id(), &repository.bundle().current().index);
+    let mut census = Census::decode(&plain.unwrap()).unwrap();
+    let last = scene.taken.borrow()[2].0;
+    census.records.retain(|listed| SnapshotId(hash::sha256(&listed.record)) != last);
+    assert_eq!(census.records.len(), 2);
+    (census.number, census.head, census.ledger) = (2, state.head().unwrap(), state.ledger().clone());
+    let stored = signed(&repository, &Name::Census(CensusId([0; 32]), Copy::First), &census.encode());
+    let id = CensusId(hash::sha256(&stored));
+    for copy in Copy::BOTH {
+        scene.world.store.put(&Name::Census(id, copy).object(), &stored).unwrap();
+    }
+    name_census(&scene.world, &repository, 2, id);
+    let mut opened = machine.open(&scene.world.store, &scene.world.admin).unwrap();
+    assert_eq!((opened.snapshots().len(), opened.log().stopped()), (2, None));
+    assert_eq!(opened.hidden().unwrap(), [last]);
+    let found = verify::verify(&opened, &machine.host, Level::Quick, &Listener::default()).unwrap();
+    assert!(found.findings.iter().any(|finding| finding.object.contains(&last.to_string())), "{:?}", found.findings);
+    let before = scene.world.store.list("packs").unwrap().len();
+    let how = prune::Options { now: 1_800_000_000, exclusive: true, ..Default::default() };
+    let refused = prune::prune(&mut opened, &machine.host, &how, &Silent);
+    assert!(matches!(refused, Err(prune::Error::InDoubt(_))), "{refused:?}");
+    assert_eq!(scene.world.store.list("packs").unwrap().len(), before);
+    // Whoever saw it before sees that it is gone.
+    assert!(scene.machine.open(&scene.world.store, &scene.world.admin).is_err());
+}
+
 #[test]
 fn a_census_that_a_writer_puts_removes_nothing_and_no_writer_names_one() {
     let scene = Scene::new(2);
@@ -116,23 +177,8 @@ fn a_census_that_a_writer_puts_removes_nothing_and_no_writer_names_one() {
     let id = census_of(&forger, &scene.world, 99, vec![]);
     let mut repository = scene.world.open(&evil.key).unwrap();
     assert!(repository.checkpoint().is_err());
-    let state = repository.log().state.clone();
-    let number = state.ledger().checkpoint_number() + 1;
-    let (kind, body) = Decision::Checkpoint { number, census: id }.encode();
-    let entry = boveda::repo::log::Entry {
-        position: state.next(),
-        previous: state.head().unwrap().digest,
-        voids: vec![],
-        author: repository.bundle().principal_id(),
-        time: 0,
-        kind,
-        body,
-    };
-    let name = Name::Log(state.next(), Copy::First);
-    let key = repository.bundle().principal().signing_key();
-    let sealed = Some((forger.sealing(), &entry.encode()[..]));
-    let forged = boveda::repo::frame::write(&repository.id(), &name, b"", sealed, &key).stored;
-    scene.world.store.put(&name.object(), &forged).unwrap();
+    let number = repository.log().state.ledger().checkpoint_number() + 1;
+    name_census(&scene.world, &repository, number, id);
     let opened = scene.world.as_admin();
     assert!(opened.log().stopped().is_some());
     assert_eq!(opened.log().state.ledger().checkpoint_number(), number - 1);

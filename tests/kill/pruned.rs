@@ -32,7 +32,7 @@ impl<'a> Writer<'a> {
         Self { machine, source, acknowledged: BTreeMap::new() }
     }
 
-    fn to_the_end(&mut self) {
+    fn finish(&mut self) {
         let id = self.machine.snapshot(&self.source)["snapshot_id"].as_str().unwrap().to_owned();
         self.acknowledged.insert(id, read(&self.source));
     }
@@ -71,7 +71,7 @@ fn rounds(rounds: u64) {
     let place = Place::init();
     let pruner = Machine::new(&place, "storage", "admin.key");
     let mut writers = ["one", "two"].map(|name| Writer::new(&place, name));
-    writers.iter_mut().for_each(Writer::to_the_end);
+    writers.iter_mut().for_each(Writer::finish);
     let (mut cut, mut prunes_cut) = (0, 0);
     for round in 1..=rounds {
         for writer in &writers {
@@ -103,7 +103,7 @@ fn rounds(rounds: u64) {
 
 /// Everybody comes to an end, and everything is as it should be.
 fn look(pruner: &Machine<'_>, writers: &mut [Writer<'_>]) {
-    writers.iter_mut().for_each(Writer::to_the_end);
+    writers.iter_mut().for_each(Writer::finish);
     // The dead sessions of other hosts are not waited for.
     pruner.run(["prune", "--exclusive", "--max-unused=0", "--repack-small"]).ends(0);
     pruner.run(["verify", "--level", "full"]).ends(0);

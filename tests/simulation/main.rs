@@ -22,8 +22,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use workshop::Workshop;
 
-/// Seeds that are played by every test run: half a second of processor time each without optimisation, of which a third checks signatures.
-const SEEDS: u64 = 100;
+/// Seeds that are played by every test run: a second of processor time each without optimisation, of which a third
+/// checks signatures.
+const SEEDS: u64 = 60;
 /// Seeds that may fail before the rest is left.
 const ENOUGH: usize = 5;
 

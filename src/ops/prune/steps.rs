@@ -48,6 +48,7 @@ impl<'a> Run<'a> {
         let packs = self.repository.list_packs()?;
         self.repository.refresh()?;
         doubts::check(self.repository, true)?;
+        doubts::census(self.repository)?;
         let plan = self.plan(&packs)?;
         self.summary.stored = total(&packs);
         self.summary.condemned = plan.bytes;
@@ -69,6 +70,7 @@ impl<'a> Run<'a> {
     /// Stops where nothing may be pruned, and ends the dead sessions of this very host.
     pub fn begin(&mut self) -> Result<(), Error> {
         doubts::check(self.repository, false)?;
+        doubts::census(self.repository)?;
         doubts::wishes(self.repository)?;
         self.summary.stored = total(&self.repository.list_packs()?);
         if !self.repository.bundle().role().writes() {

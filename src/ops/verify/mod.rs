@@ -187,6 +187,7 @@ fn once(run: Run<'_>, host: &Host, level: Level, start: Instant) -> Result<Summa
     let (repository, events) = (run.repository, run.events);
     let role = repository.bundle().role();
     run.history();
+    run.census()?;
     let listed = run.listed()?;
     if level != Level::Quick {
         run.objects(&listed)?;

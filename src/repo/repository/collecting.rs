@@ -8,9 +8,9 @@
 use super::opening::{census_of, read_census};
 use super::{Error, Repository};
 use crate::crypto::hash;
-use crate::repo::census::Census;
+use crate::repo::census::{Census, Listed};
 use crate::repo::frame::Frame;
-use crate::repo::id::CensusId;
+use crate::repo::id::{CensusId, SnapshotId};
 use crate::repo::log::ledger::Checkpoint;
 use crate::repo::names::{self, Copy, Name};
 use crate::repo::repository::objects;
@@ -128,6 +128,28 @@ impl Repository {
             }
         }
         Ok(())
+    }
+
+    /// Snapshots that the census before the newest one has, and the newest has not, though nobody forgot or rejected them (I13): whoever made
+    /// it hides them.
+    ///
+    /// # Errors
+    /// When the store fails, or the newest census cannot be read.
+    pub fn hidden(&self) -> Result<Vec<SnapshotId>, Error> {
+        let Some(newest) = read_census(&*self.store, &self.log.state, &self.bundle)? else { return Ok(Vec::new()) };
+        let Some(before) = newest.ledger.checkpoint else { return Ok(Vec::new()) };
+        // Where it is gone, another checkpoint was made meanwhile.
+        let Some(before) = self.read_old_census(before.census, &Proof::Named)? else { return Ok(Vec::new()) };
+        let id = |listed: &Listed| SnapshotId(hash::sha256(&listed.record));
+        let listed: BTreeSet<SnapshotId> = newest.records.iter().map(id).collect();
+        let trust = self.log.state.trust();
+        let rejected = |listed: &Listed| {
+            let principal = before.certificates[listed.certificate].principal;
+            trust.principal(&principal).is_some_and(|known| known.revoked.is_some())
+        };
+        let explained = |listed: &Listed| rejected(listed) || self.log.state.ledger().is_forgotten(&id(listed));
+        let gone = before.records.iter().filter(|old| !listed.contains(&id(old)) && !explained(old));
+        Ok(gone.map(id).collect())
     }
 
     /// Removes the indexes that an older census names, and those that it made superfluous itself.
