@@ -8,9 +8,9 @@ use serde_json::json;
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::neighbour::{Priority, Threads};
-use super::open::open;
+use super::open::{Opened, open};
 use super::output::{Output, count, size};
-use crate::ops::verify::{self, Affected, Finding, Level, ROUNDS, Scrubbed, Share, Summary};
+use crate::ops::verify::{self, Affected, Attested, Finding, Level, ROUNDS, Scrubbed, Share, Summary};
 use crate::repo::repository;
 
 /// Prove that the repository holds what it promises (also: check)
@@ -34,6 +34,10 @@ pub struct Arguments {
     /// Another word for --level sample=N%
     #[arg(long, value_name = "N%", value_parser = sample, conflicts_with_all = ["level", "keyless", "read_data"])]
     read_data_subset: Option<Depth>,
+    /// Enter in the log which writers' sessions were found good, chunk by chunk, so that all others may rely on what they stored: with
+    /// --level full, and a reader's or an admin's keys that may attest
+    #[arg(long, conflicts_with = "keyless")]
+    attest: bool,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -82,17 +86,35 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         };
     }
     let level = level.unwrap_or(Level::Usual);
-    let opened = open(context, &output)?;
+    if arguments.attest && level != Level::Full {
+        return Err(Failure::usage("--attest says that every chunk was opened: it goes with --level full"));
+    }
+    let mut opened = open(context, &output)?;
+    if arguments.attest {
+        opened.repository.check_attests()?;
+    }
     arguments.priority.apply(context, &output)?;
     let threads = arguments.threads.count(context)?;
     let verified = verify::verify_with(threads, &opened.repository, &opened.host, level, &*output);
     let summary = verified.map_err(|error| output.stopped(error.into()))?;
+    let attested = if arguments.attest { Some(attest(&mut opened, &output)?) } else { None };
     output.clear();
-    print(&summary, level, &output)?;
+    print(&summary, level, attested, &output)?;
     Ok(if summary.findings.is_empty() { output.code() } else { Code::Damage })
 }
 
-fn print(summary: &Summary, level: Level, output: &Output) -> Result<(), Failure> {
+/// Attests what is good. What is not, verify has named too, unless it lies elsewhere as well.
+fn attest(opened: &mut Opened, output: &Output) -> Result<usize, Failure> {
+    let attested = verify::attest(&mut opened.repository, &opened.host, output);
+    let Attested { sessions, refused } = attested.map_err(|error| output.stopped(error.into()))?;
+    opened.host.remember(&opened.repository);
+    for (session, why) in refused {
+        output.warn(format!("{session} is not attested: {why}"));
+    }
+    Ok(sessions.len())
+}
+
+fn print(summary: &Summary, level: Level, attested: Option<usize>, output: &Output) -> Result<(), Failure> {
     let name = match level {
         Level::Quick => "quick",
         Level::Scrub => "scrub",
@@ -102,7 +124,7 @@ fn print(summary: &Summary, level: Level, output: &Output) -> Result<(), Failure
         Level::Full => "full",
     };
     if output.json() {
-        output.json_line(&json!({
+        let mut line = json!({
             "message_type": "summary",
             "level": name,
             "keyless": false,
@@ -116,7 +138,11 @@ fn print(summary: &Summary, level: Level, output: &Output) -> Result<(), Failure
             "files_affected": summary.affected.files.len(),
             "catalogs_affected": summary.affected.catalogs.len(),
             "total_duration": summary.seconds,
-        }))?;
+        });
+        if let Some(sessions) = attested {
+            line["attested"] = sessions.into();
+        }
+        output.json_line(&line)?;
         return Ok(());
     }
     let what = match level {
@@ -135,6 +161,9 @@ fn print(summary: &Summary, level: Level, output: &Output) -> Result<(), Failure
         size(summary.bytes),
         summary.seconds
     ))?;
+    if let Some(sessions) = attested {
+        output.remark(&format!("{} attested", count(sessions, "session")))?;
+    }
     hint(&summary.findings, output)
 }
 

@@ -293,8 +293,7 @@ impl Host {
     /// # Errors
     /// When an index cannot be fetched. Damaged ones are reported as events, and made up for by the packs.
     pub fn reader(&self, repository: &Repository, classes: &[IndexClass], cache: usize) -> Result<Reader, Error> {
-        let indexes = Indexes::load(repository, classes)?;
-        Ok(self.reader_of(repository, indexes, cache, Arc::clone(&self.events)))
+        reader_over(repository, classes, cache, &self.events)
     }
 
     /// A reader over everything in every pack, also what no index names.
@@ -308,13 +307,33 @@ impl Host {
 
     /// As [`Self::reader`], over indexes that were loaded already; damage that it meets goes to `events`.
     pub fn reader_of(&self, repository: &Repository, indexes: Indexes, cache: usize, events: Arc<dyn Sink>) -> Reader {
-        let bundle = repository.bundle();
-        let keys = bundle.chunk_keys().unwrap_or_else(|| ChunkKeys::structure_only(bundle.structure_key()));
-        let index = Arc::new(indexes.chunks);
-        let ring = KeyRing::new(Arc::clone(bundle), Arc::clone(&index));
-        let store = Arc::clone(repository.store());
-        Reader::new(store, repository.id(), keys, ring, index, cache, events)
+        bare_reader(repository, indexes, cache, events)
     }
+}
+
+/// A reader that looks again at what is where when a chunk is not where it was: a prune makes packs anew beside it.
+fn reader_over(
+    repository: &Repository,
+    classes: &[IndexClass],
+    cache: usize,
+    events: &Arc<dyn Sink>,
+) -> Result<Reader, Error> {
+    let reader = bare_reader(repository, Indexes::load(repository, classes)?, cache, Arc::clone(events));
+    let (again, classes, events) = (repository.again(), classes.to_vec(), Arc::clone(events));
+    Ok(reader.renewed_by(Box::new(move || {
+        // Whatever fails here, the chunk that was asked for is what is reported.
+        let now = again.has_moved().then(|| again.open().ok()).flatten()?;
+        reader_over(&now, &classes, cache, &events).ok()
+    })))
+}
+
+fn bare_reader(repository: &Repository, indexes: Indexes, cache: usize, events: Arc<dyn Sink>) -> Reader {
+    let bundle = repository.bundle();
+    let keys = bundle.chunk_keys().unwrap_or_else(|| ChunkKeys::structure_only(bundle.structure_key()));
+    let index = Arc::new(indexes.chunks);
+    let ring = KeyRing::new(Arc::clone(bundle), Arc::clone(&index));
+    let store = Arc::clone(repository.store());
+    Reader::new(store, repository.id(), keys, ring, index, cache, events)
 }
 
 /// A key of this host's memory for what it knows of a repository at one place.

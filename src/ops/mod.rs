@@ -1,6 +1,7 @@
 //! The verbs, as free functions over a repository: `op(inputs, &Options, &dyn Sink) -> Result<Summary, Error>`.
 
 pub mod archive;
+pub mod checkpoint;
 pub mod content;
 pub mod copy;
 pub mod diff;

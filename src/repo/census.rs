@@ -3,6 +3,10 @@
 //! Invariant: with a census, all that came before it can be done without: the admin's entries stand in it word for word,
 //! the records with their installations' certificates. Here are its bytes; which census counts, the log says.
 
+mod beside;
+
+pub use beside::Beside;
+
 use super::id::{PackId, SnapshotId, WriterId};
 use super::log::{Head, Ledger};
 use super::session::{Certified, IndexRef};
@@ -136,6 +140,7 @@ impl Census {
         if self.records.iter().any(|listed| listed.certificate >= self.certificates.len()) {
             return Err(Error::Invalid("a record without a certificate"));
         }
+        self.beside()?;
         let ordered = self.indexes.is_sorted_by(|a, b| a < b)
             && self.undeleted.is_sorted_by(|a, b| a < b)
             && self.admin_entries.is_sorted_by(|a, b| a.position < b.position);
@@ -209,7 +214,7 @@ mod tests {
         }
     }
 
-    fn census() -> Census {
+    pub(super) fn census() -> Census {
         let certificate = Certificate { writer: WRITER, public: PublicKey([8; 32]), signature: [9; 64] };
         let receipt = Some(Receipt { checkpoint: 1, time: 1_795_000_001 });
         Census {

@@ -3,6 +3,7 @@
 //! Every test runs the built program in a place of its own, with an environment of its own, without standard input.
 
 mod apart;
+mod attest;
 mod audit;
 mod config;
 mod copies;

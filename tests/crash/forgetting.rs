@@ -74,6 +74,8 @@ impl Site {
         let options = prune::Options {
             now: Timestamp::now().seconds,
             max_unused: prune::Limit::Bytes(0),
+            // What it leaves is summed up, each time.
+            checkpoint_at: Some(1),
             ..prune::Options::default()
         };
         let summary = prune::prune(&mut repository, &case.host, &options, &Silent)?;

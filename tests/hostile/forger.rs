@@ -30,9 +30,13 @@ pub struct Forger<'a> {
 impl<'a> Forger<'a> {
     /// Opens the first session of `writer`, whosever name that is.
     pub fn new(world: &'a World, key: &Credential, writer: WriterId) -> Self {
+        Self::at(world, key, SessionName { writer, seq: 1 })
+    }
+
+    /// Opens this very session, whosever it should be.
+    pub fn at(world: &'a World, key: &Credential, session: SessionName) -> Self {
         let repository = world.open(key).unwrap();
-        let installation = Installation::derive(repository.bundle(), writer);
-        let session = SessionName { writer, seq: 1 };
+        let installation = Installation::derive(repository.bundle(), session.writer);
         let forger = Self { world, repository, installation, session, data_key: DataKey::generate() };
         let head = forger.repository.log().state.head().unwrap();
         let open = Open {

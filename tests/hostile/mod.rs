@@ -2,4 +2,5 @@
 
 pub mod forger;
 mod store;
+mod sums;
 mod tables;

@@ -6,6 +6,7 @@
 mod beside;
 mod killed;
 mod partials;
+mod pruned;
 mod stopped;
 
 use crate::cli::{Place, Run};

@@ -1,6 +1,7 @@
 //! `prune` over one repository: what goes, what stays, for whom, and when nothing is done at all.
 
 mod beside;
+mod checkpoints;
 mod deltas;
 mod refusals;
 mod repack;

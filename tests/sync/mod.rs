@@ -1,6 +1,7 @@
 //! `sync` between two stores: what comes, in what order it may be cut short, who else may be at work, and what is never done.
 
 mod beside;
+mod checkpoints;
 mod cut;
 mod damage;
 mod standing;

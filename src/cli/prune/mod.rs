@@ -44,6 +44,9 @@ pub struct Pruning {
     /// How much is copied at most when packs are made anew: `2G`
     #[arg(long, value_name = "SIZE", value_parser = bytes, help_heading = "Pruning")]
     max_repack_size: Option<u64>,
+    /// Make no more packs anew after this time; the next prune goes on: `30m`, `2h`
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Pruning")]
+    max_time: Option<Duration>,
     /// Nobody else writes to the repository now: what looks like a snapshot under way is dead, and is ended
     #[arg(long, help_heading = "Pruning")]
     exclusive: bool,
@@ -77,6 +80,8 @@ pub fn carry_out(
         max_unused: flags.max_unused,
         repack_small: flags.repack_small,
         max_repack: flags.max_repack_size,
+        max_time: flags.max_time,
+        checkpoint_at: None,
         now: time::now().seconds,
     };
     let pruned = prune::prune(repository, host, &options, output);

@@ -28,6 +28,9 @@ pub enum Doubt {
         /// The one that names it.
         after: SnapshotId,
     },
+    /// A snapshot that the newest census leaves out.
+    #[error("the newest census does not list snapshot {0}, which the one before lists and nobody forgot")]
+    Hidden(SnapshotId),
     /// A snapshot that does not say what it holds.
     #[error("snapshot {0} cannot be opened")]
     Sealed(SnapshotId),
@@ -65,6 +68,12 @@ pub(super) fn check(repository: &Repository, dry_run: bool) -> Result<(), Error>
     let live = repository.view().live().map(|snapshot| snapshot.record.id());
     doubts.extend(live.filter(|id| !opened.contains(id)).map(Doubt::Sealed));
     if doubts.is_empty() { Ok(()) } else { Err(Error::InDoubt(doubts)) }
+}
+
+/// Stops where the newest census hides what the one before it had.
+pub(super) fn census(repository: &Repository) -> Result<(), Error> {
+    let hidden: Vec<Doubt> = repository.hidden()?.into_iter().map(Doubt::Hidden).collect();
+    if hidden.is_empty() { Ok(()) } else { Err(Error::InDoubt(hidden)) }
 }
 
 /// What an issue is to a prune. What takes no snapshot away and hides none is none.

@@ -17,6 +17,7 @@ mod unindexed;
 pub use doubts::Doubt;
 pub use sessions::Waiting;
 
+use super::checkpoint::{self, checkpoint};
 use super::host::Host;
 use crate::event::Sink;
 use crate::repo::id::HoldId;
@@ -40,6 +41,10 @@ pub struct Options {
     pub repack_small: bool,
     /// How many bytes are copied at most; without a number, as many as it takes.
     pub max_repack: Option<u64>,
+    /// How long after the beginning packs are still made anew; without a time, until it is done.
+    pub max_time: Option<Duration>,
+    /// A checkpoint is made at the end if it covers so many sessions; without a number, [`checkpoint::WORTH`].
+    pub checkpoint_at: Option<u64>,
     /// The time, in seconds since 1970.
     pub now: i64,
 }
@@ -186,5 +191,7 @@ pub fn prune(repository: &mut Repository, host: &Host, options: &Options, events
         run.settle_condemned()?;
     }
     run.delete()?;
-    Ok(run.summary)
+    let summary = run.summary;
+    checkpoint(repository, options.checkpoint_at.unwrap_or(checkpoint::WORTH), events)?;
+    Ok(summary)
 }

@@ -7,7 +7,9 @@ use crate::ops::host::{Host, WriterLock};
 use crate::repo::chunks;
 use crate::repo::id::{DataKeyId, PackId};
 use crate::repo::repository::{self, Repository};
+use crate::store::ErrorKind;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 /// A prune under way.
 pub(super) struct Run<'a> {
@@ -21,6 +23,8 @@ pub(super) struct Run<'a> {
     lock: Option<WriterLock>,
     /// Packs that were made now: of two that hold the same they are the ones to stay.
     made: BTreeSet<PackId>,
+    /// When copying ends, done or not.
+    until: Option<Instant>,
     pub summary: Summary,
 }
 
@@ -34,6 +38,7 @@ impl<'a> Run<'a> {
             listed: 0,
             lock: None,
             made: BTreeSet::new(),
+            until: options.max_time.and_then(|time| Instant::now().checked_add(time)),
             summary: Summary::default(),
         }
     }
@@ -43,6 +48,7 @@ impl<'a> Run<'a> {
         let packs = self.repository.list_packs()?;
         self.repository.refresh()?;
         doubts::check(self.repository, true)?;
+        doubts::census(self.repository)?;
         let plan = self.plan(&packs)?;
         self.summary.stored = total(&packs);
         self.summary.condemned = plan.bytes;
@@ -64,6 +70,7 @@ impl<'a> Run<'a> {
     /// Stops where nothing may be pruned, and ends the dead sessions of this very host.
     pub fn begin(&mut self) -> Result<(), Error> {
         doubts::check(self.repository, false)?;
+        doubts::census(self.repository)?;
         doubts::wishes(self.repository)?;
         self.summary.stored = total(&self.repository.list_packs()?);
         if !self.repository.bundle().role().writes() {
@@ -90,7 +97,10 @@ impl<'a> Run<'a> {
             // Before the sessions are read: of whatever is in this list, the session is in that one.
             let packs = self.repository.list_packs()?;
             self.read_again()?;
-            let plan = self.plan(&packs)?;
+            let plan = match self.plan(&packs) {
+                Err(error) if self.is_overtaken(&error) => continue,
+                plan => plan?,
+            };
             if self.repack(&plan)? {
                 continue;
             }
@@ -102,6 +112,16 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Whether something is missing because another prune came to its end meanwhile: then all is to be looked at again.
+    fn is_overtaken(&self, error: &Error) -> bool {
+        let missing = match error {
+            Error::InDoubt(_) => true,
+            Error::Repository(repository::Error::Store(error)) => error.kind == ErrorKind::NotFound,
+            _ => false,
+        };
+        missing && self.repository.again().has_moved()
+    }
+
     fn read_again(&mut self) -> Result<(), Error> {
         self.repository.refresh()?;
         doubts::check(self.repository, false)?;
@@ -110,9 +130,10 @@ impl<'a> Run<'a> {
 
     /// Copies what is needed of packs of which much is not. Returns whether anything was: then all is to be looked at again.
     fn repack(&mut self, plan: &plan::Plan) -> Result<bool, Error> {
-        let Some(lock) = self.lock.as_ref().filter(|_| !plan.repack.is_empty()) else { return Ok(false) };
+        let late = self.until.is_some_and(|until| Instant::now() >= until);
+        let Some(lock) = self.lock.as_ref().filter(|_| !late && !plan.repack.is_empty()) else { return Ok(false) };
         let wrap = |id: &DataKeyId| plan.wraps.get(id).cloned().unwrap_or_default();
-        let copied = self.repository.copy_segments(lock.writer, &plan.repack, &wrap, self.events)?;
+        let copied = self.repository.copy_segments(lock.writer, &plan.repack, &wrap, self.until, self.events)?;
         self.summary.repacked = Packs { packs: copied.from, bytes: copied.bytes };
         self.made.extend(copied.made);
         Ok(copied.from > 0)
@@ -142,9 +163,10 @@ impl<'a> Run<'a> {
         if summary.repacked.packs == 0 {
             candidates.retain(|id| !plan.condemn.contains(id));
             plan.repack = repack::choose(&reach, &uses, &candidates, self.options)?;
-            let keys = plan.repack.iter().flat_map(|one| &one.rows).map(|row| row.key_id);
-            let wrap = |id: DataKeyId| (id, reach.index.wraps_of(&id).into_iter().next().unwrap_or_default());
-            plan.wraps = keys.map(wrap).collect();
+            plan.repack.retain(|one| one.rows.iter().all(|row| repository.knows_origin(row)));
+            let keys: BTreeSet<DataKeyId> =
+                plan.repack.iter().flat_map(|one| &one.rows).map(|row| row.key_id).collect();
+            plan.wraps = keys.into_iter().map(|id| (id, repository.wrap_of(&reach.index, &id))).collect();
         }
         for id in unindexed::left_behind(repository, &unindexed, summary)? {
             plan.take(id, unindexed[&id]);
@@ -176,7 +198,10 @@ impl<'a> Run<'a> {
             if condemned.is_empty() {
                 return Ok(());
             }
-            let reach = Reach::walk(self.repository, self.host, pinned, self.events)?;
+            let reach = match Reach::walk(self.repository, self.host, pinned, self.events) {
+                Err(error) if self.is_overtaken(&error) => continue,
+                reach => reach?,
+            };
             let (gone, needed) = plan::judge(&reach, &condemned)?;
             let sizes = |packs: &BTreeSet<PackId>| {
                 let there = packs.iter().filter_map(|id| reach.stored.get(id));

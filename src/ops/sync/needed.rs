@@ -77,8 +77,7 @@ pub fn find(
         }
     }
     for (_, row) in walk.rows.values().flatten() {
-        let wrap = reader.index().wraps_of(&row.key_id).into_iter().next().unwrap_or_default();
-        needed.wraps.insert(row.key_id, wrap);
+        needed.wraps.entry(row.key_id).or_insert_with(|| source.wrap_of(reader.index(), &row.key_id));
     }
     let wanted = |(pack, rows): (PackId, BTreeMap<u64, Arc<SegmentDescriptor>>)| Wanted {
         pack,

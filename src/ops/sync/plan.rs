@@ -1,6 +1,7 @@
 //! What a copy lacks: packs, indexes, records. Found out by two listings and what both logs and sessions say; no content is read.
 
 use super::Lag;
+use crate::repo::chunk_index::{ChunkIndex, Said};
 use crate::repo::id::{PackId, SnapshotId};
 use crate::repo::names::{self, IndexClass, Name};
 use crate::repo::repository::{self, Indexes, Repository};
@@ -54,14 +55,15 @@ impl Plan {
         if let Some(copy) = copy {
             plan.there = copy.list_packs()?;
         }
-        plan.compare_packs(source, copy)?;
-        plan.compare_indexes(source, copy)?;
+        let repeated = plan.compare_packs(source, copy)?;
+        plan.compare_indexes(source, copy, &repeated)?;
         plan.compare_records(source, copy);
         let known = |certified: &&Certified| {
             let (writer, principal) = (certified.certificate.writer, certified.principal);
             copy.is_some_and(|copy| copy.view().brought(&writer).any(|(known, _)| known == principal))
         };
-        plan.installations = source.view().certificates().filter(|certified| !known(certified)).copied().collect();
+        plan.installations =
+            source.view().certificates().values().filter(|certified| !known(certified)).copied().collect();
         Ok(plan)
     }
 
@@ -75,7 +77,12 @@ impl Plan {
         self.packs.iter().map(|pack| pack.length).sum()
     }
 
-    fn compare_packs(&mut self, source: &Repository, copy: Option<&Repository>) -> Result<(), repository::Error> {
+    /// Packs first: returns the indexes of the source whose every word others at the copy say too.
+    fn compare_packs(
+        &mut self,
+        source: &Repository,
+        copy: Option<&Repository>,
+    ) -> Result<BTreeSet<IndexRef>, repository::Error> {
         let indexes = Indexes::load(source, &IndexClass::BOTH)?;
         for problem in &indexes.problems {
             self.unreadable.insert(problem.name, problem.reason.clone());
@@ -84,10 +91,13 @@ impl Plan {
         if let Some(damaged) = indexes.chunks.damage() {
             return Err(damaged.clone().into());
         }
-        let mut expected = BTreeSet::new();
+        let (mut expected, mut repeated) = (BTreeSet::new(), BTreeSet::new());
         if let Some(copy) = copy {
             let known = Indexes::load(copy, &IndexClass::BOTH)?;
             expected.extend(known.chunks.packs().map(|pack| pack.id));
+            if is_summed_up(source) || is_summed_up(copy) {
+                repeated = self.repeated(source, &indexes.chunks, copy, &known.chunks)?;
+            }
         }
         for (id, length) in named {
             let found = self.there.get(&id);
@@ -97,10 +107,38 @@ impl Plan {
                 self.packs.push(PackToPut { id, length, damaged, expected });
             }
         }
-        Ok(())
+        Ok(repeated)
     }
 
-    fn compare_indexes(&mut self, source: &Repository, copy: Option<&Repository>) -> Result<(), repository::Error> {
+    /// A checkpoint puts indexes together, here or there: what these say need not come under its other name, each time anew. Packs that
+    /// were given up at the copy do not come at all.
+    fn repeated(
+        &self,
+        source: &Repository,
+        here: &ChunkIndex,
+        copy: &Repository,
+        there: &ChunkIndex,
+    ) -> Result<BTreeSet<IndexRef>, repository::Error> {
+        let fail = repository::Error::from;
+        let there: BTreeSet<(IndexClass, Said)> =
+            there.said().map_err(fail)?.into_iter().map(|(index, said)| (index.class, said)).collect();
+        let ledger = copy.log().state.ledger();
+        let mut repeated = source.view().indexes.clone();
+        for (index, said) in here.said().map_err(fail)? {
+            if !there.contains(&(index.class, said)) && !ledger.ever_final(&said.pack) {
+                repeated.remove(&index);
+            }
+        }
+        repeated.retain(|index| !self.unreadable.contains_key(&index.name()));
+        Ok(repeated)
+    }
+
+    fn compare_indexes(
+        &mut self,
+        source: &Repository,
+        copy: Option<&Repository>,
+        repeated: &BTreeSet<IndexRef>,
+    ) -> Result<(), repository::Error> {
         let Some(copy) = copy else {
             self.indexes = source.view().indexes.iter().copied().collect();
             return Ok(());
@@ -109,7 +147,9 @@ impl Plan {
         let stored: BTreeSet<Name> = listed.iter().filter_map(|listed| Name::parse(&listed.name)).collect();
         for index in &source.view().indexes {
             if !copy.view().indexes.contains(index) {
-                self.indexes.push(*index);
+                if !repeated.contains(index) {
+                    self.indexes.push(*index);
+                }
             } else if !stored.contains(&index.name()) {
                 self.lost_indexes.push(*index);
             }
@@ -141,6 +181,11 @@ impl Plan {
             self.left.insert(record.id(), why);
         }
     }
+}
+
+/// Whether indexes may have been put together.
+fn is_summed_up(repository: &Repository) -> bool {
+    repository.log().state.ledger().checkpoint.is_some()
 }
 
 /// The source's snapshots that were never at the copy: what was forgotten there stays so.

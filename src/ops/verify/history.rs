@@ -3,6 +3,7 @@
 use super::Run;
 use crate::repo::log::Note;
 use crate::repo::names::{Copy, Name};
+use crate::repo::repository;
 use crate::repo::session_view::Issue;
 
 impl Run<'_> {
@@ -22,6 +23,18 @@ impl Run<'_> {
             self.issue(issue);
         }
         self.records();
+    }
+
+    /// The newest census lists what the one before did, but for what somebody decided.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(super) fn census(&self) -> Result<(), repository::Error> {
+        for id in self.repository.hidden()? {
+            let what = "the newest census does not list it, the one before does, and nobody forgot it";
+            self.find(format!("snapshot {id}"), what, false);
+        }
+        Ok(())
     }
 
     /// Every record opens as far as the role's keys go: one that does not is missing from all lists.

@@ -3,6 +3,7 @@
 //! Nothing is changed here, and one damaged object never ends the search for others.
 
 mod affected;
+mod attest;
 mod catalogs;
 mod content;
 mod history;
@@ -12,6 +13,7 @@ mod parallel;
 mod scrub;
 
 pub use affected::Affected;
+pub use attest::{Attested, attest};
 pub use scrub::{Scrubbed, scrub};
 
 use super::host::Host;
@@ -20,11 +22,14 @@ use crate::repo::chunks;
 use crate::repo::id::{ChunkId, ChunkKind, PackId};
 use crate::repo::keys::role::Role;
 use crate::repo::reader::DEFAULT_CACHE;
-use crate::repo::repository::{self, Indexes, Repository};
+use crate::repo::repository::{self, Again, Indexes, Repository};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+
+/// How often it is begun anew, at most, because somebody pruned meanwhile.
+const ATTEMPTS: u32 = 4;
 
 /// Runs that it takes until every pack was scrubbed once, at the usual level.
 pub const ROUNDS: u64 = 30;
@@ -142,8 +147,47 @@ pub fn verify_with(
             action: "verifying to this level; --level quick and --level scrub are for everybody",
         });
     }
-    let run = Run::new(threads, repository, events);
+    let mut newer: Option<Repository> = None;
+    for _ in 1..ATTEMPTS {
+        let now = newer.as_ref().unwrap_or(repository);
+        let watch = Watch { again: now.again(), moved: AtomicBool::new(false) };
+        let run = Run { watch: Some(&watch), ..Run::new(threads, now, events) };
+        let outcome = once(run, host, level, start);
+        let overtaken = match &outcome {
+            Ok(_) => watch.moved.load(Ordering::Relaxed),
+            Err(_) => !events.stopping() && watch.has_moved(),
+        };
+        if !overtaken {
+            return outcome;
+        }
+        newer = Some(watch.again.open()?);
+    }
+    once(Run::new(threads, newer.as_ref().unwrap_or(repository), events), host, level, start)
+}
+
+/// Somebody decided something since the repository was read: what is missing may have been given up rightly, or lie elsewhere now.
+#[derive(Debug)]
+struct Watch {
+    again: Again,
+    moved: AtomicBool,
+}
+
+impl Watch {
+    fn has_moved(&self) -> bool {
+        self.moved.load(Ordering::Relaxed) || {
+            let moved = self.again.has_moved();
+            self.moved.fetch_or(moved, Ordering::Relaxed);
+            moved
+        }
+    }
+}
+
+/// One verification, of the repository as it was read.
+fn once(run: Run<'_>, host: &Host, level: Level, start: Instant) -> Result<Summary, repository::Error> {
+    let (repository, events) = (run.repository, run.events);
+    let role = repository.bundle().role();
     run.history();
+    run.census()?;
     let listed = run.listed()?;
     if level != Level::Quick {
         run.objects(&listed)?;
@@ -185,6 +229,8 @@ pub fn verify_with(
 
 /// One verification under way.
 struct Run<'a> {
+    /// Looked at before anything is reported; the last attempt goes without.
+    watch: Option<&'a Watch>,
     threads: usize,
     repository: &'a Repository,
     events: &'a dyn Sink,
@@ -202,6 +248,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(threads: usize, repository: &'a Repository, events: &'a dyn Sink) -> Self {
         Self {
+            watch: None,
             threads,
             repository,
             events,
@@ -215,6 +262,9 @@ impl<'a> Run<'a> {
     }
 
     fn find(&self, object: impl ToString, what: impl ToString, healable: bool) {
+        if self.watch.is_some_and(Watch::has_moved) {
+            return;
+        }
         let finding = Finding { object: object.to_string(), what: what.to_string(), healable };
         let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
         if !findings.contains(&finding) {
@@ -249,6 +299,7 @@ impl<'a> Run<'a> {
 
     /// Long verifications look here between two pieces of work.
     fn go_on(&self) -> Result<(), repository::Error> {
-        if self.events.stopping() { Err(chunks::Error::Stopped.into()) } else { Ok(()) }
+        let moved = self.watch.is_some_and(|watch| watch.moved.load(Ordering::Relaxed));
+        if moved || self.events.stopping() { Err(chunks::Error::Stopped.into()) } else { Ok(()) }
     }
 }

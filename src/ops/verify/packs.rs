@@ -54,8 +54,10 @@ fn is_due(id: &PackId, round: u64) -> bool {
 impl Run<'_> {
     /// Every pack that an index names exists, in the length that it says. One of another length is read, if `deep`.
     pub(super) fn packs(&self, listed: &Listed, indexes: &Indexes, deep: bool) -> Result<Packs, repository::Error> {
+        let ledger = self.repository.log().state.ledger();
         let stored = listed.objects.iter().filter_map(|(name, length)| match name {
-            Name::Pack(id) => Some((*id, *length)),
+            // What was given up for good may be deleted at any moment.
+            Name::Pack(id) if !ledger.ever_final(id) => Some((*id, *length)),
             _ => None,
         });
         let named = indexes.chunks.packs().map(|pack| (pack.id, pack.length));

@@ -22,6 +22,7 @@ mod ordered;
 mod output;
 mod recent;
 mod run;
+mod said;
 mod spool;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use folder::RunFolder;
 pub use format::{IndexRow, PackRow, RunKey, Section, SignerBytes};
 pub use judged::{Judged, Standing};
 pub use run::Run;
+pub use said::Said;
 
 use super::id::{ChunkId, ChunkKind, DataKeyId, PackId};
 use super::segment::{SegmentDescriptor, WrappedKey};

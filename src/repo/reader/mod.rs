@@ -38,7 +38,12 @@ pub struct Reader {
     /// Packs that their parity could not heal, and why: reading a whole pack in vain once for each of its chunks would take
     /// hours. What is put back in the store meanwhile is seen all the same, since the stored bytes are always asked first.
     hopeless: Mutex<BTreeMap<PackId, String>>,
+    renewal: Option<Renewal>,
+    successor: Mutex<Option<Arc<Self>>>,
 }
+
+/// Gives a reader over what the repository holds by now, if anything was decided since.
+pub type Renewal = Box<dyn Fn() -> Option<Reader> + Send + Sync>;
 
 /// Why one place did not give the chunk.
 enum Failure {
@@ -71,7 +76,23 @@ impl Reader {
             events,
             healed: Mutex::default(),
             hopeless: Mutex::default(),
+            renewal: None,
+            successor: Mutex::default(),
         }
+    }
+
+    /// Asks for another reader where a chunk cannot be had: a prune may have put it into another pack meanwhile.
+    #[must_use]
+    pub fn renewed_by(self, renewal: Renewal) -> Self {
+        Self { renewal: Some(renewal), ..self }
+    }
+
+    fn successor(&self) -> Option<Arc<Self>> {
+        let mut successor = self.successor.lock().unwrap_or_else(PoisonError::into_inner);
+        if successor.is_none() {
+            *successor = self.renewal.as_ref().and_then(|renew| renew()).map(Arc::new);
+        }
+        successor.clone()
     }
 
     /// The index behind it.
@@ -82,6 +103,23 @@ impl Reader {
     /// Wipes what is kept in memory: decoded segments hold plain content.
     pub fn clear_cache(&self) {
         self.cache.clear();
+        if let Some(successor) = &*self.successor.lock().unwrap_or_else(PoisonError::into_inner) {
+            successor.clear_cache();
+        }
+    }
+
+    /// Opens a chunk at this very place, whatever other places there are.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it is not there what its id says, [`Error::NoKey`], or the store's failure.
+    pub fn check_place(&self, place: &Place) -> Result<(), Error> {
+        let (kind, position) = (place.segment.kind, place.position as usize);
+        let id = place.segment.ids.get(position).copied().unwrap_or(ChunkId([0; 32]));
+        match self.read_place(kind, &id, place) {
+            Ok(_) => Ok(()),
+            Err(Failure::Damage(reason)) => Err(Error::Damaged { kind, id, reason }),
+            Err(Failure::Final(error) | Failure::Key(error)) => Err(error),
+        }
     }
 
     fn read_place(&self, kind: ChunkKind, id: &ChunkId, place: &Place) -> Result<Bytes, Failure> {
@@ -183,6 +221,9 @@ impl ChunkSource for Reader {
                 Err(Failure::Damage(why)) => reason = Some(why),
                 Err(Failure::Key(error)) => locked = Some(error),
             }
+        }
+        if let Some(successor) = self.successor() {
+            return successor.get(kind, id);
         }
         Err(match (reason, locked) {
             (Some(reason), _) => Error::Damaged { kind, id: *id, reason },

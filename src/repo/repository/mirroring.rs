@@ -83,7 +83,9 @@ impl Repository {
             Some(census) if covers(&census, session) => {
                 let listed = |id: SnapshotId| census.records.iter().any(|listed| hash::sha256(&listed.record) == id.0);
                 let mut ids = copies.records.iter().map(|copied| SnapshotId(hash::sha256(&copied.record)));
-                let known = ids.all(listed) && copies.indexes.iter().all(|index| census.indexes.contains(index));
+                let replaced = census.beside().unwrap_or_default().replaced;
+                let counts = |index: &IndexRef| census.indexes.contains(index) || replaced.contains(index);
+                let known = ids.all(listed) && copies.indexes.iter().all(counts);
                 let reason = "a checkpoint closed it before it committed".to_owned();
                 if known { Ok(()) } else { Err(Error::Aborted { session: *session, reason }) }
             }
@@ -114,6 +116,6 @@ impl Repository {
         if !(role.writes() && role.may_maintain()) {
             return Err(Error::Role { role, action: "bringing back what was given up at this copy" });
         }
-        self.copy_from(source, &mirroring.installation, wanted, wrap, events)
+        self.copy_from(source, &mirroring.installation, wanted, wrap, None, events)
     }
 }

@@ -3,7 +3,12 @@
 //! It has no verbs of its own; `ops` has them. Here is what every verb stands on: founding, opening, reading the indexes, a
 //! session for writing, and the principals' slots and certificates.
 
+mod again;
+mod attesting;
+mod checkpointing;
+mod collecting;
 mod complaints;
+mod consolidating;
 mod copying;
 mod deciding;
 mod ending;
@@ -33,6 +38,9 @@ mod snapshots;
 mod tables;
 mod tags;
 
+pub use again::Again;
+pub use checkpointing::{Backlog, Checkpointed};
+pub use collecting::Collected;
 pub use copying::Taken;
 pub use error::Error;
 pub use forgetting::Forgotten;

@@ -38,7 +38,7 @@ impl Repository {
         Self::open_with(store, config, bundle, slot, pin, events)
     }
 
-    fn open_with(
+    pub(super) fn open_with(
         store: Arc<dyn Store>,
         config: Config,
         mut bundle: Bundle,
@@ -176,6 +176,9 @@ fn unlock_any(
     Ok(unlocked)
 }
 
+/// How often log and sessions are read, at most, because others decided so much meanwhile.
+const ATTEMPTS: u32 = 4;
+
 /// Log and sessions, read in the order that the protocol asks for: what is listed first is judged by a log read later.
 struct Read {
     log: Log,
@@ -183,9 +186,18 @@ struct Read {
 }
 
 fn read(store: &dyn Store, config: &Config, bundle: &mut Bundle, pin: Option<Head>) -> Result<Read, Error> {
-    let found = session_view::read(store, |_| 0)?;
-    let log = read_log(store, config, bundle, pin)?;
-    let census = read_census(store, &log.state, bundle)?;
+    let mut attempts = 1..ATTEMPTS;
+    let (found, log, census) = loop {
+        let found = session_view::read(store, |_| 0)?;
+        let log = read_log(store, config, bundle, pin)?;
+        let next = Name::Log(log.state.next() + log.doubts.len() as u64, Copy::First).object();
+        match read_census(store, &log.state, bundle) {
+            Ok(census) => break (found, log, census),
+            // Two checkpoints were made meanwhile, and what was the newest census is gone.
+            Err(_) if store.length(&next).is_ok() && attempts.next().is_some() => {}
+            Err(error) => return Err(error),
+        }
+    };
     let keys = |epoch: u32| match bundle.epoch(epoch) {
         Ok(keys) => Ok(keys.index.clone()),
         Err(error) => Err(Arc::new(error) as log::Cause),
@@ -214,7 +226,7 @@ fn check_standing(log: &Log, bundle: &Bundle) -> Result<(), Error> {
 }
 
 /// The census that the newest CHECKPOINT names.
-fn read_census(store: &dyn Store, state: &State, bundle: &Bundle) -> Result<Option<Census>, Error> {
+pub(super) fn read_census(store: &dyn Store, state: &State, bundle: &Bundle) -> Result<Option<Census>, Error> {
     let Some(checkpoint) = &state.ledger().checkpoint else { return Ok(None) };
     let lost = |source| Error::Body { object: Name::Census(checkpoint.census, Copy::First).to_string(), source };
     let mut failure = lost(wire::Error::Invalid("neither copy exists"));
@@ -229,7 +241,7 @@ fn read_census(store: &dyn Store, state: &State, bundle: &Bundle) -> Result<Opti
     Err(failure)
 }
 
-fn census_of(name: &Name, stored: &[u8], id: CensusId, bundle: &Bundle) -> Result<Census, Error> {
+pub(super) fn census_of(name: &Name, stored: &[u8], id: CensusId, bundle: &Bundle) -> Result<Census, Error> {
     let invalid = |source| Error::Body { object: name.to_string(), source };
     let frame = Frame::read(name, stored)?;
     // The log is signed, and names the census by its bytes.

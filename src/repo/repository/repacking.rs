@@ -7,17 +7,21 @@ use super::{Error, Repository};
 use crate::crypto::hash;
 use crate::event::{Event, Level, Sink};
 use crate::repo::armour::Parity;
+use crate::repo::chunk_index::ChunkIndex;
 use crate::repo::chunks;
 use crate::repo::id::{DataKeyId, PackId, WriterId};
 use crate::repo::index_object::IndexBody;
+use crate::repo::keys::data_key::Wrap;
 use crate::repo::keys::installation::Installation;
 use crate::repo::names::{IndexClass, Name, SessionName};
 use crate::repo::pack::{self, FinishedPack, PackBuilder, PackSealing, PackSummary};
 use crate::repo::segment::{SealedSegment, SegmentDescriptor};
 use crate::repo::session::{IndexRef, Verdict};
+use crate::repo::wire::Decoder;
 use crate::store::Put;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What of a pack is to be copied.
 #[derive(Debug, Clone)]
@@ -50,7 +54,7 @@ struct Copying<'a> {
 
 impl Repository {
     /// Copies these segments, each with its data key as `wrap` gives it, in a session of `writer`, whose lock the caller holds. A pack that
-    /// is damaged, or that was condemned meanwhile, is passed over.
+    /// is damaged, or that was condemned meanwhile, is passed over; no pack is begun after `until`.
     ///
     /// # Errors
     /// When these are no admin's keys, the log is in doubt, the store fails, or somebody asked to stop: then nothing has changed for anybody.
@@ -59,6 +63,7 @@ impl Repository {
         writer: WriterId,
         wanted: &[Wanted],
         wrap: &dyn Fn(&DataKeyId) -> Vec<u8>,
+        until: Option<Instant>,
         events: &dyn Sink,
     ) -> Result<Copied, Error> {
         let role = self.bundle.role();
@@ -70,7 +75,7 @@ impl Repository {
         let heart = self.heart(&installation, session);
         let copied = match self.log.stopped() {
             Some(doubt) => Err(Error::Log(crate::repo::log::Error::Stopped(doubt.clone()))),
-            None => self.copy_all(&installation, session, wanted, wrap, events),
+            None => self.copy_all(&installation, session, wanted, wrap, until, events),
         };
         drop(heart);
         if copied.is_err() {
@@ -80,15 +85,33 @@ impl Repository {
         copied
     }
 
+    /// Whether a copy of a segment would still be of the session that the segment is of: not where nobody here is known to have had
+    /// that session. Under an admin's signature it could become somebody else's, who takes the number later.
+    pub fn knows_origin(&self, row: &SegmentDescriptor) -> bool {
+        self.view.signed(&SessionName { writer: row.origin.writer, seq: row.origin.seq }).is_some()
+    }
+
+    /// A data key as it is wrapped for readers. Of several that differ, one that opens: anybody could have named the key with another.
+    pub fn wrap_of(&self, index: &ChunkIndex, id: &DataKeyId) -> Vec<u8> {
+        let mut wraps = index.wraps_of(id);
+        wraps.dedup();
+        let opens = |bytes: &Vec<u8>| {
+            Decoder::whole(bytes, Wrap::decode).is_ok_and(|wrap| wrap.id == *id && wrap.open(&self.bundle).is_ok())
+        };
+        let best = if wraps.len() > 1 { wraps.iter().position(opens).unwrap_or(0) } else { 0 };
+        if wraps.is_empty() { Vec::new() } else { wraps.swap_remove(best) }
+    }
+
     fn copy_all(
         &self,
         installation: &Installation,
         session: SessionName,
         wanted: &[Wanted],
         wrap: &dyn Fn(&DataKeyId) -> Vec<u8>,
+        until: Option<Instant>,
         events: &dyn Sink,
     ) -> Result<Copied, Error> {
-        let (copied, indexes) = self.copy_from(self, installation, wanted, wrap, events)?;
+        let (copied, indexes) = self.copy_from(self, installation, wanted, wrap, until, events)?;
         let written = self.end(installation, session, Verdict::Copies { records: vec![], indexes });
         if self.store.put(&Name::End(session).object(), &written.stored)? == Put::Exists {
             let reason = "something ended it meanwhile".to_owned();
@@ -97,13 +120,15 @@ impl Repository {
         Ok(copied)
     }
 
-    /// Copies segments of `source`, which is this repository or another copy of it, into packs here that indexes name.
+    /// Copies segments of `source`, which is this repository or another copy of it, into packs here that indexes name. No pack is begun
+    /// after `until`.
     pub(super) fn copy_from(
         &self,
         source: &Self,
         installation: &Installation,
         wanted: &[Wanted],
         wrap: &dyn Fn(&DataKeyId) -> Vec<u8>,
+        until: Option<Instant>,
         events: &dyn Sink,
     ) -> Result<(Copied, Vec<IndexRef>), Error> {
         let mut copying = self.copying(installation);
@@ -111,6 +136,9 @@ impl Repository {
         for Wanted { pack, rows } in wanted {
             if events.stopping() {
                 return Err(chunks::Error::Stopped.into());
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                break;
             }
             if source.log.state.ledger().any_absent(pack) {
                 continue;

@@ -48,11 +48,15 @@ impl Repository {
     }
 
     /// The entry that counts may be a second copy whose first is lost.
-    fn settle_log(&self) -> Result<(), Error> {
-        let Some(head) = self.log.state.head() else { return Ok(()) };
-        match self.store.settle(&Name::Log(head.position, Copy::First).object()) {
+    pub(super) fn settle_log(&self) -> Result<(), Error> {
+        self.log.state.head().map_or(Ok(()), |head| self.settle_entry(head.position))
+    }
+
+    /// Settles the log's entry at this position.
+    pub(super) fn settle_entry(&self, position: u64) -> Result<(), Error> {
+        match self.store.settle(&Name::Log(position, Copy::First).object()) {
             Err(error) if error.kind == ErrorKind::NotFound => {
-                Ok(self.store.settle(&Name::Log(head.position, Copy::Second).object())?)
+                Ok(self.store.settle(&Name::Log(position, Copy::Second).object())?)
             }
             settled => Ok(settled?),
         }

@@ -2,7 +2,7 @@
 
 use super::{Error, Flaw, Found, Issue, Object, Outcome, Signed, Snapshot, View};
 use crate::crypto::sign::PublicKey;
-use crate::repo::census::{Census, Receipt};
+use crate::repo::census::{Beside, Census, Receipt};
 use crate::repo::frame::Frame;
 use crate::repo::id::{PackId, PrincipalId, WriterId};
 use crate::repo::log::{IndexKeys, State, Verdict as Resolved};
@@ -33,13 +33,18 @@ struct Brought {
 pub(super) fn census(view: &mut View, state: &State, census: &Census) {
     view.watermarks.clone_from(&census.watermarks);
     view.indexes.extend(census.indexes.iter().copied());
-    for certified in &census.certificates {
+    // Without these fields it would not have decoded.
+    let Beside { left_out, elsewhere, replaced: _ } = census.beside().unwrap_or_default();
+    view.left_out.extend(left_out);
+    for (place, certified) in census.certificates.iter().enumerate() {
         if let Ok(installation) = certify(state, &certified.certificate.writer, certified) {
-            let of_writer = view.covered.entry(certified.certificate.writer).or_default();
-            of_writer.insert(certified.principal, installation);
+            if elsewhere.get(&place) != Some(&false) {
+                let of_writer = view.covered.entry(certified.certificate.writer).or_default();
+                of_writer.insert(certified.principal, installation);
+            }
             keep(view, certified);
             // One that never had a session here signed what was brought from elsewhere.
-            if !census.watermarks.contains_key(&certified.certificate.writer) {
+            if elsewhere.contains_key(&place) || !census.watermarks.contains_key(&certified.certificate.writer) {
                 bring(view, certified, installation);
             }
         }
@@ -111,7 +116,7 @@ fn bring(view: &mut View, certified: &Certified, installation: PublicKey) {
     view.elsewhere.entry(certified.certificate.writer).or_default().insert(certified.principal, installation);
 }
 
-/// Remembers an installation's certificate, which was verified.
+/// Remembers an installation's certificate, which was verified, also for the next census.
 fn keep(view: &mut View, certified: &Certified) {
     view.certificates.insert((certified.certificate.writer, certified.principal), *certified);
 }
@@ -123,6 +128,7 @@ fn accept(view: &mut View, state: &State, session: &SessionName, valid: Valid) -
             let ids = snapshots.iter().map(|snapshot| snapshot.record.id()).collect();
             for index in indexes {
                 leave_out(view, &index, &brought.left_out);
+                view.committed.insert((*session, index));
                 view.indexes.insert(index);
             }
             for certified in &brought.installations {

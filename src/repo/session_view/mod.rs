@@ -144,6 +144,8 @@ pub struct View {
     /// What should be known.
     pub issues: Vec<Issue>,
     signed: BTreeMap<SessionName, Signed>,
+    /// The indexes of commits above the watermarks.
+    committed: BTreeSet<(SessionName, IndexRef)>,
     /// Who signed for writers whose sessions the census covers.
     covered: BTreeMap<WriterId, BTreeMap<PrincipalId, PublicKey>>,
     watermarks: BTreeMap<WriterId, u64>,
@@ -187,6 +189,16 @@ impl View {
         self.watermarks.get(writer).copied().unwrap_or(0)
     }
 
+    /// Every writer's last session that the census covers.
+    pub const fn watermarks(&self) -> &BTreeMap<WriterId, u64> {
+        &self.watermarks
+    }
+
+    /// The indexes of commits above the watermarks, with the session that names each.
+    pub const fn committed_indexes(&self) -> &BTreeSet<(SessionName, IndexRef)> {
+        &self.committed
+    }
+
     /// Who signed the objects of a session.
     pub fn signed(&self, session: &SessionName) -> Option<Signed> {
         let here = match session.seq > self.watermark(&session.writer) {
@@ -194,6 +206,26 @@ impl View {
             false => self.covered.get(&session.writer).and_then(only),
         };
         here.or_else(|| self.elsewhere.get(&session.writer).and_then(only))
+    }
+
+    /// Who signed the objects of a session above its watermark.
+    pub fn signed_here(&self, session: &SessionName) -> Option<Signed> {
+        self.signed.get(session).copied()
+    }
+
+    /// Who signed for writers whose sessions the census covers.
+    pub fn covered_signers(&self) -> impl Iterator<Item = (WriterId, PrincipalId)> {
+        self.covered.iter().flat_map(|(writer, principals)| principals.keys().map(|principal| (*writer, *principal)))
+    }
+
+    /// Writers under whose name several principals had sessions here.
+    pub fn claimed_here(&self) -> BTreeSet<WriterId> {
+        let mut claims: BTreeMap<WriterId, BTreeSet<PrincipalId>> = BTreeMap::new();
+        let fresh = self.signed.iter().map(|(session, signed)| (session.writer, signed.principal));
+        for (writer, principal) in fresh.chain(self.covered_signers()) {
+            claims.entry(writer).or_default().insert(principal);
+        }
+        claims.into_iter().filter(|(_, principals)| principals.len() > 1).map(|(writer, _)| writer).collect()
     }
 
     /// The keys under which a writer whose work was brought here signs, and whose they are.
@@ -213,14 +245,24 @@ impl View {
         !self.elsewhere.is_empty() || self.snapshots.values().any(|snapshot| snapshot.copied)
     }
 
-    /// The certificates of all installations that are known here.
-    pub fn certificates(&self) -> impl Iterator<Item = &Certified> {
-        self.certificates.values()
+    /// The certificates of all installations that are known here, by writer and principal.
+    pub const fn certificates(&self) -> &BTreeMap<(WriterId, PrincipalId), Certified> {
+        &self.certificates
     }
 
     /// The certificate of a principal's installation.
     pub fn certificate(&self, writer: &WriterId, principal: &PrincipalId) -> Option<&Certified> {
         self.certificates.get(&(*writer, *principal))
+    }
+
+    /// Whose work, by writer and principal, was brought here from another copy of the repository.
+    pub fn is_brought(&self, writer: &WriterId, principal: &PrincipalId) -> bool {
+        self.elsewhere.get(writer).is_some_and(|principals| principals.contains_key(principal))
+    }
+
+    /// The packs that indexes name and that never came here, by the index.
+    pub const fn left_out(&self) -> &BTreeMap<IndexRef, BTreeSet<PackId>> {
+        &self.left_out
     }
 
     /// Whether a pack that this index names never came here, since it was gone for good where the index came from.
