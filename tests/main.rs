@@ -15,5 +15,6 @@ mod prune;
 mod retention;
 mod roles;
 mod runs;
+mod servers;
 mod stores;
 mod world;

@@ -35,7 +35,7 @@ pub struct Opened {
 /// # Errors
 /// With the exit code of what failed: 2, 5, 10, 12 …
 pub fn open(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> {
-    let store = crate::store::open::open(&context.location()?)?;
+    let store = context.open_store()?;
     // Whether there is a repository at all is known before a password is asked for.
     repository::look(&*store)?;
     let host = host(context, output)?;
@@ -51,7 +51,7 @@ pub fn open_despite_losses(
     context: &Context,
     output: &Arc<Output>,
 ) -> Result<(Opened, Vec<(WriterId, SnapshotId)>), Failure> {
-    let store = crate::store::open::open(&context.location()?)?;
+    let store = context.open_store()?;
     repository::look(&*store)?;
     let host = host(context, output)?;
     let (repository, gone) = host.open_despite_losses(store, &context.credential(output)?)?;

@@ -201,8 +201,11 @@ impl Context {
             }
             Some(_) => {}
             None => {
-                let StoreUrl::Local(location) = &meant.url;
-                words.extend(["-r".into(), absolute(location)?.into()]);
+                let location = match &meant.url {
+                    StoreUrl::Local(folder) => absolute(folder)?.into(),
+                    StoreUrl::Remote(url) => url.to_string().into(),
+                };
+                words.extend(["-r".into(), location]);
             }
         }
         for (flag, file) in [("--key-file", &flags.1.key_file), ("--password-file", &flags.1.password_file)] {
@@ -286,7 +289,7 @@ mod tests {
         let two: Lookup = |_| Some("/x".into());
         let failure = context(Global::default(), two).location().unwrap_err();
         assert!(failure.message.contains("BOVEDA_REPOSITORY_FILE"), "{failure}");
-        assert_eq!(context(with_repo("s3://bucket/x"), none).location().unwrap_err().code, Code::Usage);
+        assert_eq!(context(with_repo("ftp://host/x"), none).location().unwrap_err().code, Code::Usage);
     }
 
     #[test]

@@ -30,12 +30,12 @@ impl<D: Disk> LocalStore<D> {
 
     /// Adds every object in `folder`, whose own name is `prefix`, to `found`.
     fn list_into(&self, folder: &Path, prefix: &str, found: &mut Vec<Listed>) -> io::Result<()> {
-        for name in self.disk.names(folder)? {
+        for (name, known) in self.disk.entries(folder)? {
             let separator = if prefix.is_empty() { "" } else { "/" };
             let object = name.to_str().and_then(|name| ObjectName::new(&format!("{prefix}{separator}{name}")));
             let Some(name) = object else { continue };
             let path = self.path(&name);
-            match self.disk.stat(&path) {
+            match known.map_or_else(|| self.disk.stat(&path), Ok) {
                 Ok(stat) if stat.directory => match self.list_into(&path, name.as_str(), found) {
                     Err(error) if self.vanished(&path, &error)? => {}
                     listed => listed?,
