@@ -17,4 +17,5 @@ mod roles;
 mod runs;
 mod servers;
 mod stores;
+mod sync;
 mod world;

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use jiff::tz::TimeZone;
 
 use super::error::{Code, Failure};
-use super::global::Global;
+use super::global::{Global, Secret};
 use super::output::Output;
 use super::prompt;
 use super::signals::Stop;
@@ -32,6 +32,19 @@ impl Context {
     /// With this process's environment.
     pub fn new(global: Global) -> Self {
         Self { global, environment: |name| std::env::var_os(name), config: OnceLock::new(), zone: TimeZone::system() }
+    }
+
+    /// The same setting for the repository at another location.
+    pub fn at(&self, location: OsString) -> Self {
+        let mut global = self.global.clone();
+        (global.repository.repo, global.repository.repository_file) = (Some(location), None);
+        Self { global, environment: self.environment, config: OnceLock::new(), zone: self.zone.clone() }
+    }
+
+    /// The same setting with other flags for what opens the repository.
+    pub fn with_secret(mut self, secret: Secret) -> Self {
+        self.global.secret = secret;
+        self
     }
 
     /// A face for a verb that ends by itself soon: signals end the process.

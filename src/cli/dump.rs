@@ -10,7 +10,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::escape;
-use super::open::{below, find, open, require};
+use super::open::{below, find, open_to_read, require};
 use super::output::{Output, count, put_path, size};
 use super::patterns::Choice;
 use super::selector::{Filter, Selector};
@@ -127,7 +127,7 @@ fn write(wanted: &Wanted<'_>, format: Format, stream: &Stream<'_>, context: &Con
         Some(path) => below(Some(&base), path)?,
         None => base.clone(),
     };
-    let opened = open(context, &output)?;
+    let opened = open_to_read(context, &output)?;
     require(&opened.repository, Role::reads_content, "reading a snapshot's files")?;
     let snapshot = find(&opened.repository, &selector, wanted.filter, context)?;
     let tree = opened.tree(snapshot, &IndexClass::BOTH)?;

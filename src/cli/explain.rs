@@ -52,6 +52,9 @@ fn words(verdict: &Verdict) -> String {
             Outside::OtherFileSystem => "--one-file-system: another file system begins here".to_owned(),
             Outside::KernelFileSystem => "it shows the kernel's state and no files; name it to take it in".to_owned(),
             Outside::Repository => "it is the repository itself".to_owned(),
+            Outside::MountedRepository => {
+                "it is a mount of boveda's, which shows snapshots; name it to take it in".to_owned()
+            }
         },
     }
 }
@@ -71,7 +74,7 @@ fn json_line(path: &EntryPath, verdict: &Verdict) -> Value {
             match why {
                 Outside::Rule(rule) => put_rule(&mut value, rule),
                 Outside::OtherFileSystem => value["option"] = "--one-file-system".into(),
-                Outside::NotAsked | Outside::KernelFileSystem | Outside::Repository => {}
+                Outside::NotAsked | Outside::KernelFileSystem | Outside::Repository | Outside::MountedRepository => {}
             }
         }
     }

@@ -75,6 +75,7 @@ impl From<repository::Error> for Failure {
             E::Exists { .. } => Self::because(Code::Failed, &error).hint("use it as it is, or choose another location"),
             E::Unfounded => Self::because(Code::Failed, &error)
                 .hint("run `boveda init` again with the same password or key: it goes on where it was cut short"),
+            E::OtherRepository { .. } | E::Diverged { .. } => Self::because(Code::Failed, &error),
             E::NotEmpty { .. } => Self::because(Code::Failed, &error).hint("choose an empty place"),
             E::Role { .. } | E::Principal { .. } => Self::because(Code::Refused, &error).hint(REFUSED),
             E::RolledBack { .. } | E::Log(log::Error::RolledBack(_)) => Self::because(Code::Damage, &error).hint(
@@ -176,6 +177,9 @@ impl From<mount::Error> for Failure {
                 "an ordinary user needs the package fuse3 and /dev/fuse; --allow-other also user_allow_other in /etc/fuse.conf",
             ),
             E::Unmount { .. } => failure(Code::Failed).hint("`boveda umount --lazy` takes it away under its users' feet"),
+            E::Overlay { .. } => failure(Code::Failed).hint(
+                "an ordinary user needs the package fuse-overlayfs; the folder must be on a file system that takes extended attributes",
+            ),
             E::Snapshots(source) => failure(of_chain(&**source)),
             E::NotMounted(_) | E::Ended { .. } | E::Background(_) => failure(Code::Failed),
         }

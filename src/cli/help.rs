@@ -9,8 +9,8 @@ use super::error::Failure;
 /// Headings and their commands.
 pub const GROUPS: [(&str, &[&str]); 8] = [
     ("Begin", &["setup", "init", "config", "key"]),
-    ("Keep", &["snapshot", "import-tar"]),
-    ("Look", &["mount", "umount", "snapshots", "ls", "find", "versions", "diff"]),
+    ("Keep", &["snapshot", "import-tar", "sync", "copy"]),
+    ("Look", &["mount", "umount", "audit", "snapshots", "ls", "find", "versions", "diff"]),
     ("Bring back", &["restore", "dump", "export-tar", "recover"]),
     ("Tidy", &["tag", "forget", "prune", "hold", "release", "rewrite"]),
     ("Trust", &["verify", "repair"]),

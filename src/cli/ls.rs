@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::listing;
-use super::open::{below, find, open, require, shown};
+use super::open::{below, find, open_to_read, require, shown};
 use super::output::Output;
 use super::selector::{Filter, Selector};
 use crate::event::{Event, Sink as _};
@@ -40,7 +40,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.output());
     let selector = Selector::parse(arguments.selector.as_bytes(), &context.zone)?;
-    let opened = open(context, &output)?;
+    let opened = open_to_read(context, &output)?;
     require(&opened.repository, Role::reads_content, "listing a snapshot's files")?;
     let snapshot = find(&opened.repository, &selector, &arguments.filter, context)?;
     let tree = opened.tree(snapshot, &[IndexClass::Catalog])?;

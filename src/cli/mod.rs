@@ -3,10 +3,13 @@
 //! Invariant: nothing below this room prints, reads the environment, knows an exit code or asks a person.
 
 mod apart;
+mod audit;
 mod cache;
 mod completions;
 mod config;
 mod context;
+mod copies;
+mod copy;
 mod debug_memory;
 mod diff;
 mod doctor;
@@ -62,6 +65,7 @@ mod snapshots;
 mod stats;
 mod store;
 mod stream;
+mod sync;
 mod tag;
 mod targets;
 mod time;
@@ -105,6 +109,7 @@ enum Verb {
     Diff(diff::Arguments),
     Mount(mount::Arguments),
     Umount(umount::Arguments),
+    Audit(audit::Arguments),
     Repair(repair::Arguments),
     Restore(restore::Arguments),
     Tag(tag::Arguments),
@@ -120,6 +125,8 @@ enum Verb {
     #[command(visible_alias = "check")]
     Verify(verify::Arguments),
     Stats(stats::Arguments),
+    Copy(copy::Arguments),
+    Sync(sync::Arguments),
     List(inside::list::Arguments),
     Cat(inside::cat::Arguments),
     Store(store::Arguments),
@@ -192,6 +199,7 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::Diff(arguments) => diff::run(&arguments, &context),
         Verb::Mount(arguments) => mount::run(&arguments, &context),
         Verb::Umount(arguments) => umount::run(&arguments, &context),
+        Verb::Audit(arguments) => audit::run(&arguments, &context),
         Verb::Repair(arguments) => repair::run(&arguments, &context),
         Verb::Restore(arguments) => restore::run(&arguments, &context),
         Verb::Tag(arguments) => tag::run(&arguments, &context),
@@ -206,6 +214,8 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::ImportTar(arguments) => import_tar::run(&arguments, &context),
         Verb::Verify(arguments) => verify::run(&arguments, &context),
         Verb::Stats(arguments) => stats::run(&arguments, &context),
+        Verb::Copy(arguments) => copy::run(&arguments, &context),
+        Verb::Sync(arguments) => sync::run(&arguments, &context),
         Verb::List(arguments) => inside::list::run(&arguments, &context),
         Verb::Cat(arguments) => inside::cat::run(&arguments, &context),
         Verb::Cache(arguments) => cache::run(&arguments, &context),

@@ -12,11 +12,11 @@ use super::context::Context;
 use super::error::{Code, Failure};
 use super::mount_place;
 use super::mount_unit;
-use super::open::{Opened, open, require, shown};
+use super::open::{Opened, open_to_read, require, shown};
 use super::output::Output;
 use super::selector::Filter;
 use crate::mount::background::{self, Half, Serving};
-use crate::mount::{self, Face, Options};
+use crate::mount::{self, Face, Options, Policy, Program};
 use crate::ops::follow::Followed;
 use crate::repo::keys::role::Role;
 use crate::repo::repository::Snapshot;
@@ -46,6 +46,18 @@ pub struct Arguments {
     /// Who may read: stored (as the stored modes say), or readable (everybody who is let in may read everything)
     #[arg(long, value_name = "WHICH", value_enum, default_value_t = Perms::Stored, hide_possible_values = true)]
     perms: Perms,
+    /// Let the mount be written to; what is written goes into `changed` in this folder, and the snapshots stay as they are
+    #[arg(long, value_name = "UPPER")]
+    writable: Option<PathBuf>,
+    /// Do not write down who looks into the snapshots (`boveda audit` shows it); files that are read again are opened faster
+    #[arg(long)]
+    no_audit: bool,
+    /// Only this user may read files and list folders; the others are refused, and that is written down. May be given again
+    #[arg(long, value_name = "UID")]
+    allow_uid: Vec<u32>,
+    /// Only this program may. May be given again
+    #[arg(long, value_name = "FILE")]
+    allow_exe: Vec<PathBuf>,
     /// Mount nothing; print a systemd service that does
     #[arg(long)]
     print_unit: bool,
@@ -80,6 +92,8 @@ fn owner(text: &str) -> Result<Owner, &'static str> {
 /// Mounts; returns when the mount is ready, or has ended.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let folder = arguments.folder.clone().map_or_else(|| mount_place::place(context), Ok)?;
+    // What is wrong with it is said before anything else happens.
+    arguments.policy()?;
     if arguments.print_unit {
         return print_unit(arguments, context, &folder);
     }
@@ -102,7 +116,7 @@ fn print_unit(arguments: &Arguments, context: &Context, folder: &Path) -> Result
     }
     let mut words = context.as_arguments()?;
     words.push("mount".into());
-    words.extend(arguments.as_arguments());
+    words.extend(arguments.as_arguments().map_err(unknown)?);
     let folder = std::path::absolute(folder).map_err(unknown)?;
     if arguments.folder.is_some() {
         words.push(folder.clone().into());
@@ -119,7 +133,7 @@ fn print_unit(arguments: &Arguments, context: &Context, folder: &Path) -> Result
 
 impl Arguments {
     /// What was asked for, as words of a command line, without the folder.
-    fn as_arguments(&self) -> Vec<OsString> {
+    fn as_arguments(&self) -> std::io::Result<Vec<OsString>> {
         let mut words: Vec<OsString> = Vec::new();
         if self.allow_other {
             words.push("--allow-other".into());
@@ -132,14 +146,32 @@ impl Arguments {
         if self.perms == Perms::Readable {
             words.push("--perms=readable".into());
         }
+        if self.no_audit {
+            words.push("--no-audit".into());
+        }
+        words.extend(self.allow_uid.iter().map(|uid| format!("--allow-uid={uid}").into()));
         let valued = |name: &str, value: &std::ffi::OsStr| [name.as_ref(), value].join("=".as_ref());
+        words.extend(self.allow_exe.iter().map(|program| valued("--allow-exe", program.as_ref())));
         words.extend(self.filter.hosts.iter().map(|host| valued("--host", host.as_ref())));
         words.extend(self.filter.paths.iter().map(|path| valued("--path", path.as_ref())));
         words.extend(self.filter.tags.iter().map(|tag| valued("--tag", tag.as_ref())));
         if self.filter.partial {
             words.push("--partial".into());
         }
-        words
+        if let Some(upper) = &self.writable {
+            // The service is started somewhere else.
+            words.push(valued("--writable", std::path::absolute(upper)?.as_ref()));
+        }
+        Ok(words)
+    }
+
+    fn policy(&self) -> Result<Policy, Failure> {
+        let program = |path: &PathBuf| {
+            let shown = || super::escape::name(path.as_os_str().as_encoded_bytes());
+            Program::at(path).map_err(|error| Failure::usage(format!("--allow-exe {}: {error}", shown())))
+        };
+        let programs = self.allow_exe.iter().map(program).collect::<Result<_, _>>()?;
+        Ok(Policy { uids: self.allow_uid.clone(), programs })
     }
 
     fn face(&self) -> Face {
@@ -155,7 +187,7 @@ impl Arguments {
 
 fn serve(arguments: &Arguments, context: &Context, folder: &Path, serving: Option<Serving>) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
-    let Opened { repository, host } = open(context, &output)?;
+    let Opened { repository, host } = open_to_read(context, &output)?;
     require(&repository, Role::reads_content, "mounting")?;
     let cache = cache();
     let filter = arguments.filter.clone();
@@ -176,20 +208,23 @@ fn serve(arguments: &Arguments, context: &Context, folder: &Path, serving: Optio
         // The place that is picked when nothing else is there lies in the state folder.
         apart: apart.filter(|(what, _)| !(picked && *what == "state")).collect(),
         ahead: cache as u64 / 2,
+        audit: (!arguments.no_audit).then(|| context.state_folder()).transpose()?,
+        policy: arguments.policy()?,
+        writable: arguments.writable.clone(),
         ..Options::new(folder)
     };
     let log = serving.is_some().then(|| context.state_folder()).transpose()?.and_then(|folder| open_log(&folder));
     let told = Arc::clone(&output);
     let ready = || {
         // Whoever called hears of it before the terminal is left; if nobody reads it, the mount is there all the same.
-        let _ = tell(&told, folder, picked);
+        let _ = tell(&told, folder, picked, arguments.writable.as_deref());
         serving.map_or(Ok(()), |serving| serving.ready(log))
     };
     mount::run(&options, Arc::new(followed), Arc::clone(&output) as _, ready)?;
     Ok(output.signal().unwrap_or(Code::Ok))
 }
 
-fn tell(output: &Output, folder: &Path, picked: bool) -> std::io::Result<()> {
+fn tell(output: &Output, folder: &Path, picked: bool, writable: Option<&Path>) -> std::io::Result<()> {
     if output.json() {
         return output.json_line(&json!({ "message_type": "mounted", "path": folder.to_string_lossy() }));
     }
@@ -198,7 +233,11 @@ fn tell(output: &Output, folder: &Path, picked: bool) -> std::io::Result<()> {
         return output.line(&super::escape::name(folder.as_os_str().as_encoded_bytes()));
     }
     let folder = super::escape::name(folder.as_os_str().as_encoded_bytes());
-    output.remark(&format!("mounted: see {folder}/latest; `boveda umount {folder}` ends it"))
+    output.remark(&format!("mounted: see {folder}/latest; `boveda umount {folder}` ends it"))?;
+    match writable.map(|upper| super::escape::name(upper.join("changed").as_os_str().as_encoded_bytes())) {
+        Some(changed) => output.remark(&format!("what is written goes to {changed}")),
+        None => Ok(()),
+    }
 }
 
 /// Where the serving process writes what goes wrong; without it, it serves in silence.
@@ -215,9 +254,12 @@ fn open_log(folder: &Path) -> Option<File> {
     options.open(path).ok()
 }
 
-/// How much decoded content to keep: a twentieth of this machine's memory, between 16 and 96 MiB.
+/// How much decoded content to keep at most, so that all of a mount stays below 256 MiB.
+const CACHE: usize = 160 << 20;
+
+/// How much decoded content to keep: a twentieth of this machine's memory, within limits.
 fn cache() -> usize {
     let system = rustix::system::sysinfo();
     let memory = (system.totalram as u64).saturating_mul(u64::from(system.mem_unit));
-    usize::try_from(memory / 20).unwrap_or(usize::MAX).clamp(16 << 20, crate::repo::reader::DEFAULT_CACHE)
+    usize::try_from(memory / 20).unwrap_or(usize::MAX).clamp(16 << 20, CACHE)
 }

@@ -40,7 +40,20 @@ const PASSED_OVER: [&str; 27] = [
     "lazytime",
 ];
 /// Options with a value that are boveda's own.
-const OWN: [&str; 9] = ["config", "cache-dir", "key-file", "password-file", "owner", "perms", "host", "path", "tag"];
+const OWN: [&str; 12] = [
+    "config",
+    "cache-dir",
+    "key-file",
+    "password-file",
+    "owner",
+    "perms",
+    "host",
+    "path",
+    "tag",
+    "allow-uid",
+    "allow-exe",
+    "writable",
+];
 
 /// The command line, in boveda's words if `mount` wrote it: `mount.boveda WHAT FOLDER [-fnsv] [-o OPTIONS]`.
 ///
@@ -81,7 +94,9 @@ fn own(list: &OsStr) -> Result<Vec<OsString>, Failure> {
         let name = name.replace('_', "-");
         match value {
             Some(value) if OWN.contains(&name.as_str()) => words.push(format!("--{name}={value}").into()),
-            None if matches!(name.as_str(), "allow-other" | "partial") => words.push(format!("--{name}").into()),
+            None if matches!(name.as_str(), "allow-other" | "no-audit" | "partial") => {
+                words.push(format!("--{name}").into())
+            }
             None if PASSED_OVER.contains(&option) => {}
             _ if option.starts_with("x-") || option.starts_with("comment=") || option.starts_with("X-") => {}
             _ => return Err(Failure::usage(format!("the mount option {option:?} means nothing to boveda"))),

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
 use super::context::Context;
+use super::copies;
 use super::error::{Code, Failure};
 use super::escape;
 use super::output::Output;
@@ -18,6 +19,8 @@ use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
 use crate::repo::reader::{DEFAULT_CACHE, Reader};
 use crate::repo::repository::{self, Repository, Snapshot};
+use crate::store::Store;
+use crate::store::fallback::{FallbackStore, Other};
 
 /// Bytes of decoded catalog pages that several catalogs keep together.
 const PAGES: usize = 32 << 20;
@@ -37,6 +40,29 @@ pub struct Opened {
 pub fn open(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> {
     let store = context.open_store()?;
     // Whether there is a repository at all is known before a password is asked for.
+    repository::look(&*store)?;
+    let host = host(context, output)?;
+    let repository = host.open(store, &context.credential(output)?)?;
+    Ok(Opened { repository, host })
+}
+
+/// As [`open`], for who only reads: what is damaged or missing at that place is read from the copies that the configuration names.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_to_read(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> {
+    let usable = |copy: copies::Target| copy.url.ok().map(|url| (copy.name, url));
+    let copies: Vec<_> = copies::configured(context)?.into_iter().filter_map(usable).collect();
+    if copies.is_empty() {
+        return open(context, output);
+    }
+    let store = crate::store::open::open(&context.location()?).map_err(|error| {
+        let there = copies.iter().map(|(_, url)| format!("-r {url}")).collect::<Vec<_>>().join(" or ");
+        Failure::from(error).hint(format!("if the place is lost, read from a copy: {there}"))
+    })?;
+    let other = |(name, url)| Other::new(name, Box::new(move || crate::store::open::open(&url)));
+    let others = copies.into_iter().map(other).collect();
+    let store: Arc<dyn Store> = Arc::new(FallbackStore::new(store, others, Arc::clone(output) as _));
     repository::look(&*store)?;
     let host = host(context, output)?;
     let repository = host.open(store, &context.credential(output)?)?;

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::neighbour::{Priority, Threads};
-use super::open::{find, open, require};
+use super::open::{find, open_to_read, require};
 use super::output::{Output, count, duration, size};
 use super::patterns;
 use super::reach::{traffic_json, traffic_words};
@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     if arguments.delete {
         restore::may_delete(&select, &arguments.target)?;
     }
-    let opened = open(context, &output)?;
+    let opened = open_to_read(context, &output)?;
     require(&opened.repository, Role::reads_content, "restoring")?;
     let snapshot = find(&opened.repository, &selector, &arguments.filter, context)?;
     let tree = opened.tree(snapshot, &IndexClass::BOTH)?;

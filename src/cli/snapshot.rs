@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::context::Context;
+use super::copies;
 use super::debug_memory;
 use super::error::{Code, Failure};
 use super::explain;
@@ -70,6 +71,9 @@ pub struct Arguments {
     /// The time it is recorded for, such as `2026-11-23 02:00` [default: now]
     #[arg(long, help_heading = "How it is recorded")]
     time: Option<String>,
+    /// Leave the copies of the configuration as they are; `boveda sync` brings them up to date
+    #[arg(long, help_heading = "How it is recorded")]
+    no_copies: bool,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -98,7 +102,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         Some(piped) => vec![piped.path.clone()],
         None => roots(arguments, &defaults, &output)?,
     };
-    let options = Options { skip: own_folder(&location), ..options(arguments, context, &defaults, roots)? };
+    let copies = if arguments.no_copies { Vec::new() } else { copies::configured(context)? };
+    let own = [&location].into_iter().chain(copies.iter().filter_map(|copy| copy.url.as_ref().ok()));
+    let options =
+        Options { skip: own.flat_map(own_folder).collect(), ..options(arguments, context, &defaults, roots)? };
     if !arguments.explain.is_empty() {
         let paths: Vec<EntryPath> = arguments.explain.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
         return explain::run(&options.walk(), &paths, &output);
@@ -122,6 +129,12 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     output.clear();
     remember(&host, &mut repository, &output);
     print(&summary, &options, context.traffic(), &output)?;
+    if !options.dry_run {
+        let ended = copies::after_snapshot(&host, &mut repository, &copies, &output);
+        if ended != Code::Ok {
+            return Ok(output.signal().unwrap_or(ended));
+        }
+    }
     Ok(if summary.problems > 0 { output.code().max(Code::Incomplete) } else { output.code() })
 }
 

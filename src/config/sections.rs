@@ -67,7 +67,7 @@ pub struct Repository {
     /// `[repository.NAME.access]`.
     #[serde(default)]
     pub access: Reach,
-    /// `[repository.NAME.copy.NAME]`, for later.
+    /// `[repository.NAME.copy.NAME]`.
     #[serde(default)]
     pub copy: BTreeMap<Name, Copy>,
 }

@@ -1,5 +1,9 @@
 //! What happened: events that verbs emit, and the sink that a face gives them. The library speaks, the face listens.
 
+mod access;
+
+pub use access::{Access, Operation};
+
 use std::fmt;
 
 /// How serious a message is.
@@ -26,6 +30,8 @@ pub enum Stage {
     Verify,
     /// Finding out what is needed, and removing the rest: `files` are snapshots.
     Prune,
+    /// Bringing packs to a copy of the repository: `files` are packs.
+    Sync,
 }
 
 /// Numbers for a progress bar.
@@ -85,6 +91,8 @@ pub enum Event {
     Problem { path: Vec<u8>, during: &'static str, error: String },
     /// Damage was found in the repository. `healed` when parity mended it.
     Damage { object: String, what: String, healed: bool },
+    /// Somebody looked into a mounted snapshot, or was refused.
+    Access(Access),
     /// Anything else that a person may want to read.
     Message(Level, String),
 }

@@ -137,6 +137,17 @@ pub fn file(view: &View, node: Node, patience: Patience) -> Result<File, Failure
     File::open(path, &found.entry, Arc::clone(view.pages())).ok_or(Failure::Kind)
 }
 
+/// Where a folder is, for people; of one that cannot be read, where its snapshot is.
+pub fn folder_path(view: &View, node: Node, patience: Patience) -> Result<Vec<u8>, Failure> {
+    let path = match (node, patience) {
+        (Node::Above(_) | Node::Axis(_), _) => None,
+        (_, Patience::None) => Some(view.find(node, patience)?.path),
+        // That it cannot be read is said to whoever lists it.
+        (_, Patience::Wait) => view.find(node, patience).ok().map(|found| found.path),
+    };
+    Ok(view.shown_path(node, path.as_ref()))
+}
+
 /// Where data or a hole starts in an open file.
 pub fn seek(file: &File, view: &View, offset: i64, whence: i32, patience: Patience) -> Result<i64, Failure> {
     let offset = u64::try_from(offset).map_err(|_| Failure::BeyondEnd)?;

@@ -40,6 +40,9 @@ pub enum Failure {
     /// Some of a folder's names cannot be read.
     #[error("the listing is not complete: {0}")]
     Listing(Arc<Failure>),
+    /// The mount's policy does not let them look.
+    #[error("not allowed to look here")]
+    Refused,
     /// The store did not answer in time.
     #[error("the repository did not answer within {0} seconds")]
     Late(u64),
@@ -61,7 +64,7 @@ impl Failure {
             Self::NoAttribute => Errno::NO_XATTR,
             Self::TooSmall => Errno::ERANGE,
             Self::BeyondEnd => Errno::ENXIO,
-            Self::Chunk(chunks::Error::NoKey { .. }) => Errno::EACCES,
+            Self::Refused | Self::Chunk(chunks::Error::NoKey { .. }) => Errno::EACCES,
             Self::Catalog(_) | Self::Chunk(_) | Self::Slow | Self::Listing(_) | Self::Late(_) => Errno::EIO,
         }
     }

@@ -1,17 +1,16 @@
 //! What the kernel calls: every request becomes a question to the view, asked first of what is in memory and, if that is not
 //! enough, again by the pool. Nothing is known here but how requests and replies look.
 
-use super::ahead::Budget;
 use super::answers;
 use super::attr;
 use super::errno::Failure;
-use super::handles::Handles;
+use super::guard::Caller;
 use super::listing::{Folder, Item};
 use super::node::Node;
-use super::opened::{Open, Opened};
-use super::pool::{Pool, Refuse};
-use super::view::{Current, Patience, View};
-use crate::event::{Event, Sink};
+use super::opened::Open;
+use super::shared::Core;
+use super::view::View;
+use crate::event::Operation;
 use fuser::{
     Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig,
     LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl,
@@ -19,133 +18,16 @@ use fuser::{
 };
 use std::ffi::OsStr;
 use std::io;
-use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Inside a snapshot nothing ever changes.
 const FOREVER: Duration = Duration::from_secs(1 << 30);
 /// What stands above the snapshots changes when one is added.
 const SHORT: Duration = Duration::from_secs(1);
-/// What is decoded ahead in one go: about a segment.
-const AHEAD_STEP: u64 = 1 << 20;
 /// Requests of the kernel's own reading ahead that may be under way.
 const BACKGROUND: u16 = 64;
-
-/// What all requests share.
-pub struct Core {
-    /// What is shown now.
-    pub current: Current,
-    /// Who hears of what cannot be read.
-    pub sink: Arc<dyn Sink>,
-    /// Who may wait.
-    pub pool: Pool,
-    /// How much may be read ahead at a time.
-    pub budget: Budget,
-    /// Whose the folders above the snapshots are.
-    pub owner: (u32, u32),
-    /// Whether others than the owner may look: then the kernel must heed access control lists.
-    pub shared: bool,
-    /// Files that are read.
-    pub files: Opened,
-    /// Open folders.
-    pub folders: Handles<Folder>,
-}
-
-impl Core {
-    /// Answers at once if what is in memory is enough, else lets the pool do it.
-    fn answer<R: Refuse, T: 'static>(
-        &self,
-        reply: R,
-        node: Node,
-        ask: impl Fn(&Arc<View>, Patience) -> Result<T, Failure> + Send + 'static,
-        send: impl FnOnce(R, T) + Send + 'static,
-    ) {
-        self.answer_in(reply, &self.current.get(), move |view: &View| view.shown_path(node, None), ask, send);
-    }
-
-    /// As [`Self::answer`], in a view that is known; `path` says what it is about, for people.
-    fn answer_in<R: Refuse, T: 'static>(
-        &self,
-        reply: R,
-        view: &Arc<View>,
-        path: impl Fn(&View) -> Vec<u8> + Send + Sync + 'static,
-        ask: impl Fn(&Arc<View>, Patience) -> Result<T, Failure> + Send + 'static,
-        send: impl FnOnce(R, T) + Send + 'static,
-    ) {
-        match ask(view, Patience::None) {
-            Ok(answer) => send(reply, answer),
-            Err(failure) if failure.is_unread() => {
-                let (view, sink, seen) = (Arc::clone(view), Arc::clone(&self.sink), Arc::clone(view));
-                let fail = move |failure: &Failure| {
-                    if failure.is_unread() {
-                        let (path, error) = (path(&seen), failure.to_string());
-                        sink.emit(Event::Problem { path, during: "mount", error });
-                    }
-                };
-                self.pool.submit(reply, move || ask(&view, Patience::Wait), send, fail);
-            }
-            Err(failure) => reply.refuse(failure.errno()),
-        }
-    }
-
-    /// Answers from a file.
-    fn answer_from_file<R: Refuse, T: 'static>(
-        self: &Arc<Self>,
-        reply: R,
-        node: Node,
-        ask: impl Fn(&Open, Patience) -> Result<T, Failure> + Send + 'static,
-        send: impl FnOnce(R, T) + Send + 'static,
-    ) {
-        let (core, known) = (Arc::clone(self), Arc::clone(self));
-        let path = move |view: &View| {
-            known.files.get(node).map_or_else(|| view.shown_path(node, None), |open| open.file.path.clone())
-        };
-        let ask = move |view: &Arc<View>, patience| {
-            let open = match core.files.get(node) {
-                Some(open) => open,
-                None => core.files.keep(node, answers::file(view, node, patience)?, Arc::clone(view)),
-            };
-            ask(&open, patience)
-        };
-        self.answer_in(reply, &self.current.get(), path, ask, send);
-    }
-
-    /// Answers from an open folder.
-    fn answer_from_folder<R: Refuse>(
-        &self,
-        reply: R,
-        node: Node,
-        handle: FileHandle,
-        (place, full): (u64, bool),
-        send: impl FnOnce(R, Vec<Item>, &Folder) + Send + 'static,
-    ) {
-        let Some(folder) = self.folders.get(handle) else { return reply.refuse(Errno::EBADF) };
-        let listed = Arc::clone(&folder);
-        let ask = move |_: &Arc<View>, patience| listed.list(place, full, patience);
-        self.answer(reply, node, ask, move |reply, items| send(reply, items, &folder));
-    }
-
-    /// Notes a read, and has decoded what will be read next if the file is read from front to back.
-    fn look_ahead(&self, node: Node, read: Range<u64>) {
-        let Some(open) = self.files.get(node) else { return };
-        let limit = self.budget.window();
-        let step = open.file.readers.lock().unwrap_or_else(PoisonError::into_inner).step(read, open.file.size, limit);
-        let Some(next) = step else { return };
-        let mut start = next.start;
-        while start < next.end {
-            let piece = start..next.end.min(start.saturating_add(AHEAD_STEP));
-            start = piece.end;
-            let ahead = self.budget.take(piece.end - piece.start);
-            let open = Arc::clone(&open);
-            self.pool.foresee(move || {
-                open.file.warm(open.view.source(Patience::Wait), &piece);
-                drop(ahead);
-            });
-        }
-    }
-}
 
 /// The file system.
 pub struct Fs(pub Arc<Core>);
@@ -210,9 +92,29 @@ impl Filesystem for Fs {
         self.0.answer(reply, node, ask, |reply, target| reply.data(&target));
     }
 
-    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        // From now on the kernel opens without asking, and keeps what it has read.
-        reply.error(Errno::ENOSYS);
+    fn open(&self, request: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let Some(guard) = self.0.guard.clone() else {
+            // From now on the kernel opens without asking, and keeps what it has read.
+            return reply.error(Errno::ENOSYS);
+        };
+        let (core, caller, node) = (Arc::clone(&self.0), caller(request), Node::of(ino));
+        let giver = Arc::clone(&self.0);
+        let ask = move |view: &Arc<View>, patience| {
+            let open = core.file(node, view, patience)?;
+            // What is slow comes first: nobody is let in twice.
+            let whole = core.whole(&open, patience)?;
+            let snapshot = open.view.id(node.snapshot());
+            guard.admit(caller, Operation::Read, snapshot, || open.file.path.clone(), patience)?;
+            Ok((open, whole))
+        };
+        let flags = FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH;
+        self.0.answer(reply, node, ask, move |reply, (open, whole)| {
+            if let Some(bytes) = whole {
+                giver.give(node, &open, &bytes);
+            }
+            reply.opened(FileHandle(0), flags);
+        });
+        self.0.look_around(node);
     }
 
     fn read(
@@ -231,6 +133,9 @@ impl Filesystem for Fs {
         let node = Node::of(ino);
         let ask = move |open: &Open, patience| open.file.read(open.view.source(patience), read.clone());
         self.0.answer_from_file(reply, node, ask, |reply, bytes| reply.data(&bytes));
+        if range.start == 0 && self.0.guard.is_none() {
+            self.0.look_around(node);
+        }
         self.0.look_ahead(node, range);
     }
 
@@ -244,13 +149,24 @@ impl Filesystem for Fs {
         reply.error(Errno::ENOSYS);
     }
 
-    fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        let (node, view) = (Node::of(ino), self.0.current.get());
+    fn opendir(&self, request: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let (node, view, core) = (Node::of(ino), self.0.current.get(), Arc::clone(&self.0));
         let flags = match node {
             Node::Above(_) | Node::Axis(_) => FopenFlags::empty(),
             _ => FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE,
         };
-        reply.opened(self.0.folders.open(Folder::open(node, view, self.0.owner)), flags);
+        let (guard, caller, shown) = (self.0.guard.clone(), caller(request), Arc::clone(&view));
+        let ask = move |view: &Arc<View>, patience| match &guard {
+            None => Ok(()),
+            Some(guard) => {
+                let path = answers::folder_path(view, node, patience)?;
+                guard.admit(caller, Operation::List, view.id(node.snapshot()), || path, patience)
+            }
+        };
+        let path = move |view: &View| view.shown_path(node, None);
+        self.0.answer_in(reply, &shown, path, ask, move |reply, ()| {
+            reply.opened(core.folders.open(Folder::open(node, view, core.owner)), flags);
+        });
     }
 
     fn readdir(&self, _: &Request, ino: INodeNo, handle: FileHandle, place: u64, reply: ReplyDirectory) {
@@ -261,7 +177,9 @@ impl Filesystem for Fs {
     }
 
     fn readdirplus(&self, _: &Request, ino: INodeNo, handle: FileHandle, place: u64, reply: ReplyDirectoryPlus) {
+        let core = Arc::clone(&self.0);
         self.0.answer_from_folder(reply, Node::of(ino), handle, (place, true), move |mut reply, items, folder| {
+            let last = items.last().and_then(|last| folder.ordinal_of(last));
             fill(items, place, folder, |item| {
                 let attributes = item.attributes.unwrap_or_else(|| attr::none(item.node.ino()));
                 let held = item.side.as_ref().map(|side| (side, folder.axis().hold(side).ino()));
@@ -274,6 +192,7 @@ impl Filesystem for Fs {
                 full
             });
             reply.ok();
+            last.into_iter().for_each(|last| core.look_further(last));
         });
     }
 
@@ -316,6 +235,11 @@ impl Filesystem for Fs {
         let ask = move |view: &Arc<View>, patience| answers::flags(view, node, command, patience);
         self.0.answer(reply, node, ask, |reply, flags| reply.ioctl(0, &flags.to_ne_bytes()));
     }
+}
+
+/// Who asks.
+fn caller(request: &Request) -> Caller {
+    Caller { uid: request.uid(), gid: request.gid(), pid: request.pid() }
 }
 
 /// How long the kernel may believe attributes. Of a snapshot that could not be read it gets none to keep.

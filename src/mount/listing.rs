@@ -12,7 +12,7 @@ use super::layout::AboveKind;
 use super::node::Node;
 use super::versions;
 use super::view::{Patience, View};
-use crate::repo::entry::EntryKind;
+use crate::repo::entry::{Entry, EntryKind, EntryName};
 use fuser::{FileAttr, FileType};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -94,6 +94,12 @@ impl Folder {
             Some(failure) if batch.items.is_empty() => Err(Failure::Listing(Arc::clone(failure))),
             _ => Ok(batch.items),
         }
+    }
+
+    /// How many entries of the snapshot stand before the last of these names; `None` above the snapshots.
+    pub fn ordinal_of(&self, last: &Item) -> Option<(u32, u64)> {
+        let ordinal = last.place.checked_sub(DOTS + 1)?;
+        matches!(self.node, Node::Root(_) | Node::Entry(..)).then_some((self.node.snapshot(), ordinal))
     }
 
     /// Takes back the items that come after `place` and did not fit.
@@ -212,21 +218,16 @@ impl Batch<'_> {
             None => None,
             Some(ordinal) => tree.by_ordinal(ordinal)?.and_then(|(path, _)| path.0.last().cloned()),
         };
-        for child in tree.children(&found.path, after.as_ref()) {
-            let described = child.map_err(Failure::from).and_then(|(ordinal, name, entry)| {
-                let node = self.view.node(snapshot, ordinal, &entry);
-                let full = self.full.then(|| self.view.attributes(node, &entry, self.patience)).transpose();
-                let name = OsStr::from_bytes(name.as_bytes()).to_owned();
-                full.map(|attributes| Item {
-                    place: ordinal + DOTS + 1,
-                    name,
-                    node,
-                    kind: attr::kind(&entry.kind),
-                    attributes,
-                    side: None,
-                })
-            });
-            match described {
+        let (view, full, patience) = (self.view, self.full, self.patience);
+        let describe = |ordinal: u64, name: EntryName, entry: &Entry| {
+            let node = view.node(snapshot, ordinal, entry);
+            let attributes = full.then(|| view.attributes(node, entry, patience)).transpose()?;
+            let (place, kind) = (ordinal + DOTS + 1, attr::kind(&entry.kind));
+            Ok(Item { place, name: OsStr::from_bytes(name.as_bytes()).to_owned(), node, kind, attributes, side: None })
+        };
+        let mut children = tree.children(&found.path, after.as_ref());
+        while let Some(child) = children.next_with(describe) {
+            match child.map_err(Failure::from).flatten() {
                 Ok(item) => self.items.push(item),
                 // What is in memory is enough for a reply; the rest can wait for the next one.
                 Err(_) if self.patience == Patience::None && !self.items.is_empty() => break,

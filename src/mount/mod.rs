@@ -9,6 +9,7 @@
 
 mod ahead;
 mod answers;
+mod around;
 mod attr;
 mod axis;
 pub mod background;
@@ -16,6 +17,7 @@ mod errno;
 mod face;
 mod file;
 mod fs;
+mod guard;
 mod handles;
 mod known;
 mod layout;
@@ -27,6 +29,7 @@ mod opened;
 mod pool;
 mod prepare;
 mod session;
+mod shared;
 mod snapshots;
 mod table;
 #[cfg(test)]
@@ -36,8 +39,10 @@ mod tests;
 mod unmount;
 mod versions;
 mod view;
+mod writable;
 
 pub use face::Face;
+pub use guard::{Policy, Program};
 pub use session::{Options, Session, run};
 pub use snapshots::{Listing, MountedSnapshot, SnapshotList};
 pub use unmount::unmount;
@@ -79,6 +84,14 @@ pub enum Error {
         path: PathBuf,
         /// The cause.
         source: io::Error,
+    },
+    /// What is to take the changes could not be laid over the mount.
+    #[error("cannot make {} writable: {reason}", path.display())]
+    Overlay {
+        /// The mountpoint.
+        path: PathBuf,
+        /// What the system, or `fuse-overlayfs`, says.
+        reason: String,
     },
     /// The snapshots could not be listed.
     #[error("cannot list the repository's snapshots: {0}")]

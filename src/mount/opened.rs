@@ -8,6 +8,7 @@ use super::node::Node;
 use super::view::View;
 use lru::LruCache;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Files that are kept.
@@ -19,6 +20,19 @@ pub struct Open {
     pub file: File,
     /// Where its chunks come from.
     pub view: Arc<View>,
+    given: AtomicBool,
+}
+
+impl Open {
+    /// Whether the kernel was given all of it.
+    pub fn was_given(&self) -> bool {
+        self.given.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the kernel is given all of it. Returns whether this is the first time.
+    pub fn give(&self) -> bool {
+        !self.given.swap(true, Ordering::Relaxed)
+    }
 }
 
 /// The files.
@@ -38,7 +52,7 @@ impl Opened {
 
     /// Keeps a file.
     pub fn keep(&self, node: Node, file: File, view: Arc<View>) -> Arc<Open> {
-        let open = Arc::new(Open { file, view });
+        let open = Arc::new(Open { file, view, given: AtomicBool::new(false) });
         self.lock().push(node, Arc::clone(&open));
         open
     }

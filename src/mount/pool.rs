@@ -1,19 +1,25 @@
 //! Threads for what has to wait: fetching and decoding. The loops that listen to the kernel hand over the right to reply.
 //!
 //! Invariant: every reply handed over is given exactly once, and within the deadline: by the worker, or, when the store does
-//! not answer, with an error by the watch. Reading ahead waits for requests that somebody waits for. Not here: what is read.
+//! not answer, with an error by the watch. Workers that a store holds up are stood in for, so that whatever it does answer can still be
+//! had. Reading ahead waits for requests that somebody waits for. Not here: what is read.
 
 use super::errno::Failure;
 use crossbeam_channel::{Receiver, Sender, bounded, select_biased, unbounded};
 use fuser::Errno;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Pieces of reading ahead that may wait.
 const AHEAD: usize = 64;
+/// Workers that stand in for those that a store holds up.
+const STAND_INS: usize = 32;
+/// How long a stand-in waits for something to do.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// A right to reply that can end in an error.
 pub trait Refuse: Send + 'static {
@@ -56,7 +62,7 @@ impl Pool {
             let (demanded, foreseen) = (demanded.clone(), foreseen.clone());
             thread::Builder::new().name(format!("decode-{number}")).spawn(move || work(&demanded, &foreseen))?;
         }
-        let watch = Arc::new(Watch::default());
+        let watch = Arc::new(Watch { demanded, ..Watch::default() });
         let watched = Arc::downgrade(&watch);
         let period = (deadline / 8).clamp(Duration::from_millis(10), Duration::from_secs(1));
         thread::Builder::new().name("deadline".to_owned()).spawn(move || look_after(&watched, period))?;
@@ -146,8 +152,17 @@ impl<R: Refuse, F: Fn(&Failure) + Send + Sync> Expire for Pending<R, F> {
 }
 
 /// Replies that somebody waits for, oldest first: all have the same time to live.
-#[derive(Default)]
-struct Watch(Mutex<Waiting>);
+struct Watch {
+    waiting: Mutex<Waiting>,
+    demanded: Receiver<Job>,
+    stand_ins: Arc<AtomicUsize>,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { waiting: Mutex::default(), demanded: crossbeam_channel::never(), stand_ins: Arc::default() }
+    }
+}
 
 #[derive(Default)]
 struct Waiting {
@@ -157,7 +172,7 @@ struct Waiting {
 
 impl Watch {
     fn enter(&self, until: Instant, reply: Arc<dyn Expire>) -> u64 {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let ticket = waiting.next;
         waiting.next += 1;
         waiting.replies.insert(ticket, (until, reply));
@@ -165,11 +180,31 @@ impl Watch {
     }
 
     fn leave(&self, ticket: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).replies.remove(&ticket);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).replies.remove(&ticket);
+    }
+
+    /// Starts one more worker, until there is nothing to do for it: a reply that was too late says that one is held up.
+    fn stand_in(&self) {
+        let (demanded, count) = (self.demanded.clone(), Arc::clone(&self.stand_ins));
+        if count.fetch_add(1, Ordering::Relaxed) >= STAND_INS {
+            count.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+        let counted = Arc::clone(&count);
+        let work = move || {
+            while let Ok(job) = demanded.recv_timeout(IDLE) {
+                // As for every worker.
+                let _ = catch_unwind(AssertUnwindSafe(job));
+            }
+            counted.fetch_sub(1, Ordering::Relaxed);
+        };
+        if thread::Builder::new().name("decode-more".to_owned()).spawn(work).is_err() {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     fn expired(&self, now: Instant) -> Vec<Arc<dyn Expire>> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut expired = Vec::new();
         while let Some(first) = waiting.replies.first_entry()
             && first.get().0 <= now
@@ -184,6 +219,7 @@ fn look_after(watch: &Weak<Watch>, period: Duration) {
     while let Some(watch) = watch.upgrade() {
         for reply in watch.expired(Instant::now()) {
             reply.expire();
+            watch.stand_in();
         }
         drop(watch);
         thread::sleep(period);
@@ -238,12 +274,29 @@ mod tests {
         let (release, held) = mpsc::channel::<()>();
         pool.submit(Reply(sender.clone()), move || held.recv().map(|()| 1).map_err(|_| Failure::Stale), send, |_| {});
         pool.submit(Reply(sender.clone()), || Ok(2), send, |_| {});
-        for _ in 0..2 {
-            assert!(matches!(answers.recv().unwrap(), Answer::Refused(code) if code == Errno::EIO.code()));
-        }
+        assert!(matches!(answers.recv().unwrap(), Answer::Refused(code) if code == Errno::EIO.code()));
+        // The one behind it is as late, unless the stand-in was quick.
+        assert!(matches!(answers.recv().unwrap(), Answer::Refused(_) | Answer::Sent(2)));
         release.send(()).unwrap();
         pool.submit(Reply(sender), || Ok(3), send, |_| {});
         assert!(matches!(answers.recv().unwrap(), Answer::Sent(3)), "late answers are dropped, the worker goes on");
+    }
+
+    #[test]
+    fn workers_that_are_held_up_are_stood_in_for() {
+        let pool = Pool::start(1, Duration::from_millis(50)).unwrap();
+        let (sender, answers) = mpsc::channel();
+        let (release, held) = mpsc::channel::<()>();
+        pool.submit(Reply(sender.clone()), move || held.recv().map(|()| 1).map_err(|_| Failure::Stale), send, |_| {});
+        assert!(matches!(answers.recv().unwrap(), Answer::Refused(_)));
+        // The only worker of its own still waits.
+        let mut sent = false;
+        for _ in 0..100 {
+            pool.submit(Reply(sender.clone()), || Ok(2), send, |_| {});
+            sent = sent || matches!(answers.recv().unwrap(), Answer::Sent(2));
+        }
+        assert!(sent);
+        drop(release);
     }
 
     #[test]

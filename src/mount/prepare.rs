@@ -1,7 +1,6 @@
 //! Before mounting: is the folder there, empty, and not entangled with what the mount reads? A dead mount in the way is cleared.
 
 use super::{Error, table, unmount};
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +20,7 @@ pub fn prepare(mountpoint: &Path, apart: &[(&'static str, PathBuf)]) -> Result<P
     for (what, other) in apart {
         check_apart(&path, what, other)?;
     }
-    if table::mounted(&path).map_err(folder)?.as_deref() == Some(OsStr::new(table::TYPE)) {
+    if table::mounted(&path).map_err(folder)?.is_some() {
         return Err(Error::Mounted(mountpoint.to_owned()));
     }
     match path.read_dir().map_err(folder)?.next() {
@@ -31,7 +30,7 @@ pub fn prepare(mountpoint: &Path, apart: &[(&'static str, PathBuf)]) -> Result<P
 }
 
 /// Reading a repository, or its caches, through a mount of itself would never end.
-fn check_apart(path: &Path, what: &'static str, other: &Path) -> Result<(), Error> {
+pub(super) fn check_apart(path: &Path, what: &'static str, other: &Path) -> Result<(), Error> {
     let real = match other.canonicalize() {
         Ok(real) => real,
         // What is not there yet will not be made below a mount, which cannot be written to.

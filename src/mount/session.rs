@@ -4,12 +4,15 @@
 
 use super::ahead::Budget;
 use super::face::Face;
-use super::fs::{Core, Fs};
+use super::fs::Fs;
+use super::guard::{Guard, Policy, Scribe};
 use super::pool::Pool;
 use super::prepare::prepare;
+use super::shared::Core;
 use super::snapshots::SnapshotList;
 use super::unmount::{self, Refused};
 use super::view::{Current, View};
+use super::writable::Layers;
 use super::{Error, table};
 use crate::event::{Event, Level, Sink};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -18,7 +21,7 @@ use rustix::io::Errno;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -52,6 +55,12 @@ pub struct Options {
     /// Bytes that may be decoded ahead of all readers together: well below what the source keeps in memory, or what was not
     /// read yet would be pushed out.
     pub ahead: u64,
+    /// The folder of the access log; without it nothing is noted.
+    pub audit: Option<PathBuf>,
+    /// Who may look.
+    pub policy: Policy,
+    /// The folder that takes what is written; without it nothing can be.
+    pub writable: Option<PathBuf>,
 }
 
 impl Options {
@@ -65,6 +74,9 @@ impl Options {
             refresh: Duration::from_secs(5),
             deadline: Duration::from_secs(60),
             ahead: AHEAD,
+            audit: None,
+            policy: Policy::default(),
+            writable: None,
         }
     }
 }
@@ -96,8 +108,11 @@ pub struct Session {
     sink: Arc<dyn Sink>,
     ended: Receiver<io::Result<()>>,
     gone: bool,
+    layers: Option<Layers>,
     /// Dropped with the session, which ends the thread that follows new snapshots.
     _follow: Sender<()>,
+    /// Dropped with the session, which writes down what is noted by then.
+    _scribe: Option<Scribe>,
 }
 
 impl Session {
@@ -108,8 +123,15 @@ impl Session {
     pub fn start(options: &Options, snapshots: Arc<dyn SnapshotList>, sink: Arc<dyn Sink>) -> Result<Self, Error> {
         let path = prepare(&options.mountpoint, &options.apart)?;
         let failed = |source| Error::Mount { path: path.clone(), source };
+        let layers = options.writable.as_ref();
+        let layers =
+            layers.map(|folder| Layers::make(folder, &path, &options.apart, options.allow_other)).transpose()?;
         let view = View::new(&snapshots.list().map_err(Error::Snapshots)?, options.face, None);
         let threads = thread::available_parallelism().map_or(2, usize::from);
+        let watched = options.audit.is_some() || !options.policy.is_empty();
+        let guard = Arc::new(Guard::new(&path, options.policy.clone(), options.audit.is_some()));
+        let scribe = options.audit.as_ref().map(|folder| Scribe::start(Arc::clone(&guard), folder, Arc::clone(&sink)));
+        let scribe = scribe.transpose().map_err(failed)?;
         let core = Arc::new(Core {
             current: Current::new(view),
             sink: Arc::clone(&sink),
@@ -119,10 +141,18 @@ impl Session {
             shared: options.allow_other,
             files: Default::default(),
             folders: Default::default(),
+            neighbours: Default::default(),
+            paging: Default::default(),
+            guard: watched.then_some(guard),
+            give: OnceLock::new(),
         });
         let config = config(options.allow_other, threads.min(MAX_LOOPS));
         let mounted = fuser::Session::new(Fs(Arc::clone(&core)), &path, &config).map_err(failed)?;
         let notifier = mounted.notifier();
+        if threads > 1 {
+            // Nobody else sets it.
+            let _ = core.give.set(Mutex::new(notifier.clone()));
+        }
         // From here on a failure unmounts: fuser does when its session is dropped.
         let background = mounted.spawn().map_err(failed)?;
         let (end, ended) = bounded(1);
@@ -137,8 +167,9 @@ impl Session {
         };
         spawn("mount", wait).map_err(failed)?;
         let (follow, stop) = bounded(0);
-        let session = Self { path: path.clone(), sink, ended, gone: false, _follow: follow };
+        let session = Self { path: path.clone(), sink, ended, gone: false, layers, _follow: follow, _scribe: scribe };
         read_ahead(&path);
+        session.layers.as_ref().map_or(Ok(()), |layers| layers.cover(&path))?;
         let refresh = options.refresh;
         spawn("snapshots", move || follow_snapshots(&*snapshots, &core, &notifier, &stop, refresh)).map_err(failed)?;
         Ok(session)
@@ -153,6 +184,7 @@ impl Session {
             match self.ended.recv_timeout(LOOK) {
                 Ok(result) => {
                     self.gone = true;
+                    self.tidy();
                     return result.map_err(|source| Error::Ended { path: self.path.clone(), source });
                 }
                 Err(RecvTimeoutError::Timeout) if !sink.stopping() => {}
@@ -169,13 +201,13 @@ impl Session {
         if std::mem::replace(&mut self.gone, true) {
             return;
         }
-        let message = match unmount::detach(&self.path, false) {
+        let message = match unmount::take_away(&self.path, false) {
             Ok(()) => None,
             Err(Refused::Other(_)) if !self.is_mounted() => None,
             Err(Refused::Busy) => {
                 let users = unmount::by(&unmount::users(&self.path));
                 let text = format!("{} is in use{users}; it is detached and ends with them", self.path.display());
-                unmount::detach(&self.path, true).err().map(why).or(Some(text))
+                unmount::take_away(&self.path, true).err().map(why).or(Some(text))
             }
             Err(refused) => Some(why(refused)),
         };
@@ -183,12 +215,19 @@ impl Session {
             self.sink.emit(Event::Message(Level::Warning, text));
         }
         // When the time is over the process ends, and with it what is left of the mount.
-        let _ = self.ended.recv_timeout(GRACE);
+        if self.ended.recv_timeout(GRACE).is_ok() {
+            self.tidy();
+        }
+    }
+
+    /// With the mount the overlay is gone too: it holds it.
+    fn tidy(&self) {
+        self.layers.iter().for_each(Layers::tidy);
     }
 
     /// Whether the kernel still has it.
     fn is_mounted(&self) -> bool {
-        table::mounted(&self.path).is_ok_and(|kind| kind.is_some_and(|kind| kind == table::TYPE))
+        table::mounted(&self.path).is_ok_and(|ours| ours.is_some())
     }
 }
 

@@ -1,12 +1,13 @@
 //! Taking a mount away: a live one, a busy one, one whose process is dead.
 
-use super::{Error, table};
+use super::Error;
+use super::table::{self, Ours};
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Users of a busy mount that a message names.
 const NAMED: usize = 5;
@@ -20,10 +21,10 @@ const NAMED: usize = 5;
 pub fn unmount(path: &Path, lazy: bool) -> Result<(), Error> {
     let resolved = table::resolve(path).map_err(|source| Error::Folder { path: path.to_owned(), source })?;
     let mounted = table::mounted(&resolved).map_err(|source| Error::Folder { path: path.to_owned(), source })?;
-    if mounted.as_deref() != Some(OsStr::new(table::TYPE)) {
+    if mounted.is_none() {
         return Err(Error::NotMounted(path.to_owned()));
     }
-    match detach(&resolved, lazy || is_dead(&resolved)) {
+    match take_away(&resolved, lazy) {
         Ok(()) => Ok(()),
         Err(Refused::Busy) => {
             let reason = format!("it is in use{}", by(&users(&resolved)));
@@ -36,7 +37,31 @@ pub fn unmount(path: &Path, lazy: bool) -> Result<(), Error> {
 /// Whether what is mounted at `path` has lost its process.
 pub fn is_dead(path: &Path) -> bool {
     // Attributes may still be in the kernel's memory; this question always goes to the process.
-    rustix::fs::statfs(path).is_err_and(|error| error == Errno::NOTCONN)
+    rustix::fs::statfs(path).is_err_and(|error| error == Errno::NOTCONN) || is_dead_below(path)
+}
+
+/// Whether there is an overlay at `path` and the mount below it has lost its process.
+fn is_dead_below(path: &Path) -> bool {
+    let covered = table::resolve(path).is_ok_and(|path| matches!(table::mounted(&path), Ok(Some(Ours::Writable))));
+    // The overlay answers for itself, but for a name that it was never asked for.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let unheard = path.join(format!(".is-there-{}-{since}", std::process::id()));
+    covered && rustix::fs::lstat(&unheard).is_err_and(|error| error == Errno::NOTCONN)
+}
+
+/// Unmounts all that is ours at `path`, from the top down; `lazy` also when it is busy. What is dead goes in any case.
+pub fn take_away(path: &Path, lazy: bool) -> Result<(), Refused> {
+    let dead = is_dead(path);
+    loop {
+        let ours = table::mounted(path).map_err(|error| Refused::Other(error.to_string()))?;
+        match ours {
+            None => return Ok(()),
+            Some(_) => detach(path, lazy || dead)?,
+        }
+        if matches!(ours, Some(Ours::Plain | Ours::Overlay)) {
+            return Ok(());
+        }
+    }
 }
 
 /// Why a mount is still there.
@@ -49,7 +74,7 @@ pub enum Refused {
 }
 
 /// Unmounts whatever lies on top at `path`; `lazy` also when it is busy.
-pub fn detach(path: &Path, lazy: bool) -> Result<(), Refused> {
+fn detach(path: &Path, lazy: bool) -> Result<(), Refused> {
     let flags = if lazy { UnmountFlags::DETACH } else { UnmountFlags::empty() };
     match rustix::mount::unmount(path, flags | UnmountFlags::NOFOLLOW) {
         Ok(()) => Ok(()),

@@ -14,7 +14,7 @@ use super::node::Node;
 use super::snapshots::{Listing, MountedSnapshot};
 use crate::repo::catalog::{PageCache, Tree};
 use crate::repo::chunks::{self, Bytes, ChunkSource};
-use crate::repo::entry::{Entry, EntryKind, EntryPath, Timestamp};
+use crate::repo::entry::{Content, Entry, EntryKind, EntryPath, Extent, Timestamp};
 use crate::repo::id::{ChunkId, ChunkKind, SnapshotId};
 use fuser::FileAttr;
 use std::collections::HashMap;
@@ -185,14 +185,23 @@ impl View {
 
     /// What `stat` shows of an entry.
     pub fn attributes(&self, node: Node, entry: &Entry, patience: Patience) -> Result<FileAttr, Failure> {
-        let stored = match self.tree(node.snapshot(), patience)?.extents(entry).map(|extents| extents.stored_bytes()) {
-            None => 0,
-            Some(Ok(stored)) => stored,
-            // How much of a file is holes is not worth failing for.
-            Some(Err(_)) if patience == Patience::Wait => entry.size,
-            Some(Err(error)) => return Err(error.into()),
+        let stored = match &entry.kind {
+            EntryKind::File(Content::Extents(extents)) => extents.iter().map(stored_length).sum(),
+            EntryKind::File(Content::Tree { .. }) => self.stored_bytes(node, entry, patience)?,
+            _ => 0,
         };
         Ok(attr::of_entry(node, entry, stored, self.face))
+    }
+
+    /// The bytes of a long file that are not holes.
+    fn stored_bytes(&self, node: Node, entry: &Entry, patience: Patience) -> Result<u64, Failure> {
+        match self.tree(node.snapshot(), patience)?.extents(entry).map(|extents| extents.stored_bytes()) {
+            None => Ok(0),
+            Some(Ok(stored)) => Ok(stored),
+            // How much of a file is holes is not worth failing for.
+            Some(Err(_)) if patience == Patience::Wait => Ok(entry.size),
+            Some(Err(error)) => Err(error.into()),
+        }
     }
 
     /// Where something is, for people: below the mount, as far as known.
@@ -217,6 +226,13 @@ impl View {
         let stored = self.tree(snapshot, patience)?.root_entry()?;
         let entry = stored.map_or_else(|| plain_folder(time), |found| found.entry);
         Ok(Found { node: Node::Root(snapshot), path: EntryPath::default(), entry })
+    }
+}
+
+const fn stored_length(extent: &Extent) -> u64 {
+    match extent {
+        Extent::Chunk { length, .. } => *length as u64,
+        Extent::Hole { .. } => 0,
     }
 }
 

@@ -105,13 +105,15 @@ pub fn read(tree: &Tree, entry: &Entry) -> Result<Vec<u8>, Error> {
 }
 
 /// A piece of a file.
-enum Piece {
+pub(super) enum Piece {
+    /// Content.
     Bytes(Bytes),
+    /// As many bytes of nothing.
     Hole(u64),
 }
 
 /// The pieces of a file, in order; what cannot be read, with its length.
-fn pieces(tree: &Tree, entry: &Entry) -> impl Iterator<Item = Result<Piece, (u64, Error)>> {
+pub(super) fn pieces(tree: &Tree, entry: &Entry) -> impl Iterator<Item = Result<Piece, (u64, Error)>> {
     let (source, size) = (std::sync::Arc::clone(tree.source()), entry.size);
     let mut at = 0;
     extents(tree, entry).map(move |placed| {

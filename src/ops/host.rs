@@ -1,4 +1,6 @@
 //! What this host brings to a repository: what it saw of it before, which writer it is, where its caches are.
+//!
+//! Copies of a repository have its id and a history of their own: what this host remembers of a copy, it remembers by the copy's place.
 
 use crate::event::{Event, Level, Sink};
 use crate::repo::chunk_keys::ChunkKeys;
@@ -12,6 +14,7 @@ use crate::repo::session_view::Issue;
 use crate::state::db::{Head, Known, StateDb};
 use crate::state::lock::CommitLock;
 use crate::store::Store;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -85,13 +88,61 @@ impl Host {
         credential: &Credential,
     ) -> Result<(Repository, Vec<(WriterId, SnapshotId)>), Error> {
         let pin = |id: &RepositoryId| {
-            let head = self.state.known(id, &*self.events).log?;
-            Some(log::Head { position: head.number, digest: head.hash })
+            let copy = self.copy_key_of(id, &store);
+            self.pin(&if self.is_known(&copy) { copy } else { *id })
         };
-        let mut repository = Repository::open(store, credential, pin, Arc::clone(&self.events))?;
+        let opened = Repository::open(Arc::clone(&store), credential, pin, Arc::clone(&self.events));
+        let mut repository = match opened {
+            // A copy that this host never saw has another history than the repository that it is a copy of.
+            Err(error @ Error::Log(log::Error::RolledBack(_))) => {
+                let unpinned = Repository::open(Arc::clone(&store), credential, |_| None, Arc::clone(&self.events));
+                let fresh = |copy: &Repository| self.key(copy) != copy.id() && !self.is_known(&self.copy_key(copy));
+                unpinned.ok().filter(fresh).ok_or(error)?
+            }
+            opened => opened?,
+        };
         self.lend_cache(&mut repository);
         let gone = self.gone(&repository);
         Ok((repository, gone))
+    }
+
+    /// Opens the copy of `source` in `store`, with the keys that opened the source, and compares it with what this host saw of that copy
+    /// before.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_copy(&self, source: &Repository, store: Arc<dyn Store>) -> Result<Repository, Error> {
+        let key = self.copy_key_of(&source.id(), &store);
+        let mut copy = source.open_copy(store, |_| self.pin(&key), Arc::clone(&self.events))?;
+        copy.keep_runs_in(self.cache_folder.join(key.to_string()));
+        Ok(copy)
+    }
+
+    /// What this host's memory of a copy of a repository goes by: its id and its place.
+    pub fn copy_key(&self, copy: &Repository) -> RepositoryId {
+        self.copy_key_of(&copy.id(), copy.store())
+    }
+
+    fn copy_key_of(&self, id: &RepositoryId, store: &Arc<dyn Store>) -> RepositoryId {
+        place_key(b"copy", id, &**store)
+    }
+
+    /// What this host's memory of a repository goes by. Where a repository was seen that was no copy, none is believed to be a copy later:
+    /// somebody may have put one in its place.
+    fn key(&self, repository: &Repository) -> RepositoryId {
+        let first = place_key(b"first", &repository.id(), &**repository.store());
+        let copy = repository.view().is_copy() && !self.is_known(&first);
+        if copy || self.is_known(&self.copy_key(repository)) { self.copy_key(repository) } else { repository.id() }
+    }
+
+    /// The newest entry of the log that this host saw.
+    fn pin(&self, key: &RepositoryId) -> Option<log::Head> {
+        let head = self.state.known(key, &*self.events).log?;
+        Some(log::Head { position: head.number, digest: head.hash })
+    }
+
+    fn is_known(&self, key: &RepositoryId) -> bool {
+        self.state.known(key, &*self.events).log.is_some()
     }
 
     /// As [`Self::open`], whatever this host saw before. Nothing is remembered.
@@ -105,18 +156,27 @@ impl Host {
     }
 
     fn lend_cache(&self, repository: &mut Repository) {
-        repository.keep_runs_in(self.cache_folder.join(repository.id().to_string()));
+        repository.keep_runs_in(self.cache_folder.join(self.key(repository).to_string()));
     }
 
     /// Remembers what the repository shows now, and nothing of what it showed before: after somebody was told what is gone.
     pub fn accept(&self, repository: &Repository) {
-        self.state.forget_heads(&repository.id(), &*self.events);
+        self.state.forget_heads(&self.key(repository), &*self.events);
         self.remember(repository);
     }
 
     /// The writers' newest records that this host saw and that are gone, without a word of the log.
     pub fn gone(&self, repository: &Repository) -> Vec<(WriterId, SnapshotId)> {
-        let known = self.state.known(&repository.id(), &*self.events);
+        self.gone_since(repository, &self.key(repository))
+    }
+
+    /// As [`Self::gone`] of a copy, also where nothing was brought to it so far.
+    pub fn gone_from_copy(&self, copy: &Repository) -> Vec<(WriterId, SnapshotId)> {
+        self.gone_since(copy, &self.copy_key(copy))
+    }
+
+    fn gone_since(&self, repository: &Repository, key: &RepositoryId) -> Vec<(WriterId, SnapshotId)> {
+        let known = self.state.known(key, &*self.events);
         let (view, state) = (repository.view(), &repository.log().state);
         let gone = |(writer, id): &(WriterId, SnapshotId)| {
             !view.snapshots.contains_key(id)
@@ -131,11 +191,25 @@ impl Host {
     /// Remembers what the repository shows now. Only what is durable: whoever put it may have died before it was, and a power
     /// cut that takes it away again is no rollback.
     pub fn remember(&self, repository: &Repository) {
-        let (known, seen) = (self.state.known(&repository.id(), &*self.events), seen(repository));
+        self.remember_as(repository, self.key(repository));
+    }
+
+    /// As [`Self::remember`] for what was brought to a copy, also where that is nothing so far.
+    pub fn remember_copy(&self, copy: &Repository) {
+        self.remember_as(copy, self.copy_key(copy));
+    }
+
+    fn remember_as(&self, repository: &Repository, key: RepositoryId) {
+        let (known, seen) = (self.state.known(&key, &*self.events), seen(repository));
         let new = seen.writers.iter().filter(|(writer, head)| known.writers.get(writer) != Some(head));
         let new: Vec<SnapshotId> = new.map(|(_, head)| SnapshotId(head.hash)).collect();
         if (seen.log == known.log && new.is_empty()) || self.settled(repository, seen.log != known.log, &new) {
-            self.state.remember(&repository.id(), &seen, &*self.events);
+            self.state.remember(&key, &seen, &*self.events);
+            if key == repository.id() {
+                let mark = Known { log: Some(Head { number: 0, hash: [0; 32] }), ..Known::default() };
+                let first = place_key(b"first", &key, &**repository.store());
+                self.state.remember(&first, &mark, &*self.events);
+            }
         }
     }
 
@@ -164,9 +238,24 @@ impl Host {
             self.renew(repository);
             base = self.installation(repository);
         }
+        self.free_lane(&id, base)
+    }
+
+    /// The first writer under whose name this installation brings snapshots to copies that no other process uses now. Its numbers are not
+    /// those of the sessions that it has at the source.
+    ///
+    /// # Errors
+    /// As [`Self::writer`].
+    pub fn sync_writer(&self, copy: &Repository) -> Result<WriterLock, Error> {
+        let base = self.installation(copy);
+        let hash = crate::crypto::hash::blake3(&[&base.0[..], b"sync"].concat());
+        self.free_lane(&copy.id(), WriterId(*hash.first_chunk().expect("a hash has more than 16 bytes")))
+    }
+
+    fn free_lane(&self, id: &RepositoryId, base: WriterId) -> Result<WriterLock, Error> {
         for lane in 0..LANES {
             let writer = lane_of(base, lane);
-            match CommitLock::try_acquire(&self.state_folder, &id, &writer) {
+            match CommitLock::try_acquire(&self.state_folder, id, &writer) {
                 Ok(Some(lock)) => return Ok(WriterLock { writer, lock: Some(lock) }),
                 Ok(None) => {}
                 Err(error) => {
@@ -228,13 +317,25 @@ impl Host {
     }
 }
 
+/// A key of this host's memory for what it knows of a repository at one place.
+fn place_key(what: &[u8], id: &RepositoryId, store: &dyn Store) -> RepositoryId {
+    RepositoryId(crate::crypto::hash::blake3(&[what, &id.0[..], store.place().as_bytes()].concat()))
+}
+
 /// The newest log entry and records that a repository shows.
 fn seen(repository: &Repository) -> Known {
     let log = repository.log().state.head().map(|head| Head { number: head.position, hash: head.digest });
-    let snapshots = &repository.view().snapshots;
-    let number = |id: &SnapshotId| snapshots.get(id).map_or(0, |snapshot| snapshot.record.link().number);
-    let heads = repository.view().heads().into_iter();
-    Known { log, writers: heads.map(|(writer, id)| (writer, Head { number: number(&id), hash: id.0 })).collect() }
+    // At a copy, those that were brought there too: if they go, it went back.
+    let mut writers: BTreeMap<WriterId, Head> = BTreeMap::new();
+    for (id, snapshot) in &repository.view().snapshots {
+        let link = snapshot.record.link();
+        let head = Head { number: link.number, hash: id.0 };
+        let newest = writers.entry(link.session.writer).or_insert(head);
+        if (newest.number, newest.hash) < (head.number, head.hash) {
+            *newest = head;
+        }
+    }
+    Known { log, writers }
 }
 
 /// The writers of one installation: itself, and names derived from it for processes beside the first.

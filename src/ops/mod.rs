@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod content;
+pub mod copy;
 pub mod diff;
 pub mod doctor;
 mod draft;
@@ -21,6 +22,7 @@ pub mod rewrite;
 pub mod select;
 pub mod snapshot;
 pub mod stats;
+pub mod sync;
 pub mod tag;
 pub mod tree_copy;
 pub mod unreadable;

@@ -3,11 +3,12 @@
 //! An end is one-shot: whatever was put first under the name, commit or abort, is the session's verdict. Which ends count
 //! is decided in `session_view`; here are the bytes alone.
 
-use super::id::{IndexId, PrincipalId, WriterId};
+use super::id::{IndexId, PackId, PrincipalId, WriterId};
 use super::keys::installation::Certificate;
 use super::names::{IndexClass, Name};
 use super::wire::{Decoder, Encoder, Error, Extensions};
 use crate::crypto::sign::PublicKey;
+use std::collections::BTreeSet;
 
 /// An installation, as its sessions present it: whose it is, and that principal's word for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,6 +203,48 @@ pub struct End {
 }
 
 impl End {
+    /// The extension of the end of a sync that has the certificates of installations which signed, elsewhere, what it brought.
+    const INSTALLATIONS: u64 = 2;
+    /// The one that has the packs which the indexes name and which it did not bring, because they are gone for good elsewhere.
+    const LEFT_OUT: u64 = 4;
+
+    /// Adds who signed, elsewhere, what a sync brought, and the packs that it left out.
+    #[must_use]
+    pub fn bringing(mut self, installations: &[Certified], left_out: &BTreeSet<PackId>) -> Self {
+        let mut encoder = Encoder::new();
+        encoder.list(installations, |encoder, certified| certified.encode(encoder));
+        self.extensions.set(Self::INSTALLATIONS, encoder.into_bytes());
+        if !left_out.is_empty() {
+            let packs: Vec<PackId> = left_out.iter().copied().collect();
+            let mut encoder = Encoder::new();
+            encoder.list(&packs, |encoder, pack| {
+                encoder.raw(&pack.0);
+            });
+            self.extensions.set(Self::LEFT_OUT, encoder.into_bytes());
+        }
+        self
+    }
+
+    /// Who signed, elsewhere, what a sync brought.
+    ///
+    /// # Errors
+    /// When the field's bytes are none.
+    pub fn installations(&self) -> Result<Vec<Certified>, Error> {
+        let read = |decoder: &mut Decoder<'_>| decoder.list(Certified::decode);
+        self.extensions.get(Self::INSTALLATIONS).map_or_else(|| Ok(Vec::new()), |bytes| Decoder::whole(bytes, read))
+    }
+
+    /// The packs that a sync left out.
+    ///
+    /// # Errors
+    /// When the field's bytes are none.
+    pub fn left_out(&self) -> Result<BTreeSet<PackId>, Error> {
+        let read = |decoder: &mut Decoder<'_>| decoder.list(|decoder| Ok::<_, Error>(PackId(decoder.array()?)));
+        let packs =
+            self.extensions.get(Self::LEFT_OUT).map_or_else(|| Ok(Vec::new()), |bytes| Decoder::whole(bytes, read));
+        Ok(packs?.into_iter().collect())
+    }
+
     /// The body's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut encoder = Encoder::new();

@@ -225,11 +225,22 @@ impl Lane {
     /// # Errors
     /// [`Error::Stopped`] once the store has failed.
     pub fn put(&mut self, kind: ChunkKind, bytes: &[u8]) -> Result<ChunkId, Error> {
-        let id = self.shared.keys.id(kind, bytes);
-        if self.shared.claim(kind, &id, bytes.len()) {
-            self.push(kind, id, bytes)?;
-        }
+        let id = self.id(kind, bytes);
+        self.put_as(kind, id, bytes)?;
         Ok(id)
+    }
+
+    /// The id that [`Self::put`] gives `bytes`.
+    pub fn id(&self, kind: ChunkKind, bytes: &[u8]) -> ChunkId {
+        self.shared.keys.id(kind, bytes)
+    }
+
+    /// As [`Self::put`], where the caller just took the id of the bytes.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub fn put_as(&mut self, kind: ChunkKind, id: ChunkId, bytes: &[u8]) -> Result<(), Error> {
+        if self.shared.claim(kind, &id, bytes.len()) { self.push(kind, id, bytes) } else { Ok(()) }
     }
 
     /// Adds a new chunk to what is collected.

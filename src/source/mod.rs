@@ -6,6 +6,7 @@
 pub mod amount;
 pub mod battery;
 pub mod files;
+pub mod mounts;
 pub mod pace;
 mod ready;
 pub mod stream;

@@ -1,9 +1,11 @@
-//! What this host remembers between runs: known heads, numbers of snapshots, its installations, and the change cache.
+//! What this host remembers between runs: known heads, numbers of snapshots, its installations, the change cache, and who looked
+//! into mounted snapshots.
 //!
 //! Everything here can be lost without losing a snapshot: then rollbacks are noticed later, files are read again, and the
 //! host goes on as a new writer. So damage and full disks are warnings, never the end of a run. Folders are given by the
 //! caller; what boveda makes in them is open to its owner alone.
 
+pub mod audit;
 pub mod changes;
 pub mod db;
 pub mod lock;

@@ -13,6 +13,7 @@ type Objects = BTreeMap<ObjectName, Arc<Vec<u8>>>;
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     objects: RwLock<Objects>,
+    place: Option<String>,
 }
 
 impl MemoryStore {
@@ -21,10 +22,15 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// An empty store that messages name like this: where there are several.
+    pub fn at(place: &str) -> Self {
+        Self { place: Some(place.to_owned()), ..Self::default() }
+    }
+
     /// A store of its own that holds the same objects now.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { objects: RwLock::new(self.read().clone()) }
+        Self { objects: RwLock::new(self.read().clone()), place: self.place.clone() }
     }
 
     /// Every object as it is now.
@@ -59,7 +65,7 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn place(&self) -> String {
-        "memory".to_owned()
+        self.place.clone().unwrap_or_else(|| "memory".to_owned())
     }
 
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Error> {

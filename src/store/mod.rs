@@ -6,6 +6,7 @@
 pub mod access;
 pub mod ahead;
 pub mod disk;
+pub mod fallback;
 pub mod faults;
 pub mod forgetful;
 pub mod local;

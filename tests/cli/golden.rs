@@ -28,7 +28,7 @@ macro_rules! scripts {
 }
 
 scripts! {
-    begin bring_back changes config damage forget inside keys look machine mistakes mount prune recovery refusals setup snapshot
+    begin bring_back changes config copies damage forget inside keys look machine mistakes mount prune recovery refusals setup snapshot
     tar trouble usage
 }
 

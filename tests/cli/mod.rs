@@ -3,7 +3,9 @@
 //! Every test runs the built program in a place of its own, with an environment of its own, without standard input.
 
 mod apart;
+mod audit;
 mod config;
+mod copies;
 mod diff;
 mod doctor;
 mod dump;
@@ -20,6 +22,8 @@ mod inside;
 mod keys;
 mod machine;
 mod mount;
+mod mount_programs;
+mod mount_writable;
 mod neighbour;
 mod open;
 mod partial;

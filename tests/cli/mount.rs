@@ -19,7 +19,7 @@ pub fn has_fuse() -> bool {
 }
 
 /// A place with a snapshot of `files` and an empty folder `there`; `None` where there is no FUSE.
-fn place() -> Option<Place> {
+pub fn place() -> Option<Place> {
     if !has_fuse() {
         return None;
     }
@@ -29,16 +29,16 @@ fn place() -> Option<Place> {
 }
 
 /// A path of `files` in a snapshot of the mount.
-fn below(place: &Place, snapshot: &str, name: &str) -> PathBuf {
+pub fn below(place: &Place, snapshot: &str, name: &str) -> PathBuf {
     let files = place.path("files");
     place.path("there").join(snapshot).join(files.strip_prefix("/").unwrap()).join(name)
 }
 
-fn is_mounted(place: &Place) -> bool {
+pub fn is_mounted(place: &Place) -> bool {
     place.path("there/by-time").exists()
 }
 
-fn eventually(what: &str, check: impl Fn() -> bool) {
+pub fn eventually(what: &str, check: impl Fn() -> bool) {
     let start = Instant::now();
     while !check() {
         assert!(start.elapsed() < Duration::from_secs(30), "still not: {what}");
@@ -46,7 +46,7 @@ fn eventually(what: &str, check: impl Fn() -> bool) {
     }
 }
 
-fn foreground(place: &Place) -> Child {
+pub fn foreground(place: &Place) -> Child {
     let mut command = place.command(["mount", "--foreground", "there"]);
     command.env("BOVEDA_REPOSITORY", place.path("repository")).env("BOVEDA_KEY_FILE", place.path("admin.key"));
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -54,7 +54,7 @@ fn foreground(place: &Place) -> Child {
     child
 }
 
-fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     let status = std::process::Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap();
     assert!(status.success());
 }
@@ -172,6 +172,24 @@ fn a_place_is_picked_and_printed() {
     run(&["umount"]).ends(0);
     assert!(!picked.join("by-time").exists());
     run(&["umount"]).ends(1).says("nothing of boveda is mounted");
+}
+
+#[test]
+fn a_snapshot_of_what_lies_around_a_mount_does_not_go_into_it() {
+    let Some(place) = place() else { return };
+    place.admin(["mount", "there"]).ends(0);
+    let top = place.path("").canonicalize().unwrap();
+    let run = place.admin(["snapshot", top.to_str().unwrap(), "--exclude", "home"]).ends(0).says("shows snapshots");
+    assert!(run.err.contains("/there "), "{}", run.err);
+    let listed = place.admin(["ls", "latest"]).ends(0).out;
+    assert!(listed.contains("/there\n") && listed.contains("/files/a\n") && !listed.contains("by-time"), "{listed}");
+    let inside = place.path("there/by-time").canonicalize().unwrap();
+    let why = place.admin(["snapshot", top.to_str().unwrap(), "--explain", inside.to_str().unwrap()]).ends(0).out;
+    assert!(why.contains("a mount of boveda's"), "{why}");
+    // Whoever names it means it.
+    let named = below(&place, "latest", "deep");
+    place.admin(["snapshot", named.to_str().unwrap()]).ends(0);
+    place.run(["umount", "there"]).ends(0);
 }
 
 #[test]

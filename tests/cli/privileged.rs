@@ -11,6 +11,16 @@ fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_boveda")).parent().unwrap().to_owned()
 }
 
+/// Whether this is root; says so if not.
+#[allow(clippy::print_stdout, reason = "a test that is skipped says so")]
+pub fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        println!("skipped: this test needs root");
+    }
+    root
+}
+
 /// Runs a script as root in mounts of its own, in the place's folder, with its repository and key; `None` if that is not
 /// possible here. The script ends with 77 when the scene cannot be set.
 #[allow(clippy::print_stdout)]

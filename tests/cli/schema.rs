@@ -151,7 +151,7 @@ fn every_command_prints_what_the_schema_says() {
         let verb = about.split([' ', ':', ',']).next().unwrap_or_default();
         ["Every", "The"].contains(&verb) || seen.shown.contains(verb)
     };
-    let rare = "census epoch_keys explanation log_entry message mounted recovery_key_checked repaired revoked \
+    let rare = "access census epoch_keys explanation log_entry message mounted recovery_key_checked repaired revoked \
                 slot_replaced status trusted";
     let defined = seen.schema["anyOf"].as_array().unwrap().iter();
     let types: BTreeSet<_> = defined.map(|one| one["$ref"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
@@ -192,6 +192,8 @@ fn snapshots(seen: &mut Seen, place: &Place) {
     // Without a file system in user space there is nothing but the failure.
     seen.run(place, &["mount", "missing-folder"], 2);
     seen.run(place, &["mount", "somewhere", "--print-unit"], 0);
+    // What it prints about looks is held to the schema where there are looks: `audit`.
+    seen.run(place, &["audit"], 0);
 }
 
 /// What compares snapshots, and what carries them elsewhere.
@@ -239,6 +241,16 @@ fn changes(seen: &mut Seen, place: &Place) {
     seen.run(place, &["forget", "--undo"], 0);
     seen.run(place, &["prune", "-n"], 0);
     seen.run(place, &["prune"], 0);
+    let copy = place.path("copy").into_os_string().into_string().unwrap();
+    seen.run(place, &["sync", &copy, "-n"], 0);
+    seen.run(place, &["sync", &copy], 0);
+    let made = place.run(["-r", "other", "init", "--new-key-file", "other.key", "--recovery-key-file", "other.words"]);
+    made.ends(0);
+    let (repository, other) = (place.path("repository"), place.path("other"));
+    let (repository, other) = (repository.to_str().unwrap(), other.to_str().unwrap());
+    let key = place.path("other.key").into_os_string().into_string().unwrap();
+    seen.run(place, &["copy", repository, other, "latest", "--to-key-file", &key], 0);
+    seen.run(place, &["copy", repository, other, "latest", "--to-key-file", &key], 0);
     let hold = seen.run(place, &["hold", "--why", "look"], 0).message("hold");
     seen.run(place, &["forget", "latest"], 5);
     seen.run(place, &["release", hold["id"].as_str().unwrap()], 0);

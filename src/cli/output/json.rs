@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::Manner;
 use super::rate::Pace;
-use crate::event::{EntryStatus, Event, Level, Progress, RestoreAction, Stage};
+use crate::event::{Access, EntryStatus, Event, Level, Progress, RestoreAction, Stage};
+use crate::repo::entry::Timestamp;
 
 /// A status line this often at most.
 const STATUS: Duration = Duration::from_secs(1);
@@ -60,6 +61,9 @@ impl Json {
             Event::Damage { object, what, healed } => to_stderr(&json!({
                 "message_type": "damage", "object": object, "what": what, "healed": healed,
             })),
+            // What was allowed stands in the log, and nowhere else: `boveda audit`.
+            Event::Access(one) if !one.allowed => to_stderr(&access(&one)),
+            Event::Access(_) => {}
             Event::Message(level, text) => self.message(level, &text),
         }
     }
@@ -106,7 +110,7 @@ fn status(stage: Stage, pace: &Pace) -> Value {
     let Progress { files, files_total, bytes, bytes_total, errors } = pace.progress;
     let (done_files, done_bytes) = match stage {
         Stage::Restore => ("files_restored", "bytes_restored"),
-        Stage::Snapshot | Stage::Verify | Stage::Prune => ("files_done", "bytes_done"),
+        Stage::Snapshot | Stage::Verify | Stage::Prune | Stage::Sync => ("files_done", "bytes_done"),
     };
     let mut value = json!({
         "message_type": "status",
@@ -127,6 +131,26 @@ fn status(stage: Stage, pace: &Pace) -> Value {
 fn problem(path: &[u8], during: &str, error: &str) -> Value {
     let mut value = json!({ "message_type": "error", "error": { "message": error }, "during": during });
     put_path(&mut value, "item", path);
+    value
+}
+
+/// One look into a mounted snapshot, or several of one minute.
+pub fn access(access: &Access) -> Value {
+    let time = Timestamp { seconds: access.time, nanoseconds: 0 };
+    let mut value = json!({
+        "message_type": "access",
+        "time": super::super::time::rfc3339(time),
+        "uid": access.uid,
+        "gid": access.gid,
+        "pid": access.pid,
+        "snapshot_id": access.snapshot.map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+        "operation": access.operation.word(),
+        "allowed": access.allowed,
+        "count": access.count,
+        "paths": access.paths.iter().map(|path| String::from_utf8_lossy(path)).collect::<Vec<_>>(),
+    });
+    put_path(&mut value, "program", &access.program);
+    put_path(&mut value, "mountpoint", &access.mountpoint);
     value
 }
 

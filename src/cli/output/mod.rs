@@ -18,7 +18,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use count::count;
-pub use json::put_path;
+pub use json::{access as access_json, put_path};
 pub use size::{bytes as size, duration};
 
 use super::error::{Code, Failure};

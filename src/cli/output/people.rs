@@ -10,7 +10,7 @@ use super::super::escape;
 use super::Manner;
 use super::rate::{self, Pace};
 use super::size::duration;
-use crate::event::{EntryStatus, Event, Level, Progress, RestoreAction, Stage};
+use crate::event::{Access, EntryStatus, Event, Level, Progress, RestoreAction, Stage};
 
 /// The bar moves this often at most.
 const DRAW: Duration = Duration::from_millis(200);
@@ -58,6 +58,9 @@ impl People {
                 let outcome = if healed { " (nothing is lost)" } else { "" };
                 self.say(&format!("damage: {}{outcome}", escape::line(&said)));
             }
+            // What was allowed stands in the log, and nowhere else: `boveda audit`.
+            Event::Access(access) if !access.allowed => self.say(&denied(&access)),
+            Event::Access(_) => {}
             Event::Message(level, text) => self.message(level, &text),
         }
     }
@@ -143,6 +146,13 @@ impl Drop for People {
     fn drop(&mut self) {
         self.clear();
     }
+}
+
+/// One line about a denial.
+fn denied(access: &Access) -> String {
+    let path = access.paths.first().map(|path| escape::name(path)).unwrap_or_default();
+    let (word, program) = (access.operation.word(), escape::name(&access.program));
+    format!("denied: user {} with {program} (process {}): {word} {path}", access.uid, access.pid)
 }
 
 fn draw(bar: &ProgressBar, stage: Stage, pace: &Pace) {

@@ -44,20 +44,25 @@ impl Pace {
                 format!("{time}  {} of {} deleted", size::bytes(bytes), size::bytes(bytes_total))
             }
             Stage::Prune => format!("{time}  {files} of {files_total} snapshots"),
+            Stage::Sync => self.line_in("packs"),
             _ => self.line(),
         }
     }
 
     /// One line: `12:34  1,234 of 5,000 files  1.2 GiB of 3.4 GiB  120 MiB/s  ETA 0:18  2 errors`.
     pub fn line(&self) -> String {
+        self.line_in("files")
+    }
+
+    fn line_in(&self, unit: &str) -> String {
         let Progress { files, files_total, bytes, bytes_total, errors } = self.progress;
         let mut parts = vec![size::duration(self.elapsed)];
         if let Some(done) = self.done() {
             parts.push(format!("{:.1} %", done * 100.0));
         }
         parts.push(match files_total {
-            0 => format!("{files} files"),
-            total => format!("{files} of {total} files"),
+            0 => format!("{files} {unit}"),
+            total => format!("{files} of {total} {unit}"),
         });
         parts.push(match bytes_total {
             0 => size::bytes(bytes),
@@ -81,6 +86,7 @@ pub const fn verb(stage: Stage) -> &'static str {
         Stage::Restore => "restore",
         Stage::Verify => "verify",
         Stage::Prune => "prune",
+        Stage::Sync => "sync",
     }
 }
 

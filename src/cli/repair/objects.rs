@@ -1,10 +1,12 @@
 //! `boveda repair objects`.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use serde_json::json;
 
 use crate::cli::context::Context;
+use crate::cli::copies::Target;
 use crate::cli::error::{Code, Failure};
 use crate::cli::escape;
 use crate::cli::open::{open, require};
@@ -21,6 +23,9 @@ pub struct Arguments {
     /// Write nothing; show what would be put back
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Another copy of the repository, where what is beyond repair here may still be: a location, or @NAME of the configuration
+    #[arg(long, value_name = "LOCATION")]
+    from: Option<OsString>,
 }
 
 /// Repairs.
@@ -28,7 +33,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
     let opened = open(context, &output)?;
     require(&opened.repository, Role::may_maintain, "repairing")?;
-    let repaired = objects::repair(&opened.repository, arguments.dry_run, &*output);
+    let other = arguments.from.as_ref().map(|from| Target::named(from, context)).transpose()?;
+    let other = other.map(|other| Ok::<_, Failure>(crate::store::open::open(other.place()?)?)).transpose()?;
+    let repaired = objects::repair_from(&opened.repository, other.as_deref(), arguments.dry_run, &*output);
     let summary = repaired.map_err(|error| output.stopped(error.into()))?;
     output.clear();
     for mended in &summary.mended {
@@ -36,6 +43,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
             Means::Parity => "parity",
             Means::OtherCopy => "other copy",
             Means::Keys => "keys at hand",
+            Means::OtherPlace => "other place",
         };
         if output.json() {
             output.json_line(&json!({

@@ -1,6 +1,7 @@
 //! Random questions about random trees, answered by a mount and by a reference in memory.
 
 use super::{WHEN, names};
+use crate::mount::Options;
 use crate::mount::testing::{Mounted, Repository};
 use crate::repo::catalog::testing::entry;
 use crate::repo::entry::{Entry, EntryKind, Extent};
@@ -130,7 +131,10 @@ fn a_mount_answers_as_the_reference_does() {
         trees.push(tree);
     };
     (0..3).for_each(|_| take(&mut dice, &mut trees));
-    let Some(mounted) = Mounted::new(&repository, |_| {}) else { return };
+    // With the access log files are opened by asking, and small ones handed over whole.
+    let log = tempfile::tempdir().unwrap();
+    let watched = |options: &mut Options| options.audit = Some(log.path().to_owned());
+    let Some(mounted) = Mounted::new(&repository, watched) else { return };
     for round in 0..4 {
         for _ in 0..400 {
             let at = dice.throw(trees.len());

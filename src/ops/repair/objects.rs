@@ -9,7 +9,8 @@ use crate::repo::chunks;
 use crate::repo::frame::Frame;
 use crate::repo::names::{Name, SessionName};
 use crate::repo::repository::{Error, Indexes, Repository};
-use crate::store::ErrorKind;
+use crate::repo::session::IndexRef;
+use crate::store::{ErrorKind, Store};
 use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
@@ -22,6 +23,8 @@ pub enum Means {
     OtherCopy,
     /// The admin's own keys: handed out once more.
     Keys,
+    /// Another copy of the repository.
+    OtherPlace,
 }
 
 /// An object that was put back.
@@ -53,9 +56,27 @@ pub struct Summary {
 /// # Errors
 /// When the role does not maintain, the store fails, or somebody asked to stop. What is beyond repair is no error.
 pub fn repair(repository: &Repository, dry_run: bool, events: &dyn Sink) -> Result<Summary, Error> {
+    repair_from(repository, None, dry_run, events)
+}
+
+/// As [`repair`]; what cannot be had at the repository's own place comes from `other`, where another copy of it is.
+///
+/// # Errors
+/// As [`repair`], and when there is no copy of this repository.
+pub fn repair_from(
+    repository: &Repository,
+    other: Option<&dyn Store>,
+    dry_run: bool,
+    events: &dyn Sink,
+) -> Result<Summary, Error> {
     let role = repository.bundle().role();
     if !role.may_maintain() {
         return Err(Error::Role { role, action: "repairing" });
+    }
+    if let Some(other) = other
+        && !repository.is_copied_to(other)?
+    {
+        return Err(Error::NotFound { place: other.place() });
     }
     let start = Instant::now();
     let listed = Listed::read(&**repository.store())?;
@@ -64,7 +85,7 @@ pub fn repair(repository: &Repository, dry_run: bool, events: &dyn Sink) -> Resu
     groups.extend(listed.objects.iter().filter(|(name, _)| matches!(name, Name::Pack(_))).map(|(name, _)| vec![*name]));
     let objects = listed.objects.len() as u64;
     let summary = Summary { objects, bytes: 0, mended: vec![], left: vec![], seconds: 0.0 };
-    let mut repair = Repair { repository, dry_run, events, summary, lost: HashSet::new() };
+    let mut repair = Repair { repository, other, dry_run, events, summary, lost: HashSet::new() };
     for names in groups {
         if events.stopping() {
             return Err(chunks::Error::Stopped.into());
@@ -73,7 +94,7 @@ pub fn repair(repository: &Repository, dry_run: bool, events: &dyn Sink) -> Resu
         let progress = Progress { bytes: repair.summary.bytes, bytes_total, ..Progress::default() };
         events.emit(Event::Progress(Stage::Verify, progress));
     }
-    repair.missing_packs(&listed)?;
+    repair.missing(&listed)?;
     repair.keys(&listed)?;
     repair.summary.seconds = start.elapsed().as_secs_f64();
     Ok(repair.summary)
@@ -81,6 +102,8 @@ pub fn repair(repository: &Repository, dry_run: bool, events: &dyn Sink) -> Resu
 
 struct Repair<'a> {
     repository: &'a Repository,
+    /// Another copy of it.
+    other: Option<&'a dyn Store>,
     dry_run: bool,
     events: &'a dyn Sink,
     summary: Summary,
@@ -117,22 +140,52 @@ impl Repair<'_> {
             Err(why) => {
                 let damaged = copies.iter().filter(|seen| !seen.is_sound() || copies.len() > 1 || keys);
                 for seen in damaged {
-                    self.lose(seen.name, &why);
+                    match self.elsewhere(&seen.name)? {
+                        Some(truth) => self.put_back(seen.name, &truth, true, Means::OtherPlace)?,
+                        None => self.lose(seen.name, &why),
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    /// Packs that indexes name and that are gone have nothing that they could be mended from.
-    fn missing_packs(&mut self, listed: &Listed) -> Result<(), Error> {
+    /// The object's bytes at the other place, if they are there and are what the name promises. Sessions and the log are each copy's own.
+    fn elsewhere(&self, name: &Name) -> Result<Option<Vec<u8>>, Error> {
+        let everywhere = matches!(
+            name,
+            Name::Pack(_)
+                | Name::Index { .. }
+                | Name::Config(_)
+                | Name::Slot(..)
+                | Name::EpochKeys { .. }
+                | Name::EpochOffer { .. }
+        );
+        let Some(other) = self.other.filter(|_| everywhere) else { return Ok(None) };
+        let seen = Seen::read(other, name)?;
+        Ok(seen.as_ref().and_then(Seen::content).filter(|stored| self.is_genuine(name, stored)).map(<[u8]>::to_vec))
+    }
+
+    /// What is gone altogether has nothing that it could be mended from, but at the other place.
+    fn missing(&mut self, listed: &Listed) -> Result<(), Error> {
         let there: HashSet<Name> = listed.objects.iter().map(|(name, _)| *name).collect();
-        // What was named when the repository was opened was there before the listing.
-        let indexes = Indexes::readable(self.repository)?;
+        // What was named when the repository was opened was there before the listing. Indexes come first: they name packs.
+        let repository = self.repository;
+        for name in repository.view().indexes.iter().map(IndexRef::name).filter(|name| !there.contains(name)) {
+            if let Some(truth) = self.elsewhere(&name)? {
+                self.put_back(name, &truth, false, Means::OtherPlace)?;
+            }
+        }
+        let indexes = Indexes::readable(repository)?;
         // Two indexes may name one pack.
         let named: BTreeSet<_> = indexes.chunks.packs().map(|pack| pack.id).collect();
         for name in named.into_iter().map(Name::Pack).filter(|name| !there.contains(name)) {
-            self.leave(name, "it is missing; the next snapshot stores again what the source still has of it");
+            match self.elsewhere(&name)? {
+                Some(truth) => self.put_back(name, &truth, false, Means::OtherPlace)?,
+                None => {
+                    self.leave(name, "it is missing; the next snapshot stores again what the source still has of it")
+                }
+            }
         }
         Ok(())
     }

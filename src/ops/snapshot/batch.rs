@@ -26,7 +26,7 @@ pub(super) struct Batch {
 pub(super) enum Item {
     /// Nothing: the parent's entry still holds.
     Known(Finished),
-    /// Read its attributes; its content too, unless the parent's still holds. `former` is what a changed file held before.
+    /// Read its attributes; its content too, unless the parent's still holds. `former` is what the file held before.
     Read { child: Child, content: Option<Content>, former: Option<Former>, status: EntryStatus },
 }
 

@@ -1,4 +1,4 @@
-//! A large file's earlier version, followed in step with the new one: what new chunks may be deltas to.
+//! A file's earlier version; a large one's is followed in step with the new one: what new chunks may be deltas to.
 
 use super::options::{Delta, Options};
 use crate::repo::catalog::{ExtentReader, Placed, Tree};
@@ -28,7 +28,7 @@ pub(super) fn of_stream(session: &WriteSession<'_>, options: &Options, path: &En
     let newest = complete.filter(|snapshot| session.may_reuse(&snapshot.id)).max_by_key(|snapshot| snapshot.time())?;
     let entry = Tree::open(Arc::clone(&source), newest.structure.root).get(path).ok()??.entry;
     let EntryKind::File(content) = entry.kind else { return None };
-    Some(Following::new(&Former { content, size: entry.size }, &source))
+    Some(Following::new(&Former { content, size: entry.size, same: false }, &source))
 }
 
 /// What a file held in an earlier snapshot.
@@ -38,6 +38,8 @@ pub(super) struct Former {
     pub content: Content,
     /// Its size in bytes.
     pub size: u64,
+    /// Its stamp says that it still holds this.
+    pub same: bool,
 }
 
 /// An earlier version that is being followed.

@@ -16,6 +16,7 @@ mod options;
 mod parents;
 mod planner;
 mod record;
+mod retrace;
 mod run;
 mod slab;
 mod special;
@@ -25,6 +26,7 @@ mod summary;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod worker;
 
 pub use error::Error;

@@ -8,6 +8,7 @@ use crate::repo::pack::PackSize;
 use crate::source::files::rules::Rules;
 use crate::source::files::stat::StampOptions;
 use crate::source::files::walk;
+use crate::source::mounts;
 use crate::source::pace::Pacing;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -126,6 +127,8 @@ impl Options {
             rules: self.excludes.clone(),
             one_file_system: self.one_file_system,
             skip: self.skip.clone(),
+            // Without the kernel's table there is nothing to go by.
+            repositories: mounts::shown().unwrap_or_default().iter().map(|mount| mount.device).collect(),
             read_special: self.read_special,
             tell: false,
             towards: None,

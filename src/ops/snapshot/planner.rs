@@ -118,7 +118,7 @@ impl<'a> Planner<'a> {
         let same = self.same_content(cached, &child.stat);
         if self.options.full || !same || !self.all_there(&known) {
             let status = if same { EntryStatus::Unchanged } else { EntryStatus::Changed };
-            let former = if same { None } else { former(known.cached) };
+            let former = former(known.cached, same);
             return Item::Read { child, content: None, former, status };
         }
         if same_attributes(cached, &child.stat) {
@@ -183,10 +183,10 @@ impl<'a> Planner<'a> {
 }
 
 /// What the file held that the cache describes.
-fn former(cached: CachedEntry) -> Option<Former> {
+fn former(cached: CachedEntry, same: bool) -> Option<Former> {
     let size = cached.entry.size;
     match cached.entry.kind {
-        EntryKind::File(content) => Some(Former { content, size }),
+        EntryKind::File(content) => Some(Former { content, size, same }),
         _ => None,
     }
 }

@@ -16,7 +16,7 @@ use crate::event::{Event, Level, Sink};
 use crate::repo::catalog::{CatalogKeys, TreeRoot, TreeWriter, store_value};
 use crate::repo::chunker::Chunker;
 use crate::repo::chunks::ChunkSource;
-use crate::repo::entry::Timestamp;
+use crate::repo::entry::{EntryPath, Timestamp};
 use crate::repo::id::{PackId, SnapshotId};
 use crate::repo::pack::PackSummary;
 use crate::repo::record::Tokens;
@@ -25,9 +25,11 @@ use crate::repo::writer::{Figures, SharedLane};
 use crate::source::files::attributes::read_directory;
 use crate::source::files::owners::Owners;
 use crate::source::files::walk::{self, Directory, Walk};
+use crate::source::mounts;
 use crate::source::pace::Pace;
 use crate::state::changes::CacheWriter;
 use std::collections::HashSet;
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
 /// One run, between or in its sessions.
@@ -113,6 +115,7 @@ impl<'a> Run<'a> {
         let mut walk =
             Walk::new(walk::Options { tell: events.wants_all(), ..options.walk() }).map_err(Error::Source)?;
         let top = walk.next_directory().expect("a walk begins with the root").map_err(Error::Source)?;
+        tell_of_mounts(options, events);
         let mut tree = TreeWriter::new(pages, catalog_keys.clone());
         push_root(&mut tree, pages, &top, options, &owners, &tally)?;
         let cache = cache_writer(session, &tokens, options, events);
@@ -172,6 +175,18 @@ impl<'a> Run<'a> {
         // Folders above the paths may have changed. A full run compares every byte, which only the catalog's root tells of.
         let same = !self.options.full && !self.assembler.figures().changed;
         root.skeleton == before.root || (same && (root.entries, root.bytes) == (before.entries, before.bytes))
+    }
+}
+
+/// Says which mounted repositories lie below what was asked for, and so are not taken in.
+fn tell_of_mounts(options: &Options, events: &dyn Sink) {
+    for mount in mounts::shown().unwrap_or_default() {
+        let Some(place) = EntryPath::parse(mount.place.as_os_str().as_bytes()) else { continue };
+        let around = options.roots.iter().any(|root| root.contains(&place));
+        if around && !options.roots.iter().any(|root| place.contains(root)) {
+            let text = format!("{} shows snapshots and is not taken in (name it to have it)", mount.place.display());
+            events.emit(Event::Message(Level::Info, text));
+        }
     }
 }
 

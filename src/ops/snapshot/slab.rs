@@ -5,6 +5,8 @@
 
 use super::former::Following;
 use super::stage::{Failure, Stage};
+use super::trail::{Step, Trail};
+use crate::repo::chunker::Chunker;
 use crate::repo::chunks;
 use crate::repo::entry::Extent;
 use crate::repo::id::{ChunkId, ChunkKind};
@@ -40,6 +42,8 @@ pub(super) struct Slab {
     bytes: Vec<u8>,
     /// Where each chunk ends.
     ends: Vec<usize>,
+    /// The ids of the first of them, if they are what they were before.
+    expected: Vec<ChunkId>,
     number: u64,
     /// What the file held there before.
     near: Option<Near>,
@@ -50,6 +54,8 @@ pub(super) struct Slab {
 struct Stored {
     number: u64,
     extents: Result<Vec<Extent>, chunks::Error>,
+    /// Not all was what it was before.
+    astray: bool,
     /// How far off it stood before, if that was seen.
     drift: Option<i64>,
     buffer: Vec<u8>,
@@ -60,13 +66,10 @@ impl Slab {
     ///
     /// # Errors
     /// When the repository does not take chunks any more; the reading worker learns it too.
-    pub fn process(self, lane: &mut Lane) -> Result<(), chunks::Error> {
+    pub fn process(mut self, lane: &mut Lane, chunker: &Chunker) -> Result<(), chunks::Error> {
+        let (ids, astray) = self.compare(lane, chunker);
         let stored = match &self.near {
-            None => self
-                .chunks()
-                .map(|chunk| lane.put(ChunkKind::Data, chunk))
-                .collect::<Result<_, _>>()
-                .map(|ids| (ids, None)),
+            None => self.put(lane, ids).map(|ids| (ids, None)),
             Some(near) => lane.put_near(self.chunks(), near),
         };
         let result = stored.as_ref().map(|_| ()).map_err(Clone::clone);
@@ -79,8 +82,38 @@ impl Slab {
             Err(error) => (Err(error), None),
         };
         // The reading worker may have given up on the file; then nobody needs the answer.
-        let _ = self.done.send(Stored { number: self.number, extents, drift, buffer: self.bytes });
+        let _ = self.done.send(Stored { number: self.number, extents, astray, drift, buffer: self.bytes });
         result
+    }
+
+    /// The ids of the first chunks, as far as they are what was expected; and whether something else came. From there on the
+    /// slab is cut by its content then. That its end ends a chunk, wherever it lies, costs one chunk.
+    fn compare(&mut self, lane: &Lane, chunker: &Chunker) -> (Vec<ChunkId>, bool) {
+        let same = |(expected, chunk): &(ChunkId, &[u8])| lane.id(ChunkKind::Data, chunk) == *expected;
+        let pairs = self.expected.iter().copied().zip(self.chunks());
+        let ids: Vec<_> = pairs.take_while(same).map(|(id, _)| id).collect();
+        let astray = ids.len() < self.expected.len();
+        if astray {
+            let end = self.ends[self.ends.len() - 1];
+            self.ends.truncate(ids.len());
+            let mut start = self.ends.last().map_or(0, |end| *end);
+            while let Some(length) = chunker.next_cut(&self.bytes[start..end], true) {
+                start += length;
+                self.ends.push(start);
+            }
+        }
+        (ids, astray)
+    }
+
+    /// Stores the chunks, of which the first have these ids.
+    fn put(&self, lane: &mut Lane, mut ids: Vec<ChunkId>) -> Result<Vec<ChunkId>, chunks::Error> {
+        for (at, chunk) in self.chunks().enumerate() {
+            if at == ids.len() {
+                ids.push(lane.id(ChunkKind::Data, chunk));
+            }
+            lane.put_as(ChunkKind::Data, ids[at], chunk)?;
+        }
+        Ok(ids)
     }
 
     fn chunks(&self) -> impl Iterator<Item = &[u8]> {
@@ -109,6 +142,8 @@ pub(super) struct SlabReader<'a> {
     offset: u64,
     /// What the file held before.
     former: Option<Following>,
+    /// Where it was cut before, as long as it is as it was.
+    trail: Option<Trail>,
 }
 
 impl<'a> SlabReader<'a> {
@@ -134,12 +169,19 @@ impl<'a> SlabReader<'a> {
             ended: false,
             offset: 0,
             former: None,
+            trail: None,
         }
     }
 
     /// The same, that lets new chunks be deltas to what the file held before.
     pub fn following(mut self, former: Option<Following>) -> Self {
         self.former = former;
+        self
+    }
+
+    /// The same, of a file that is cut where it was cut before, as long as it holds the same.
+    pub fn on_trail(mut self, trail: Option<Trail>) -> Self {
+        self.trail = trail;
         self
     }
 
@@ -186,15 +228,11 @@ impl<'a> SlabReader<'a> {
                 Read::End => (self.ended, at_end) = (true, true),
             }
         }
-        let mut ends = Vec::new();
-        let mut start = 0;
-        while let Some(length) = self.stage.chunker.next_cut(&buffer[start..filled], at_end) {
-            start += length;
-            ends.push(start);
-        }
-        self.carry.extend_from_slice(&buffer[start..filled]);
-        self.send(buffer, ends).map_err(Failure::Sink)?;
+        let (ends, expected) = self.cut(&buffer[..filled], at_end);
+        self.carry.extend_from_slice(&buffer[ends.last().map_or(0, |end| *end)..filled]);
+        self.send(buffer, ends, expected).map_err(Failure::Sink)?;
         if let Some(length) = hole {
+            self.trail.take_if(|trail| !trail.hole(length));
             // A hole takes its turn like a slab.
             self.early.insert(self.sent, vec![Extent::Hole { length }]);
             self.sent += 1;
@@ -203,18 +241,43 @@ impl<'a> SlabReader<'a> {
         Ok(())
     }
 
-    fn send(&mut self, bytes: Vec<u8>, ends: Vec<usize>) -> Result<(), chunks::Error> {
+    /// Where the chunks of `bytes` end, and the ids of those that were cut there before.
+    fn cut(&mut self, bytes: &[u8], at_end: bool) -> (Vec<usize>, Vec<ChunkId>) {
+        let (mut ends, mut expected, mut start) = (Vec::new(), Vec::new(), 0);
+        while let Some(trail) = &mut self.trail {
+            match trail.step(bytes.len() - start, at_end) {
+                Step::Chunk(length, id) => {
+                    start += length;
+                    ends.push(start);
+                    expected.push(id);
+                }
+                Step::More => return (ends, expected),
+                // A hole, or the end, comes next anyway.
+                Step::Lost if start == bytes.len() => return (ends, expected),
+                Step::Lost => self.trail = None,
+            }
+        }
+        while let Some(length) = self.stage.chunker.next_cut(&bytes[start..], at_end) {
+            start += length;
+            ends.push(start);
+        }
+        (ends, expected)
+    }
+
+    fn send(&mut self, bytes: Vec<u8>, ends: Vec<usize>, expected: Vec<ChunkId>) -> Result<(), chunks::Error> {
         let Some(&length) = ends.last() else {
             self.spare.push(bytes);
             return Ok(());
         };
         let near = self.former.as_mut().map(|former| former.near(self.sent, self.offset, length));
-        let slab = Slab { bytes, ends, number: self.sent, near, done: self.done.0.clone() };
+        let slab = Slab { bytes, ends, expected, number: self.sent, near, done: self.done.0.clone() };
         self.sent += 1;
         self.offset += length as u64;
         match self.to_slabs.try_send(slab) {
             Ok(()) => Ok(()),
-            Err(TrySendError::Full(slab) | TrySendError::Disconnected(slab)) => slab.process(self.lane),
+            Err(TrySendError::Full(slab) | TrySendError::Disconnected(slab)) => {
+                slab.process(self.lane, self.stage.chunker)
+            }
         }
     }
 
@@ -222,7 +285,9 @@ impl<'a> SlabReader<'a> {
     fn wait(&mut self) -> Result<(), chunks::Error> {
         select_biased! {
             recv(self.done.1) -> stored => self.keep(stored.map_err(|_| chunks::Error::Stopped)?),
-            recv(self.slabs) -> slab => slab.map_err(|_| chunks::Error::Stopped)?.process(self.lane),
+            recv(self.slabs) -> slab => {
+                slab.map_err(|_| chunks::Error::Stopped)?.process(self.lane, self.stage.chunker)
+            }
         }
     }
 
@@ -235,6 +300,9 @@ impl<'a> SlabReader<'a> {
 
     fn keep(&mut self, stored: Stored) -> Result<(), chunks::Error> {
         self.spare.push(stored.buffer);
+        if stored.astray {
+            self.trail = None;
+        }
         if let (Some(former), Some(drift)) = (&mut self.former, stored.drift) {
             former.learn(drift);
         }

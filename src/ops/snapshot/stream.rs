@@ -123,7 +123,7 @@ impl Run<'_> {
                 .map(|_| {
                     let (slabs, mut lane) = (slabs.clone(), writer.lane());
                     scope.spawn(move || {
-                        slabs.iter().try_for_each(|slab| slab.process(&mut lane))?;
+                        slabs.iter().try_for_each(|slab| slab.process(&mut lane, stage.chunker))?;
                         lane.flush()
                     })
                 })

@@ -1,9 +1,11 @@
 //! Real files in, the same entries and bytes out, over a real folder.
 
 mod condemned;
+mod delta_faults;
 mod deltas;
 mod parents;
 mod partials;
+mod trails;
 
 use super::*;
 use crate::crypto::aead::Suite;

@@ -2,9 +2,11 @@
 
 use super::batch::{Batch, FilledBatch, Finished, Item};
 use super::former::{Following, Former};
+use super::retrace::Retrace;
 use super::slab::{SLAB, Slab, SlabReader};
 use super::special::SpecialBytes;
 use super::stage::{Failure, Stage, written};
+use super::trail::Trail;
 use crate::event::EntryStatus;
 use crate::repo::catalog::ExtentWriter;
 use crate::repo::chunks;
@@ -70,7 +72,7 @@ impl<'a> Worker<'a> {
         loop {
             select_biased! {
                 recv(self.slabs) -> slab => match slab {
-                    Ok(slab) => slab.process(&mut self.lane)?,
+                    Ok(slab) => slab.process(&mut self.lane, self.stage.chunker)?,
                     Err(_) => return self.lane.flush(),
                 },
                 recv(batches) -> batch => match batch {
@@ -90,7 +92,7 @@ impl<'a> Worker<'a> {
         loop {
             select_biased! {
                 recv(self.slabs) -> slab => match slab {
-                    Ok(slab) => slab.process(&mut self.lane)?,
+                    Ok(slab) => slab.process(&mut self.lane, self.stage.chunker)?,
                     Err(_) => return self.lane.flush(),
                 },
                 recv(done) -> _ => return self.lane.flush(),
@@ -188,20 +190,30 @@ impl<'a> Worker<'a> {
     fn read_content(&mut self, file: &mut SourceFile<'_>, former: Option<&Former>) -> Result<Content, Failure> {
         let mut extents = ExtentWriter::new(self.stage.pages, self.stage.catalog_keys);
         if file.stat().size > SLAB as u64 {
-            let following = |former| self.stage.earlier.as_ref().map(|source| Following::new(former, source));
+            let (trail, following) = match (former, &self.stage.earlier) {
+                (Some(former), Some(source)) if former.same => (Some(Trail::of(former, source)), None),
+                (Some(former), Some(source)) => (None, Some(Following::new(former, source))),
+                _ => (None, None),
+            };
             let mut reader = SlabReader::new(self.stage, self.slabs, self.to_slabs, &mut self.lane)
-                .following(former.and_then(following));
+                .on_trail(trail)
+                .following(following);
             while let Some(extent) = reader.next(file)? {
                 extents.push(extent)?;
             }
         } else {
-            self.read_small(file, &mut extents)?;
+            self.read_small(file, Retrace::of(former), &mut extents)?;
         }
         Ok(extents.finish()?)
     }
 
     /// A file that fits into the buffer: read in one go, or as long as its size is not known.
-    fn read_small(&mut self, file: &mut SourceFile<'_>, extents: &mut ExtentWriter<'_>) -> Result<(), Failure> {
+    fn read_small(
+        &mut self,
+        file: &mut SourceFile<'_>,
+        mut trace: Retrace<'_>,
+        extents: &mut ExtentWriter<'_>,
+    ) -> Result<(), Failure> {
         self.buffer.resize(SLAB, 0);
         let mut filled = 0;
         loop {
@@ -211,18 +223,19 @@ impl<'a> Worker<'a> {
                     self.stage.spend(count)?;
                     filled += count;
                     if filled == self.buffer.len() {
-                        let cut = self.cut(filled, false, extents)?;
+                        let cut = self.cut(filled, false, &mut trace, extents)?;
                         self.buffer.copy_within(cut..filled, 0);
                         filled -= cut;
                     }
                 }
                 Read::Hole(length) => {
-                    self.cut(filled, true, extents)?;
+                    self.cut(filled, true, &mut trace, extents)?;
                     filled = 0;
+                    trace.hole(length);
                     extents.push(Extent::Hole { length })?;
                 }
                 Read::End => {
-                    self.cut(filled, true, extents)?;
+                    self.cut(filled, true, &mut trace, extents)?;
                     return Ok(());
                 }
             }
@@ -230,14 +243,21 @@ impl<'a> Worker<'a> {
     }
 
     /// Cuts the first `filled` bytes of the buffer; returns how many the chunks took.
-    fn cut(&mut self, filled: usize, at_end: bool, extents: &mut ExtentWriter<'_>) -> Result<usize, chunks::Error> {
+    fn cut(
+        &mut self,
+        filled: usize,
+        at_end: bool,
+        trace: &mut Retrace<'_>,
+        extents: &mut ExtentWriter<'_>,
+    ) -> Result<usize, chunks::Error> {
         let mut start = 0;
-        while let Some(length) = self.stage.chunker.next_cut(&self.buffer[start..filled], at_end) {
-            let chunk = &self.buffer[start..start + length];
-            let id = self.lane.put(ChunkKind::Data, chunk)?;
+        loop {
+            let id_of = |bytes: &[u8]| self.lane.id(ChunkKind::Data, bytes);
+            let rest = &self.buffer[start..filled];
+            let Some((length, id)) = trace.next_cut(self.stage.chunker, rest, at_end, id_of) else { return Ok(start) };
+            self.lane.put_as(ChunkKind::Data, id, &rest[..length])?;
             extents.push(Extent::Chunk { id, length: length as u32 }).map_err(written)?;
             start += length;
         }
-        Ok(start)
     }
 }

@@ -217,14 +217,21 @@ fn covers(range: &KeyRange, node: &Node) -> bool {
 #[derive(Debug)]
 pub struct Children(Cursor);
 
+impl Children {
+    /// What `take` makes of the next entry: how many stand before it, its name, and itself. Spares a copy of what is not wanted.
+    pub fn next_with<T>(&mut self, take: impl FnOnce(u64, EntryName, &Entry) -> T) -> Option<Result<T, Error>> {
+        self.0.next_entry(|ordinal, key, entry| {
+            let name = key::name(key).expect("keys in a directory's range were checked and end in a name");
+            take(ordinal, name, entry)
+        })
+    }
+}
+
 impl Iterator for Children {
     type Item = Result<(u64, EntryName, Entry), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next_entry(|ordinal, key, entry| {
-            let name = key::name(key).expect("keys in a directory's range were checked and end in a name");
-            (ordinal, name, entry.clone())
-        })
+        self.next_with(|ordinal, name, entry| (ordinal, name, entry.clone()))
     }
 }
 

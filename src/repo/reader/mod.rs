@@ -201,8 +201,11 @@ impl ChunkSource for Reader {
 
     fn warm(&self, kind: ChunkKind, id: &ChunkId) {
         // The first place is the one that `get` asks first; whatever is wrong with it, `get` will find and report.
-        if let Some(place) = self.index.places(kind, id).first() {
-            let _ = self.cache.get(place.segment_number, || self.decode(place));
+        if let Some(place) = self.index.places(kind, id).first()
+            && let Ok(decoded) = self.cache.get(place.segment_number, || self.decode(place))
+        {
+            // Its id is checked here, where nobody waits for it.
+            let _ = decoded.chunk(&place.segment, place.position as usize, &self.keys);
         }
     }
 }

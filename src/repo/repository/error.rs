@@ -1,6 +1,6 @@
 //! Why a repository cannot be founded, opened or written to.
 
-use crate::repo::id::{PrincipalId, SlotId, WriterId};
+use crate::repo::id::{PrincipalId, RepositoryId, SlotId, WriterId};
 use crate::repo::keys::slot::SlotKind;
 use crate::repo::names::SessionName;
 use crate::repo::{chunk_index, chunks, frame, keys, log, pack, session_view, wire};
@@ -21,6 +21,12 @@ pub enum Error {
     /// Objects without a config: never founded over, since they may be all that is left of somebody's data.
     #[error("{place} holds {what} but no config: either the config was lost, or this is not an empty place")]
     NotEmpty { place: String, what: String },
+    /// What should be a copy of a repository is another one.
+    #[error("the repository at {place} is another one, {repository}: a copy has the same id")]
+    OtherRepository { place: String, repository: RepositoryId },
+    /// A copy went its own way.
+    #[error("the copy at {place} and the repository that it is a copy of no longer fit together: {what}")]
+    Diverged { place: String, what: String },
     /// Both copies of the config are gone or damaged beyond their parity.
     #[error("both copies of the config are lost: {reason}")]
     ConfigLost { reason: String },

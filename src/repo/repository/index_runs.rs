@@ -11,7 +11,7 @@ use crate::crypto::hash;
 use crate::crypto::sign::PublicKey;
 use crate::event::{Event, Level};
 use crate::repo::chunk_index::{self, IndexRow, Judged, Run, RunBuilder, RunFolder, RunKey, Section, Standing};
-use crate::repo::id::IndexId;
+use crate::repo::id::{IndexId, PackId};
 use crate::repo::names::IndexClass;
 use crate::repo::session::IndexRef;
 use crate::repo::wire::Decoder;
@@ -202,13 +202,16 @@ impl Indexes {
     ) -> Result<bool, chunk_index::Damaged> {
         let counted = counted(judge, &run, covered)?;
         let counts = |index: u32| counted.get(index as usize).is_some_and(Option::is_some);
-        let ledger = judge.repository.log.state.ledger();
+        let (ledger, view) = (judge.repository.log.state.ledger(), &judge.repository.view);
+        let left_out = |index: u32, pack: &PackId| {
+            counted.get(index as usize).and_then(Option::as_ref).is_some_and(|row| view.is_left_out(&row.index, pack))
+        };
         let mut relied: HashMap<u32, bool> = HashMap::new();
         let mut packs = Vec::new();
         for number in 0..run.count(Section::Packs) as u32 {
             let pack = run.pack(number)?;
             // What was ever FINAL is gone, whatever says or shows that it is there.
-            if !counts(pack.index) || ledger.ever_final(&pack.id) {
+            if !counts(pack.index) || ledger.ever_final(&pack.id) || left_out(pack.index, &pack.id) {
                 packs.push(Standing::Masked);
                 continue;
             }

@@ -323,7 +323,7 @@ impl Repository {
     /// Whether a session is known to have committed, so that its indexes name all that it stored.
     fn committed(&self, origin: &Origin) -> bool {
         let session = SessionName { writer: origin.writer, seq: origin.seq };
-        matches!(self.view.sessions.get(&session), Some(Outcome::Committed(_)))
+        matches!(self.view.sessions.get(&session), Some(Outcome::Committed(_))) || self.view.is_elsewhere(&session)
     }
 
     /// Whether what a session stored may be relied on by the principal in use.

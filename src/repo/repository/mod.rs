@@ -4,8 +4,11 @@
 //! session for writing, and the principals' slots and certificates.
 
 mod complaints;
+mod copying;
 mod deciding;
+mod ending;
 mod error;
+mod following;
 mod forgetting;
 mod founding;
 mod heart;
@@ -15,6 +18,7 @@ mod inside;
 mod locks;
 mod members;
 mod mending;
+mod mirroring;
 mod objects;
 mod opening;
 mod pruning;
@@ -29,6 +33,7 @@ mod snapshots;
 mod tables;
 mod tags;
 
+pub use copying::Taken;
 pub use error::Error;
 pub use forgetting::Forgotten;
 pub use founding::{Founded, found};
@@ -36,6 +41,7 @@ pub use indexes::{IndexProblem, IndexSigner, Indexes};
 pub use inside::Content;
 pub use members::{Member, NewMember};
 pub use mending::{Claim, Doubtful};
+pub use mirroring::{Copies, Mirroring};
 pub use opening::look;
 pub use reindexing::Rebuilt;
 pub use repacking::{Copied, Wanted};
@@ -113,9 +119,9 @@ impl Repository {
         &self.events
     }
 
-    /// What small objects are sealed with now.
+    /// What small objects are sealed with now: by the epoch that the log has come to. A copy of a repository may lag behind the keys at hand.
     fn sealing(&self) -> Sealing<'_> {
-        let keys = self.bundle.current();
+        let keys = self.bundle.epoch(self.log.state.trust().epoch()).unwrap_or_else(|_| self.bundle.current());
         Sealing { epoch: keys.epoch, suite: self.config.suite, index_key: &keys.index }
     }
 }

@@ -54,6 +54,26 @@ impl Repository {
         Ok(Self { store, config, bundle, slot, log, view, snapshots, events, runs: None })
     }
 
+    /// Opens another copy of the same repository, with the keys at hand.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_copy(
+        &self,
+        store: Arc<dyn Store>,
+        pin: impl FnOnce(&RepositoryId) -> Option<Head>,
+        events: Arc<dyn Sink>,
+    ) -> Result<Self, Error> {
+        Self::open_with(store, self.config.clone(), (*self.bundle).clone(), self.slot, pin, events)
+    }
+
+    /// The census that the newest CHECKPOINT names, as the log is by now.
+    pub(super) fn census_now(&self) -> Result<Option<Census>, Error> {
+        let mut bundle = (*self.bundle).clone();
+        let log = read_log(&*self.store, &self.config, &mut bundle, self.log.state.head())?;
+        read_census(&*self.store, &log.state, &bundle)
+    }
+
     /// Reads sessions and log again: new snapshots appear, forgotten ones are gone.
     ///
     /// # Errors
@@ -87,6 +107,11 @@ impl Repository {
         });
         Ok(covered.then_some("a checkpoint closed it before it committed"))
     }
+}
+
+/// Whether a census has passed over a session: what its objects say counts no more.
+pub(super) fn covers(census: &Census, session: &SessionName) -> bool {
+    session.seq <= census.watermark(&session.writer)
 }
 
 /// Opens a bundle and holds the config against it; where that fails, the config's other copy, if it says something else. The first may

@@ -124,7 +124,7 @@ impl Repository {
         let session = SessionName { writer: row.origin.writer, seq: row.origin.seq };
         match self.view.sessions.get(&session) {
             Some(outcome) => matches!(outcome, Outcome::Committed(_)),
-            None => session.seq <= self.view.watermark(&session.writer),
+            None => session.seq <= self.view.watermark(&session.writer) || self.view.is_elsewhere(&session),
         }
     }
 

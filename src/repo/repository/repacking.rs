@@ -14,7 +14,7 @@ use crate::repo::keys::installation::Installation;
 use crate::repo::names::{IndexClass, Name, SessionName};
 use crate::repo::pack::{self, FinishedPack, PackBuilder, PackSealing, PackSummary};
 use crate::repo::segment::{SealedSegment, SegmentDescriptor};
-use crate::repo::session::Verdict;
+use crate::repo::session::{IndexRef, Verdict};
 use crate::store::Put;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,16 +88,34 @@ impl Repository {
         wrap: &dyn Fn(&DataKeyId) -> Vec<u8>,
         events: &dyn Sink,
     ) -> Result<Copied, Error> {
+        let (copied, indexes) = self.copy_from(self, installation, wanted, wrap, events)?;
+        let written = self.end(installation, session, Verdict::Copies { records: vec![], indexes });
+        if self.store.put(&Name::End(session).object(), &written.stored)? == Put::Exists {
+            let reason = "something ended it meanwhile".to_owned();
+            return Err(Error::Aborted { session, reason });
+        }
+        Ok(copied)
+    }
+
+    /// Copies segments of `source`, which is this repository or another copy of it, into packs here that indexes name.
+    pub(super) fn copy_from(
+        &self,
+        source: &Self,
+        installation: &Installation,
+        wanted: &[Wanted],
+        wrap: &dyn Fn(&DataKeyId) -> Vec<u8>,
+        events: &dyn Sink,
+    ) -> Result<(Copied, Vec<IndexRef>), Error> {
         let mut copying = self.copying(installation);
         let mut copied = Copied::default();
         for Wanted { pack, rows } in wanted {
             if events.stopping() {
                 return Err(chunks::Error::Stopped.into());
             }
-            if self.log.state.ledger().any_absent(pack) {
+            if source.log.state.ledger().any_absent(pack) {
                 continue;
             }
-            let Some(segments) = self.segments(pack, rows)? else { continue };
+            let Some(segments) = source.segments(pack, rows)? else { continue };
             copied.from += 1;
             for segment in segments {
                 copied.bytes += u64::from(segment.descriptor.length);
@@ -108,12 +126,7 @@ impl Repository {
         copying.flush()?;
         copied.made.extend(copying.packs.iter().map(|pack| pack.id));
         let indexes = copying.put_indexes()?;
-        let written = self.end(installation, session, Verdict::Copies { records: vec![], indexes });
-        if self.store.put(&Name::End(session).object(), &written.stored)? == Put::Exists {
-            let reason = "something ended it meanwhile".to_owned();
-            return Err(Error::Aborted { session, reason });
-        }
-        Ok(copied)
+        Ok((copied, indexes))
     }
 
     /// A pack's segments as they are sealed, if the pack is sound and they are what its index says.
@@ -176,7 +189,7 @@ impl Copying<'_> {
         Ok(())
     }
 
-    fn put_indexes(&self) -> Result<Vec<crate::repo::session::IndexRef>, Error> {
+    fn put_indexes(&self) -> Result<Vec<IndexRef>, Error> {
         let mut refs = Vec::new();
         for class in IndexClass::BOTH {
             let body = IndexBody::new(class, &self.packs, &self.wraps);

@@ -85,12 +85,13 @@ impl Repository {
         active.map(|(id, principal)| (*id, principal.cert.clone())).collect()
     }
 
-    /// The newest record of each of a principal's writers.
+    /// The newest record of each of a principal's writers, and all that were copied: of those nobody says that their chains are whole.
     fn heads_of(&self, id: &PrincipalId) -> Vec<(WriterId, SnapshotId)> {
         let heads = self.view.heads().into_iter();
-        heads
-            .filter(|(_, head)| self.view.snapshots.get(head).is_some_and(|snapshot| snapshot.principal == *id))
-            .collect()
+        let own =
+            heads.filter(|(_, head)| self.view.snapshots.get(head).is_some_and(|snapshot| snapshot.principal == *id));
+        let copied = self.view.snapshots.iter().filter(|(_, snapshot)| snapshot.copied && snapshot.principal == *id);
+        own.chain(copied.map(|(copy, snapshot)| (snapshot.record.link().session.writer, *copy))).collect()
     }
 
     /// Keys for the next epoch that everybody who stays without `but` was given, and nobody else. An offer made before is

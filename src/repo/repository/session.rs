@@ -110,7 +110,7 @@ impl Repository {
     /// Beats for a session from now on.
     pub(super) fn heart(&self, installation: &Installation, session: SessionName) -> Heart {
         let (repository, suite, key) = (self.id(), self.config.suite, installation.key.clone());
-        let (epoch, index_key) = (self.bundle.current().epoch, self.bundle.current().index.clone());
+        let (epoch, index_key) = (self.sealing().epoch, self.sealing().index_key.clone());
         let beat = move |number| {
             let name = Name::Beat(session, number);
             let body = Beat { time: Timestamp::now().seconds, extensions: Extensions::default() }.encode();
@@ -147,13 +147,13 @@ impl Repository {
         Err(Error::NoNumber { writer })
     }
 
-    fn certified(&self, installation: &Installation) -> Certified {
+    pub(super) fn certified(&self, installation: &Installation) -> Certified {
         Certified { principal: self.bundle.principal_id(), certificate: installation.certificate }
     }
 
     /// Ends this writer's earlier sessions that have no end: whoever holds the writer's lock knows that they are dead.
     /// Returns whether one had got an end since it was listed, a put that arrived late: then it may have committed.
-    fn abort_dead_sessions(&self, installation: &Installation, current: SessionName) -> Result<bool, Error> {
+    pub(super) fn abort_dead_sessions(&self, installation: &Installation, current: SessionName) -> Result<bool, Error> {
         let unresolved = |(seq, outcome): (u64, &Outcome)| matches!(outcome, Outcome::Unresolved { .. }).then_some(seq);
         let writer = installation.writer;
         let mut ended_late = false;
@@ -175,28 +175,6 @@ impl Repository {
     fn left_unfinished(&self, writer: &WriterId, current: SessionName) -> bool {
         let earlier = self.sessions_of(writer).filter(|(seq, _)| *seq < current.seq);
         earlier.last().is_some_and(|(_, outcome)| !matches!(outcome, Outcome::Committed(_)))
-    }
-
-    pub(super) fn put_abort(
-        &self,
-        installation: &Installation,
-        session: SessionName,
-        reason: &str,
-    ) -> Result<Put, Error> {
-        let verdict = Verdict::Abort { reason: reason.to_owned() };
-        let written = self.end(installation, session, verdict);
-        Ok(self.store.put(&Name::End(session).object(), &written.stored)?)
-    }
-
-    pub(super) fn end(&self, installation: &Installation, session: SessionName, verdict: Verdict) -> frame::Written {
-        let end = End {
-            signer: Signer::Installation(self.certified(installation)),
-            time: Timestamp::now().seconds,
-            verdict,
-            extensions: Extensions::default(),
-        };
-        let sealed = Some((self.sealing(), &end.encode()[..]));
-        frame::write(&self.id(), &Name::End(session), b"", sealed, &installation.key)
     }
 }
 
@@ -337,7 +315,7 @@ impl WriteSession<'_> {
         if frame.digest() == written.digest {
             return Ok(());
         }
-        let plain = frame.unseal(&repository.id(), &repository.bundle.current().index)?;
+        let plain = frame.unseal(&repository.id(), repository.sealing().index_key)?;
         let end = End::decode(&plain).map_err(|source| Error::Body { object: name.to_string(), source })?;
         match (end.signer, end.verdict) {
             (Signer::Principal(_), Verdict::Abort { reason }) => Err(Error::Aborted { session: self.name, reason }),

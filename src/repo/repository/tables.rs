@@ -41,6 +41,11 @@ impl Repository {
                 found.push(one);
             }
         }
+        for one in self.view.brought(writer) {
+            if !found.contains(&one) {
+                found.push(one);
+            }
+        }
         found
     }
 

@@ -4,19 +4,29 @@ use super::{Error, Flaw, Found, Issue, Object, Outcome, Signed, Snapshot, View};
 use crate::crypto::sign::PublicKey;
 use crate::repo::census::{Census, Receipt};
 use crate::repo::frame::Frame;
-use crate::repo::id::{PrincipalId, WriterId};
+use crate::repo::id::{PackId, PrincipalId, WriterId};
 use crate::repo::log::{IndexKeys, State, Verdict as Resolved};
 use crate::repo::names::{Name, SessionName};
 use crate::repo::record::Record;
 use crate::repo::session::{Certified, CopiedRecord, End, IndexRef, Open, Signer, Verdict};
+use std::collections::BTreeSet;
 
 /// A judgement that may fail for the object, inside one that may fail for lack of a key.
 type Judged<T> = Result<Result<T, Flaw>, Error>;
 
 /// What a valid end says.
 enum Valid {
-    Commit(Vec<Snapshot>, Vec<IndexRef>),
+    Commit(Vec<Snapshot>, Vec<IndexRef>, Brought),
     Abort,
+}
+
+/// What came with records and indexes from another copy of the repository.
+#[derive(Default)]
+struct Brought {
+    /// Who signed there.
+    installations: Vec<Certified>,
+    /// Packs that the indexes name and that did not come along.
+    left_out: BTreeSet<PackId>,
 }
 
 /// Takes in what a census says.
@@ -27,10 +37,20 @@ pub(super) fn census(view: &mut View, state: &State, census: &Census) {
         if let Ok(installation) = certify(state, &certified.certificate.writer, certified) {
             let of_writer = view.covered.entry(certified.certificate.writer).or_default();
             of_writer.insert(certified.principal, installation);
+            keep(view, certified);
+            // One that never had a session here signed what was brought from elsewhere.
+            if !census.watermarks.contains_key(&certified.certificate.writer) {
+                bring(view, certified, installation);
+            }
         }
     }
     for listed in &census.records {
         let certified = &census.certificates[listed.certificate];
+        if listed.copied
+            && let Ok(installation) = certify(state, &certified.certificate.writer, certified)
+        {
+            bring(view, certified, installation);
+        }
         let first = state.ledger().checkpoint.map(|named| Receipt { checkpoint: named.number, time: named.time });
         match prove(state, &listed.record, certified) {
             Ok(record) => {
@@ -55,7 +75,10 @@ pub(super) fn session(
     keys: &IndexKeys<'_>,
 ) -> Result<(), Error> {
     let opened = match &found.open {
-        Some(object) => opening(state, session, object, keys)?.map(Some),
+        Some(object) => opening(state, session, object, keys)?.map(|(signed, certified)| {
+            keep(view, &certified);
+            Some(signed)
+        }),
         None => Ok(None),
     };
     let opener = opened.as_ref().ok().copied().flatten();
@@ -64,8 +87,11 @@ pub(super) fn session(
         None => Outcome::Unresolved { beat: found.beat },
         Some(object) => match ending(state, session, object, opener, keys)? {
             Ok((valid, signer)) => {
-                signed = signer.or(opener);
-                accept(view, session, valid)
+                if let Some((_, certified)) = &signer {
+                    keep(view, certified);
+                }
+                signed = signer.map(|(signed, _)| signed).or(opener);
+                accept(view, state, session, valid)
             }
             Err(flaw) => resolve(view, state, session, object, opener, flaw),
         },
@@ -80,12 +106,32 @@ pub(super) fn session(
     Ok(())
 }
 
-fn accept(view: &mut View, session: &SessionName, valid: Valid) -> Outcome {
+/// Remembers who signed, at another copy of the repository, what was brought here.
+fn bring(view: &mut View, certified: &Certified, installation: PublicKey) {
+    view.elsewhere.entry(certified.certificate.writer).or_default().insert(certified.principal, installation);
+}
+
+/// Remembers an installation's certificate, which was verified.
+fn keep(view: &mut View, certified: &Certified) {
+    view.certificates.insert((certified.certificate.writer, certified.principal), *certified);
+}
+
+fn accept(view: &mut View, state: &State, session: &SessionName, valid: Valid) -> Outcome {
     match valid {
         Valid::Abort => Outcome::Aborted,
-        Valid::Commit(snapshots, indexes) => {
+        Valid::Commit(snapshots, indexes, brought) => {
             let ids = snapshots.iter().map(|snapshot| snapshot.record.id()).collect();
-            view.indexes.extend(indexes);
+            for index in indexes {
+                leave_out(view, &index, &brought.left_out);
+                view.indexes.insert(index);
+            }
+            for certified in &brought.installations {
+                let writer = certified.certificate.writer;
+                if let Ok(installation) = certify(state, &writer, certified) {
+                    bring(view, certified, installation);
+                    keep(view, certified);
+                }
+            }
             for snapshot in snapshots {
                 // A snapshot's own record says more than a copy of it.
                 let own = snapshot.record.link().session == *session;
@@ -96,6 +142,18 @@ fn accept(view: &mut View, session: &SessionName, valid: Valid) -> Outcome {
             }
             Outcome::Committed(ids)
         }
+    }
+}
+
+/// Of the packs that an index names, those count as never brought that all who brought it leave out: nobody can take away what
+/// another one brought.
+fn leave_out(view: &mut View, index: &IndexRef, left_out: &BTreeSet<PackId>) {
+    if !view.indexes.contains(index) {
+        if !left_out.is_empty() {
+            view.left_out.insert(*index, left_out.clone());
+        }
+    } else if let Some(packs) = view.left_out.get_mut(index) {
+        packs.retain(|pack| left_out.contains(pack));
     }
 }
 
@@ -115,7 +173,8 @@ fn resolve(
                 && let Ok(record) = own_record(state, session, record, &opener.installation)
             {
                 let snapshot = snapshot(state, record, opener.principal, None, false);
-                return accept(view, session, Valid::Commit(vec![snapshot], indexes.clone()));
+                let valid = Valid::Commit(vec![snapshot], indexes.clone(), Brought::default());
+                return accept(view, state, session, valid);
             }
         }
         _ => {}
@@ -124,7 +183,7 @@ fn resolve(
     Outcome::Unresolved { beat: None }
 }
 
-fn opening(state: &State, session: &SessionName, object: &Object, keys: &IndexKeys<'_>) -> Judged<Signed> {
+fn opening(state: &State, session: &SessionName, object: &Object, keys: &IndexKeys<'_>) -> Judged<(Signed, Certified)> {
     let name = Name::Open(*session);
     let (frame, plain) = match unseal(state, &name, object, keys)? {
         Ok(opened) => opened,
@@ -134,7 +193,7 @@ fn opening(state: &State, session: &SessionName, object: &Object, keys: &IndexKe
         let open = Open::decode(&plain)?;
         let installation = certify(state, &session.writer, &open.installation)?;
         frame.verify(state.repository(), &installation)?;
-        Ok(Signed { principal: open.installation.principal, installation, end: None })
+        Ok((Signed { principal: open.installation.principal, installation, end: None }, open.installation))
     })())
 }
 
@@ -144,7 +203,7 @@ fn ending(
     object: &Object,
     opener: Option<Signed>,
     keys: &IndexKeys<'_>,
-) -> Judged<(Valid, Option<Signed>)> {
+) -> Judged<(Valid, Option<(Signed, Certified)>)> {
     let name = Name::End(*session);
     let (frame, plain) = match unseal(state, &name, object, keys)? {
         Ok(opened) => opened,
@@ -167,25 +226,40 @@ fn ending(
                 }
                 frame.verify(state.repository(), &installation)?;
                 let signed = Signed { principal: certified.principal, installation, end: Some(frame.digest()) };
-                Ok((verdict(state, session, end.verdict, &signed)?, Some(signed)))
+                let brought = brought(&end)?;
+                Ok((verdict(state, session, end.verdict, brought, &signed)?, Some((signed, certified))))
             }
         }
     })())
 }
 
-fn verdict(state: &State, session: &SessionName, verdict: Verdict, signed: &Signed) -> Result<Valid, Flaw> {
+/// What the end of a sync says beside records and indexes.
+fn brought(end: &End) -> Result<Brought, Flaw> {
+    let Verdict::Copies { records, .. } = &end.verdict else { return Ok(Brought::default()) };
+    let mut installations = end.installations()?;
+    installations.extend(records.iter().map(|copied| copied.installation));
+    Ok(Brought { installations, left_out: end.left_out()? })
+}
+
+fn verdict(
+    state: &State,
+    session: &SessionName,
+    verdict: Verdict,
+    brought: Brought,
+    signed: &Signed,
+) -> Result<Valid, Flaw> {
     Ok(match verdict {
         Verdict::Abort { .. } => Valid::Abort,
         Verdict::Commit { record, indexes } => {
             let record = own_record(state, session, &record, &signed.installation)?;
-            Valid::Commit(vec![snapshot(state, record, signed.principal, None, false)], indexes)
+            Valid::Commit(vec![snapshot(state, record, signed.principal, None, false)], indexes, brought)
         }
         Verdict::Copies { records, indexes } => {
             let prove_copy = |copied: &CopiedRecord| {
                 let record = prove(state, &copied.record, &copied.installation)?;
                 Ok(snapshot(state, record, copied.installation.principal, None, true))
             };
-            Valid::Commit(records.iter().map(prove_copy).collect::<Result<_, Flaw>>()?, indexes)
+            Valid::Commit(records.iter().map(prove_copy).collect::<Result<_, Flaw>>()?, indexes, brought)
         }
     })
 }

@@ -13,11 +13,11 @@ pub use read::{Found, Object, read};
 
 use super::census::{Census, Receipt};
 use super::frame;
-use super::id::{PrincipalId, SnapshotId, WriterId};
+use super::id::{PackId, PrincipalId, SnapshotId, WriterId};
 use super::log::{self, IndexKeys, State};
 use super::names::{IndexClass, SessionName};
 use super::record::{self, Record};
-use super::session::IndexRef;
+use super::session::{Certified, IndexRef};
 use super::wire;
 use crate::crypto::sign::PublicKey;
 use std::collections::{BTreeMap, BTreeSet};
@@ -147,6 +147,12 @@ pub struct View {
     /// Who signed for writers whose sessions the census covers.
     covered: BTreeMap<WriterId, BTreeMap<PrincipalId, PublicKey>>,
     watermarks: BTreeMap<WriterId, u64>,
+    /// The certificates of all installations that signed anything that counts.
+    certificates: BTreeMap<(WriterId, PrincipalId), Certified>,
+    /// Who signed for writers whose sessions are at another copy of the repository, and whose work was brought here from there.
+    elsewhere: BTreeMap<WriterId, BTreeMap<PrincipalId, PublicKey>>,
+    /// Packs that an index names and that did not come along when it was brought here: only those that every session which brought it leaves out.
+    left_out: BTreeMap<IndexRef, BTreeSet<PackId>>,
 }
 
 impl View {
@@ -183,13 +189,43 @@ impl View {
 
     /// Who signed the objects of a session.
     pub fn signed(&self, session: &SessionName) -> Option<Signed> {
-        if session.seq > self.watermark(&session.writer) {
-            return self.signed.get(session).copied();
-        }
-        // Where several claim the writer, nobody can tell whose the session was.
-        let mut claims = self.covered.get(&session.writer)?.iter();
-        let (&principal, &installation) = claims.next()?;
-        claims.next().is_none().then_some(Signed { principal, installation, end: None })
+        let here = match session.seq > self.watermark(&session.writer) {
+            true => self.signed.get(session).copied(),
+            false => self.covered.get(&session.writer).and_then(only),
+        };
+        here.or_else(|| self.elsewhere.get(&session.writer).and_then(only))
+    }
+
+    /// The keys under which a writer whose work was brought here signs, and whose they are.
+    pub fn brought(&self, writer: &WriterId) -> impl Iterator<Item = (PrincipalId, PublicKey)> {
+        self.elsewhere.get(writer).into_iter().flatten().map(|(principal, key)| (*principal, *key))
+    }
+
+    /// Whether a session is unknown here, of a writer whose work was brought here from another copy of the repository.
+    pub fn is_elsewhere(&self, session: &SessionName) -> bool {
+        !self.sessions.contains_key(session)
+            && session.seq > self.watermark(&session.writer)
+            && self.elsewhere.contains_key(&session.writer)
+    }
+
+    /// Whether anything was brought here from another copy of the repository.
+    pub fn is_copy(&self) -> bool {
+        !self.elsewhere.is_empty() || self.snapshots.values().any(|snapshot| snapshot.copied)
+    }
+
+    /// The certificates of all installations that are known here.
+    pub fn certificates(&self) -> impl Iterator<Item = &Certified> {
+        self.certificates.values()
+    }
+
+    /// The certificate of a principal's installation.
+    pub fn certificate(&self, writer: &WriterId, principal: &PrincipalId) -> Option<&Certified> {
+        self.certificates.get(&(*writer, *principal))
+    }
+
+    /// Whether a pack that this index names never came here, since it was gone for good where the index came from.
+    pub fn is_left_out(&self, index: &IndexRef, pack: &PackId) -> bool {
+        self.left_out.get(index).is_some_and(|packs| packs.contains(pack))
     }
 
     /// Whether `me` may rely on what `origin` stored: its own, an admin's, that of somebody it trusts, or attested.
@@ -201,7 +237,10 @@ impl View {
     fn attested(&self, origin: &SessionName, signed: &Signed, state: &State) -> bool {
         state.ledger().attests.iter().any(|(session, end, by)| {
             // The end of a covered session is gone, and with it any other that the attest could have meant.
-            let same = session == origin && (signed.end == Some(*end) || origin.seq <= self.watermark(&origin.writer));
+            // What came from another copy may have another session of that number: an attest here says nothing of that one.
+            let same = session == origin
+                && !self.elsewhere.contains_key(&origin.writer)
+                && (signed.end == Some(*end) || origin.seq <= self.watermark(&origin.writer));
             same && state.trust().has_right(by, log::entry::Right::Attest)
         })
     }
@@ -246,10 +285,17 @@ impl View {
         for (session, signed) in &self.signed {
             claims.entry(session.writer).or_default().insert(signed.principal);
         }
-        for (writer, covered) in &self.covered {
+        for (writer, covered) in self.covered.iter().chain(&self.elsewhere) {
             claims.entry(*writer).or_default().extend(covered.keys());
         }
         let several = claims.into_iter().filter(|(_, principals)| principals.len() > 1);
         self.issues.extend(several.map(|(writer, principals)| Issue::Claimed { writer, principals }));
     }
+}
+
+/// The only one who claims a writer: where several do, nobody can tell whose a session was.
+fn only(claims: &BTreeMap<PrincipalId, PublicKey>) -> Option<Signed> {
+    let mut claims = claims.iter();
+    let (&principal, &installation) = claims.next()?;
+    claims.next().is_none().then_some(Signed { principal, installation, end: None })
 }

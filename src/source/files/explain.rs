@@ -31,6 +31,8 @@ pub enum Outside {
     KernelFileSystem,
     /// The directory `at` is in and stays empty: it is the repository.
     Repository,
+    /// The directory `at` is in and stays empty: a repository is mounted there.
+    MountedRepository,
 }
 
 /// Finds out what a walk with these options does with `path`.
@@ -79,6 +81,8 @@ pub fn explain(options: &Options, path: &EntryPath) -> Result<Verdict, Problem> 
 fn not_entered(options: &Options, above: &Stat, stat: &Stat) -> Outside {
     if options.skip.contains(&stat.identity()) {
         Outside::Repository
+    } else if options.enters_repository(above.dev, stat.dev) {
+        Outside::MountedRepository
     } else if options.one_file_system && stat.dev != above.dev {
         Outside::OtherFileSystem
     } else if stat.dev != above.dev {

@@ -36,12 +36,21 @@ pub struct Options {
     pub one_file_system: bool,
     /// Device and inode of directories never to enter: the repository's own.
     pub skip: Vec<(u64, u64)>,
+    /// Device numbers of mounted repositories: not entered from outside, as every snapshot would be taken in again.
+    pub repositories: Vec<u64>,
     /// A root that is a symlink to a named pipe or a block device stands for that.
     pub read_special: bool,
     /// List with each directory what the rules leave out of it.
     pub tell: bool,
     /// Go down to this path only, and tell what brought it back if something did.
     pub towards: Option<EntryPath>,
+}
+
+impl Options {
+    /// Whether a step between these devices leads into a mounted repository.
+    pub(super) fn enters_repository(&self, from: u64, to: u64) -> bool {
+        from != to && self.repositories.contains(&to)
+    }
 }
 
 /// One directory.
@@ -181,7 +190,8 @@ impl Walk {
         if wanted {
             return Scope { all: true, device: stat.dev, home: stat.dev };
         }
-        let elsewhere = self.options.one_file_system && stat.dev != above.home;
+        let elsewhere = (self.options.one_file_system && stat.dev != above.home)
+            || self.options.enters_repository(above.device, stat.dev);
         let all = above.all && !elsewhere && (stat.dev == above.device || !is_pseudo(handle));
         Scope { all, device: stat.dev, home: above.home }
     }
@@ -232,6 +242,9 @@ impl Walk {
             let node = node.and_then(|node| node.below.get(&child.name)).map(Arc::clone);
             // Not even opened, as a dead network mount would hang.
             if node.is_none() && self.options.one_file_system && child.stat.dev != scope.home {
+                continue;
+            }
+            if node.is_none() && self.options.enters_repository(scope.device, child.stat.dev) {
                 continue;
             }
             let all = scope.all || node.as_ref().is_some_and(|node| node.wanted);

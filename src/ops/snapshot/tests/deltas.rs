@@ -6,7 +6,7 @@ use crate::repo::repository::Indexes;
 use crate::repo::segment::Codec;
 
 /// Rows as a dump of a table has them, `changed` of a hundred of which are others than in generation 0.
-fn dump(rows: u64, generation: u64, inserted: u64) -> Vec<u8> {
+pub(super) fn dump(rows: u64, generation: u64, inserted: u64) -> Vec<u8> {
     let mut out = Vec::new();
     for row in 0..rows {
         let mark = if row % 100 == 7 { generation } else { 0 };
@@ -24,17 +24,17 @@ fn dump(rows: u64, generation: u64, inserted: u64) -> Vec<u8> {
 const ROWS: u64 = 160_000;
 
 impl World {
-    fn put(&self, bytes: &[u8]) {
+    pub(super) fn put(&self, bytes: &[u8]) {
         std::fs::write(self.source().join("dump"), bytes).unwrap();
         settle();
     }
 
-    fn newest(&self) -> Vec<u8> {
+    pub(super) fn newest(&self) -> Vec<u8> {
         self.files().into_values().next().unwrap()
     }
 
     /// How many segments of data are plain and how many deltas; whatever deltas build on is plain.
-    fn segments(&self) -> (usize, usize) {
+    pub(super) fn segments(&self) -> (usize, usize) {
         let index = Indexes::load(&self.open(), &IndexClass::BOTH).unwrap().chunks;
         let data = index.segments().map(|segment| segment.unwrap().1).filter(|row| row.kind == ChunkKind::Data);
         let (deltas, plain): (Vec<_>, Vec<_>) = data.partition(|row| row.codec == Codec::Delta);

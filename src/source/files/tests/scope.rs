@@ -92,6 +92,34 @@ fn the_repository_is_listed_and_stays_empty() {
     assert_eq!(walked.problems[0].cause, crate::source::Cause::Repository);
 }
 
+#[test]
+fn a_mounted_repository_is_entered_only_when_it_is_named() {
+    if !root_or_skip("mount points") {
+        return;
+    }
+    let temp = temp();
+    plant(temp.path(), &["past/", "plain/x"]);
+    let mounted = Mounted::new("tmpfs", temp.path().join("past"));
+    plant(&mounted.0, &["latest/etc/x", "latest/home/y"]);
+    let repositories = vec![identity(&mounted.0).0];
+    let below = |roots: &[&str]| {
+        let roots: Vec<_> = roots.iter().map(|root| temp.path().join(root)).collect();
+        let walked = Walked::new(Options { repositories: repositories.clone(), ..options(&roots) });
+        assert!(walked.problems.is_empty(), "{:?}", walked.complaints());
+        walked.below(temp.path())
+    };
+    assert_eq!(below(&[""]), ["past", "plain", "plain/x"]);
+    assert_eq!(below(&["past/latest/etc"]), ["past", "past/latest", "past/latest/etc", "past/latest/etc/x"]);
+    let both = below(&["", "past/latest/etc"]);
+    assert!(
+        both.contains(&"past/latest/etc/x".to_owned()) && !both.contains(&"past/latest/home".to_owned()),
+        "{both:?}"
+    );
+    let roots = [temp.path().to_owned()];
+    let all = Walked::new(options(&roots)).below(temp.path());
+    assert!(all.contains(&"past/latest/home/y".to_owned()), "it is the list that keeps it out: {all:?}");
+}
+
 /// Something that is mounted until the end of the test.
 struct Mounted(PathBuf);
 
