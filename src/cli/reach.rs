@@ -1,12 +1,12 @@
 //! From the options, the environment and the configuration to the store that is meant: how it is reached, and what that took.
 
-use std::ffi::{OsStr, OsString};
-use std::sync::{Arc, OnceLock};
+use std::ffi::OsStr;
+use std::sync::Arc;
 
 use super::context::Context;
 use super::error::Failure;
 use super::output::{Output, size};
-use crate::config::LineRate;
+use crate::config::{Copy, LineRate, Name, Repository};
 use crate::store::access::Access;
 use crate::store::traffic::Counted;
 use crate::store::url::StoreUrl;
@@ -18,11 +18,35 @@ impl Context {
     /// # Errors
     /// When the configuration is wrong, names a variable that is not set, or no repository is meant.
     pub fn access(&self) -> Result<Access, Failure> {
-        let section = self.section()?;
+        self.access_by(self.section()?)
+    }
+
+    /// How the repository at that location is reached, whichever one is meant.
+    ///
+    /// # Errors
+    /// As [`Self::access`].
+    pub fn access_at(&self, url: &StoreUrl) -> Result<Access, Failure> {
+        self.access_by(self.section_at(url)?)
+    }
+
+    fn access_by(&self, section: Option<(&Name, &Repository)>) -> Result<Access, Failure> {
         let home = self.home();
         let configured =
             section.map(|(_, section)| section.access.access(home.as_deref(), &|name| self.variable(name)));
-        let mut access = configured.transpose().map_err(Failure::usage)?.unwrap_or_default();
+        self.overruled(configured.transpose().map_err(Failure::usage)?.unwrap_or_default())
+    }
+
+    /// How a copy of the configuration is reached.
+    ///
+    /// # Errors
+    /// When the configuration names a variable that is not set, or an option is wrong.
+    pub fn access_to(&self, copy: &Copy) -> Result<Access, Failure> {
+        let reached = copy.reach().access(self.home().as_deref(), &|name| self.variable(name));
+        self.overruled(reached.map_err(Failure::usage)?)
+    }
+
+    /// What flags and variables change of what the configuration says.
+    fn overruled(&self, mut access: Access) -> Result<Access, Failure> {
         let flags = &self.global.network;
         let rate = |flag: Option<LineRate>, name: &str| match (flag, self.variable(name)) {
             (Some(rate), _) => Ok(Some(rate.pace())),
@@ -66,22 +90,23 @@ impl Context {
     /// As [`Self::open_store`].
     pub fn create_store(&self, url: &StoreUrl, output: &Output) -> Result<Arc<dyn Store>, Failure> {
         let store = open::create_with(url, &self.access()?)?;
-        if !store.exclusive() {
-            output.warn(&format!("{url} does not keep two writers apart: let one machine at a time write to it, and prune with --exclusive"));
-        }
+        warn_of_racing(&*store, output);
         Ok(store)
-    }
-
-    /// The same run with the repository at another location.
-    pub fn with_location(&self, location: OsString) -> Self {
-        let mut global = self.global.clone();
-        (global.repository.repo, global.repository.repository_file) = (Some(location), None);
-        Self { global, environment: self.environment, config: OnceLock::new(), zone: self.zone.clone() }
     }
 
     /// What went over the network, if anything did.
     pub fn traffic(&self) -> Option<Counted> {
         Some(self.global.network.traffic.counted()).filter(|counted| counted.requests > 0)
+    }
+}
+
+/// Says that a place lets racing writers win both, where it does.
+pub fn warn_of_racing(store: &dyn Store, output: &Output) {
+    if !store.exclusive() {
+        let place = store.place();
+        output.warn(&format!(
+            "{place} does not keep two writers apart: let one machine at a time write to it, and prune with --exclusive"
+        ));
     }
 }
 

@@ -149,10 +149,17 @@ impl Context {
         if meant.section.is_some() {
             return Ok(meant.section);
         }
+        self.section_at(&meant.url)
+    }
+
+    /// The section of the repository at that location, if the configuration knows it.
+    ///
+    /// # Errors
+    /// When the configuration is wrong.
+    pub fn section_at(&self, url: &StoreUrl) -> Result<Option<(&Name, &config::Repository)>, Failure> {
         let Some(config) = self.config()? else { return Ok(None) };
         let home = self.home();
-        let same =
-            |repository: &config::Repository| repository.url.resolve(home.as_deref()).ok().as_ref() == Some(&meant.url);
+        let same = |repository: &config::Repository| repository.url.resolve(home.as_deref()).ok().as_ref() == Some(url);
         Ok(config.settings.repository.iter().find(|(_, repository)| same(repository)))
     }
 

@@ -38,7 +38,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = context.output();
     let length = parse_size(&arguments.size).filter(|length| (1..=128 << 20).contains(length));
     let length = length.ok_or_else(|| Failure::usage("--size is a size from 1 to 128M"))?;
-    let other = arguments.location.as_ref().map(|location| context.with_location(location.clone()));
+    let other = arguments.location.as_ref().map(|location| context.at(location.clone()));
     let context = other.as_ref().unwrap_or(context);
     let (url, access) = (context.location()?, context.access()?);
     let store = open::create_bare(&url, &access)?;
