@@ -64,7 +64,8 @@ pub fn kind_of(error: &opendal::Error, status: u16) -> ErrorKind {
         Theirs::Conflict => ErrorKind::Temporary,
         _ if error.is_temporary() => ErrorKind::Temporary,
         // No credentials could be had: the signer's own error.
-        _ if status == 0 && text.to_lowercase().contains("credential") => ErrorKind::Denied,
+        // Its status, if any, is that of a metadata service.
+        _ if text.to_lowercase().contains("credential") => ErrorKind::Denied,
         _ => ErrorKind::Other,
     }
 }
@@ -168,6 +169,7 @@ mod tests {
         assert_eq!(kind(Theirs::NotFound, "", 404), ErrorKind::NotFound);
         assert_eq!(kind(Theirs::Unexpected, "", 401), ErrorKind::Denied);
         assert_eq!(kind(Theirs::PermissionDenied, "", 403), ErrorKind::Denied);
+        assert_eq!(kind(Theirs::Unexpected, "failed to load signing credential", 403), ErrorKind::Denied);
         assert_eq!(kind(Theirs::Unexpected, "", 507), ErrorKind::Full);
         assert_eq!(kind(Theirs::Unexpected, "code: \"XMinioStorageFull\"", 507), ErrorKind::Full);
         for status in [408, 429, 500, 502, 503, 504] {

@@ -155,10 +155,17 @@ impl Settings<'_> {
         if let Some(account) = &account {
             builder = builder.account_name(account);
         }
-        if let Some(key) = self.access.account_key.clone().or(said.key) {
+        let (mut key, mut token) = (self.access.account_key.clone().or(said.key), said.signature);
+        token = self.access.sas_token.clone().or(token);
+        if key.is_none() && token.is_none() {
+            // The signer finds these only beside a variable for the account's name.
+            key = environment("AZURE_STORAGE_ACCOUNT_KEY").map(Hidden::new);
+            token = environment("AZURE_STORAGE_SAS_TOKEN").map(Hidden::new).filter(|_| key.is_none());
+        }
+        if let Some(key) = key {
             builder = builder.account_key(key.expose());
         }
-        if let Some(token) = self.access.sas_token.clone().or(said.signature) {
+        if let Some(token) = token {
             builder = builder.sas_token(token.expose().trim_start_matches('?'));
         }
         if self.flag("anonymous")? == Some(true) {
