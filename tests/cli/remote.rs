@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use super::{Place, Run, write};
 use crate::servers::proxy::{Fate, Proxy};
@@ -73,6 +74,8 @@ fn the_whole_way(kind: Kind) {
         assert!(first["traffic"]["requests"].as_u64().unwrap() > 5);
     }
     assert!(first["traffic"]["bytes_sent"].as_u64().unwrap() > 6_000_000, "{first}");
+    // Stamps younger than two seconds are not relied on, and whole seconds are counted.
+    std::thread::sleep(Duration::from_millis(3100));
     write(&src.join("folder-1/new"), b"new");
     fs::remove_file(src.join("folder-2/file-2")).unwrap();
     let second = remote.snapshot();
@@ -187,7 +190,7 @@ fn a_killed_upload_is_taken_up_by_the_next_run() {
     write(&src.join("large"), &noise(60_000_000, 5));
     for wait in [300, 700, 1500] {
         let mut child = remote.command(&["--limit-upload", "20M", "snapshot", "src"]).spawn().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(wait));
+        std::thread::sleep(Duration::from_millis(wait));
         let _ = child.kill();
         child.wait().unwrap();
     }
@@ -226,4 +229,80 @@ fn expired_credentials_end_the_run_with_a_hint() {
     let run = Run::of(&mut command).ends(1);
     assert!(run.err.contains("check the credentials"), "{}", run.err);
     assert!(!run.err.contains("expired"), "{}", run.err);
+}
+
+/// A copy in a bucket, as the configuration names it: brought up to date by each snapshot, read from when the first place is damaged.
+#[test]
+fn copies_live_in_buckets_too() {
+    let Some(server) = Server::start(Kind::Minio) else { return };
+    let place = Place::new();
+    place.run(["-r", "local", "init", "--new-key-file", "key", "--recovery-key-file", "words"]).ends(0);
+    let (bucket, options) =
+        server.location().split_once('?').map(|(url, query)| (url.to_owned(), query.to_owned())).unwrap();
+    let endpoint = options.split('&').next().unwrap().replace("endpoint=", "endpoint = '") + "'";
+    let folder = place.path("").display().to_string();
+    let config = format!(
+        "[repository.main]\nurl = '{folder}local'\nkey_file = '{folder}key'\n[repository.main.copy.cloud]\nurl = '{bucket}'\n\
+         access_key_id_env = 'THE_ID'\nsecret_access_key_env = 'THE_KEY'\n[repository.main.copy.cloud.access]\n{endpoint}\n"
+    );
+    write(&place.path("home/.config/boveda/config.toml"), config);
+    let run = |arguments: &[&str], key: Option<&str>| {
+        let mut command = place.command(arguments);
+        command.env("BOVEDA_RETRY_FOR", "5").env("THE_ID", "AKTESTTEST");
+        Run::of(command.envs(key.map(|key| ("THE_KEY", key))))
+    };
+    let key = Some("SKTESTTEST");
+    write(&place.path("src/a"), noise(3_000_000, 1));
+    let taken = run(&["--json", "snapshot", "src"], key).ends(0);
+    assert_eq!(
+        (&taken.message("synced")["copy"], &taken.message("synced")["founded"]),
+        (&"cloud".into(), &true.into())
+    );
+    // What is missing or wrong costs the copy only.
+    write(&place.path("src/b"), noise(300_000, 2));
+    run(&["snapshot", "src"], None).ends(3).says("THE_KEY");
+    let wrong = run(&["snapshot", "src"], Some("wr0ng")).ends(3).says("the copy cloud is not up to date");
+    assert!(!wrong.err.contains("wr0ng"), "{}", wrong.err);
+    run(&["sync"], Some("wr0ng")).ends(1).says("check the credentials");
+    assert_eq!(run(&["--json", "sync"], key).ends(0).message("synced")["behind"]["snapshots"], 0);
+
+    fs::remove_dir_all(place.path("local/packs")).unwrap();
+    let source = format!("latest:{}", place.path("src").display());
+    run(&["restore", &source, "--target", "back"], key).ends(0).says("it is read from the copy cloud");
+    same(&place.path("src"), &place.path("back"));
+    run(&["repair", "objects", "--from", "@cloud"], key).ends(0);
+    run(&["verify", "--level", "full"], key).ends(0);
+    fs::remove_dir_all(place.path("local")).unwrap();
+    let mut direct =
+        place.command(["-r", &server.location(), "--key-file", "key", "restore", &source, "--target", "again"]);
+    Run::of(direct.envs(server.variables())).ends(0);
+    same(&place.path("src"), &place.path("again"));
+}
+
+/// The variables of an older system are enough for a repository with a copy in its bucket.
+#[test]
+fn variables_of_an_older_system_name_a_copy_that_works() {
+    let Some(server) = Server::start(Kind::Moto) else { return };
+    let place = Place::new();
+    write(&place.path("files/a"), "first");
+    let run = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        command.envs(server.variables()).envs([
+            ("BACKUP_DIR", "old".to_owned()),
+            ("BACKUP_ENCRYPTION_KEY", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=".to_owned()),
+            ("BACKUP_CRITICAL_PATHS", place.path("files").display().to_string()),
+            ("CLOUD_PROVIDER", "aws".to_owned()),
+            ("AWS_BACKUP_BUCKET", "packs".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", server.port)),
+        ]);
+        Run::of(&mut command)
+    };
+    run(&["init", "--from-env"]).ends(0);
+    let taken = run(&["--json", "snapshot"]).ends(0);
+    assert_eq!(taken.message("synced")["behind"]["snapshots"], 0);
+    fs::remove_dir_all(place.path("old")).unwrap();
+    run(&["-r", "s3://packs/boveda", "--key-command", "printenv BACKUP_ENCRYPTION_KEY", "ls", "latest"])
+        .ends(0)
+        .tells("files/a");
 }

@@ -318,7 +318,16 @@ impl Disk for SftpDisk {
     }
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {
-        self.taken(self.act(kind::MKDIR, path, |packet| packet.mode(Some(0o700))), path)
+        let make = || self.taken(self.act(kind::MKDIR, path, |packet| packet.mode(Some(0o700))), path);
+        let mut made = make();
+        for _ in 0..5 {
+            match made {
+                // It was there, and another client removed it before it could be asked for.
+                Err(error) if error.kind() == io::ErrorKind::Other && self.is_gone(path)? => made = make(),
+                _ => break,
+            }
+        }
+        made
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
