@@ -8,6 +8,7 @@ use boveda::store::access::{Access, Hidden};
 use boveda::store::url::StoreUrl;
 use std::ffi::OsString;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -134,11 +135,22 @@ impl Server {
 
     fn wait(&self) {
         let start = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while !self.answers() {
             let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
             assert!(start.elapsed() < Duration::from_secs(30), "{:?} does not answer:\n{}", self.kind, log());
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    fn answers(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
+        if self.kind != Kind::Minio {
+            return true;
+        }
+        // It takes connections before it can do anything.
+        let mut answer = String::new();
+        let asked = stream.write_all(b"GET /minio/health/cluster HTTP/1.0\r\n\r\n");
+        asked.and_then(|()| stream.read_to_string(&mut answer)).is_ok() && answer.contains(" 200 ")
     }
 
     fn make_bucket(&self) {

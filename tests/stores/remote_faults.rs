@@ -43,7 +43,7 @@ fn an_upload_cut_anywhere_is_sent_again_and_leaves_nothing_half_done() {
         assert_eq!(listed.len(), 25, "{kind:?}");
         assert!(listed.iter().all(|found| found.length == pack.len() as u64), "{kind:?}");
         assert_eq!(store.get(&name("packs/aa/7")).unwrap(), pack);
-        assert!(access.traffic.counted().retries > 5, "{kind:?} {:?}", proxy.seen());
+        assert!(access.traffic.counted().retries > 5, "{kind:?}");
         assert!(!proxy.seen().iter().any(|line| line.contains("uploads")), "no upload in parts: {kind:?}");
     }
 }

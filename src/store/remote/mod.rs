@@ -223,7 +223,7 @@ impl Store for RemoteStore {
     }
 
     fn exclusive(&self) -> bool {
-        self.operators.exclusion == Exclusion::Conditional
+        matches!(self.operators.exclusion, Exclusion::Conditional | Exclusion::Generation)
     }
 
     fn in_flight(&self) -> usize {
@@ -256,6 +256,15 @@ impl Store for RemoteStore {
                     {
                         Ok(Put::Exists)
                     }
+                    Err(error) => Err(self.failed(&error, &notes, "write", name)),
+                }
+            }
+            Exclusion::Generation => {
+                let notes = Notes::new(true);
+                match self.run(&notes, self.write(name.as_str(), bytes, false)) {
+                    Ok(()) if notes.kept() => Ok(Put::Created),
+                    Ok(()) => Err(self.error(ErrorKind::Other, "write", name, "it was put without its condition")),
+                    Err(_) if notes.status() == 412 => Ok(Put::Exists),
                     Err(error) => Err(self.failed(&error, &notes, "write", name)),
                 }
             }

@@ -20,6 +20,8 @@ pub struct Notes {
     /// Whether a range was asked for, and everything was sent.
     whole_for_range: AtomicBool,
     never_replace: AtomicBool,
+    /// Whether the request that never replaces was sent as one.
+    kept: AtomicBool,
     lock: Mutex<Option<String>>,
 }
 
@@ -27,7 +29,7 @@ pub struct Notes {
 const LOCKS: [&str; 3] = ["x-amz-object-lock-mode", "x-amz-object-lock-legal-hold", "x-ms-immutability-policy-mode"];
 
 impl Notes {
-    /// Of a call whose moves never replace anything, or may.
+    /// Of a call whose moves and uploads never replace anything, or may.
     pub fn new(never_replace: bool) -> Arc<Self> {
         Arc::new(Self { never_replace: AtomicBool::new(never_replace), ..Self::default() })
     }
@@ -35,6 +37,11 @@ impl Notes {
     /// The status of the last answer; 0 if there was none.
     pub fn status(&self) -> u16 {
         self.status.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request went out that replaces nothing, as it was asked for.
+    pub fn kept(&self) -> bool {
+        self.kept.load(Ordering::Relaxed)
     }
 
     /// What keeps the object from being removed, as far as the last answer said.
@@ -76,8 +83,21 @@ pub(super) fn adjust(mut request: Request<Buffer>) -> Request<Buffer> {
         notes.status.store(0, Ordering::Relaxed);
         notes.wait.store(0, Ordering::Relaxed);
         notes.whole_for_range.store(request.headers().contains_key(http::header::RANGE), Ordering::Relaxed);
-        if request.method().as_str() == "MOVE" && notes.never_replace.load(Ordering::Relaxed) {
+        if !notes.never_replace.load(Ordering::Relaxed) {
+            return;
+        }
+        if request.method().as_str() == "MOVE" {
             request.headers_mut().insert("overwrite", HeaderValue::from_static("F"));
+            notes.kept.store(true, Ordering::Relaxed);
+        }
+        // Google's uploads; their query is no part of what is signed.
+        let uri = request.uri();
+        if request.method().as_str() == "POST"
+            && uri.path().contains("/upload/storage/v1/")
+            && let Ok(conditional) = format!("{uri}&ifGenerationMatch=0").parse()
+        {
+            *request.uri_mut() = conditional;
+            notes.kept.store(true, Ordering::Relaxed);
         }
     });
     request

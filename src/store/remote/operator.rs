@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub enum Exclusion {
     /// The service puts only if there is none: one request, and a race has one winner.
     Conditional,
+    /// The same, with the condition set below opendal, which would send it with a request of its own and the bytes in parts.
+    Generation,
     /// Put under another name and moved, which servers may or may not do exclusively.
     Move,
     /// Looked first: a race may have two winners.
@@ -78,6 +80,7 @@ impl Settings<'_> {
         let conditional = self.flag("conditional_put")?;
         Ok(match self.url.scheme {
             Scheme::Webdav | Scheme::Webdavs => Exclusion::Move,
+            Scheme::Gcs if conditional != Some(false) => Exclusion::Generation,
             Scheme::B2 if conditional != Some(true) => Exclusion::Look,
             _ if conditional == Some(false) => Exclusion::Look,
             _ => Exclusion::Conditional,
