@@ -104,7 +104,7 @@ impl Context {
 pub fn warn_of_racing(store: &dyn Store, output: &Output) {
     if !store.exclusive() {
         let place = store.place();
-        output.warn(&format!(
+        output.warn(format!(
             "{place} does not keep two writers apart: let one machine at a time write to it, and prune with --exclusive"
         ));
     }

@@ -65,9 +65,9 @@ fn the_whole_way(kind: Kind) {
     let Some(remote) = Remote::init(kind) else { return };
     let src = remote.place.path("src");
     for n in 0..40 {
-        write(&src.join(format!("folder-{}/file-{n}", n % 5)), &noise(10_000 + n * 997, n as u32));
+        write(&src.join(format!("folder-{}/file-{n}", n % 5)), noise(10_000 + n * 997, n as u32));
     }
-    write(&src.join("large"), &noise(6_000_000, 99));
+    write(&src.join("large"), noise(6_000_000, 99));
     // Stamps younger than two seconds are not relied on, and whole seconds are counted.
     std::thread::sleep(Duration::from_millis(3100));
     let first = remote.snapshot();
@@ -187,7 +187,7 @@ fn probe_says_why_it_cannot() {
 fn a_killed_upload_is_taken_up_by_the_next_run() {
     let Some(remote) = Remote::init(Kind::Minio) else { return };
     let src = remote.place.path("src");
-    write(&src.join("large"), &noise(60_000_000, 5));
+    write(&src.join("large"), noise(60_000_000, 5));
     for wait in [300, 700, 1500] {
         let mut child = remote.command(&["--limit-upload", "20M", "snapshot", "src"]).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(wait));
@@ -210,7 +210,7 @@ fn a_place_without_room_is_named_and_nothing_is_lost() {
         });
     let mut remote = Remote { place: Place::new(), location: server.location_at(server.port, "full"), server };
     remote.run(&["init", "--new-key-file", "admin.key", "--recovery-key-file", "recovery"]).ends(0);
-    write(&remote.place.path("src/a"), &noise(1_000_000, 3));
+    write(&remote.place.path("src/a"), noise(1_000_000, 3));
     let direct = std::mem::replace(&mut remote.location, remote.server.location_at(proxy.port, "full"));
     let run = remote.run(&["snapshot", "src"]).ends(1);
     assert!(run.err.contains("make room"), "{}", run.err);

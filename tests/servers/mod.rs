@@ -51,6 +51,7 @@ pub struct Server {
 
 impl Server {
     /// Starts one; `None` when it is not installed.
+    #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
     pub fn start(kind: Kind) -> Option<Self> {
         let folder = TempDir::new().unwrap();
         let port = free_port();

@@ -54,7 +54,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
 }
 
 fn tell(url: &str, report: &Report, parts: &[Part], context: &Context, output: &Output) -> Result<(), Failure> {
-    output.line(&format!("{}", escape::line(url)))?;
+    output.line(&escape::line(url))?;
     for (what, answer) in questions(report) {
         let answer = match answer {
             Answer::Yes => "yes".to_owned(),

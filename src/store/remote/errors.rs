@@ -127,7 +127,7 @@ fn full_text(error: &opendal::Error) -> String {
 fn shown(error: &opendal::Error, status: u16) -> String {
     let full = without_query(&full_text(error));
     let said = match (field(&full, "code"), field(&full, "message")) {
-        (Some(code), Some(message)) if message.is_empty() => code.to_owned(),
+        (Some(code), Some("")) => code.to_owned(),
         (Some(code), Some(message)) => format!("{code}: {}", message.lines().next().unwrap_or_default()),
         _ => full.split_whitespace().collect::<Vec<_>>().join(" "),
     };

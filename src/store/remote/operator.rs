@@ -61,6 +61,9 @@ struct Settings<'a> {
     access: &'a Access,
 }
 
+/// How an option is passed on.
+type Setter = fn(S3, &str) -> S3;
+
 impl Settings<'_> {
     /// An option of the location, else of the configuration.
     fn option(&self, name: &str) -> Option<&str> {
@@ -104,7 +107,7 @@ impl Settings<'_> {
         if let Some(endpoint) = endpoint {
             builder = builder.endpoint(&endpoint);
         }
-        let setters: [(&str, fn(S3, &str) -> S3); 4] = [
+        let setters: [(&str, Setter); 4] = [
             ("profile", S3::profile),
             ("storage_class", S3::default_storage_class),
             ("sse", S3::server_side_encryption),
