@@ -15,6 +15,7 @@ mod prune;
 mod retention;
 mod roles;
 mod runs;
+mod servers;
 mod stores;
 mod sync;
 mod world;

@@ -6,7 +6,6 @@ use std::path::Path;
 use super::context::Context;
 use super::error::Failure;
 use super::escape;
-use crate::store::url::StoreUrl;
 
 impl Context {
     /// Refuses to write at `target`, which need not exist, when that is the repository or lies in it.
@@ -14,8 +13,9 @@ impl Context {
     /// # Errors
     /// A usage error then, and when no repository is meant.
     pub fn refuse_inside_repository(&self, target: &Path) -> Result<(), Failure> {
-        let StoreUrl::Local(repository) = self.location()?;
-        match lies_in(target, &repository) {
+        let location = self.location()?;
+        let Some(repository) = location.local() else { return Ok(()) };
+        match lies_in(target, repository) {
             false => Ok(()),
             true => Err(Failure::usage(format!(
                 "{} lies in the repository {}: what is written there could destroy it",

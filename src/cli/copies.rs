@@ -10,22 +10,26 @@ use super::context::Context;
 use super::error::{Code, Failure};
 use super::escape;
 use super::output::{Output, count, size};
+use super::reach::warn_of_racing;
 use super::time::rfc3339;
 use crate::event::{Event, Level, Sink as _};
 use crate::ops::host::Host;
 use crate::ops::sync::{self, Error, Lag, Options, Packs, Summary};
 use crate::repo::repository::{self, Repository};
+use crate::store::access::Access;
 use crate::store::memory::MemoryStore;
 use crate::store::url::StoreUrl;
-use crate::store::{ErrorKind, Store};
+use crate::store::{ErrorKind, Store, open};
 
 /// A copy that is meant.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// What it is called, for people: its name in the configuration, or its location.
     pub name: String,
-    /// Where it is, or why this version cannot use it: that costs the copy and nothing else.
+    /// Where it is, or why it cannot be used: that costs the copy and nothing else.
     pub url: Result<StoreUrl, String>,
+    /// How it is reached.
+    pub access: Access,
 }
 
 impl Target {
@@ -40,25 +44,34 @@ impl Target {
                 return Ok(copy);
             }
         }
-        let url = context.at(text.to_owned()).location()?;
-        Ok(Self { name: url.to_string(), url: Ok(url) })
+        let there = context.at(text.to_owned());
+        let (url, access) = (there.location()?, there.access()?);
+        Ok(Self { name: url.to_string(), url: Ok(url), access })
     }
 
     /// Where it is.
     ///
     /// # Errors
-    /// When this version cannot use that place.
+    /// When that place cannot be used.
     pub fn place(&self) -> Result<&StoreUrl, Failure> {
         self.url.as_ref().map_err(Failure::usage)
+    }
+
+    /// The store there, which must be there.
+    ///
+    /// # Errors
+    /// When it is not, or cannot be reached.
+    pub fn open(&self) -> Result<Arc<dyn Store>, Failure> {
+        Ok(open::open_with(self.place()?, &self.access)?)
     }
 
     /// The store there, made if need be; for a dry run nothing is made.
     fn store(&self, dry_run: bool) -> Result<Arc<dyn Store>, Failure> {
         let url = self.place()?;
         if !dry_run {
-            return Ok(crate::store::open::create(url)?);
+            return Ok(open::create_with(url, &self.access)?);
         }
-        match crate::store::open::open(url) {
+        match open::open_with(url, &self.access) {
             Err(error) if error.kind == ErrorKind::NoStore => Ok(Arc::new(MemoryStore::at(&url.to_string()))),
             opened => Ok(opened?),
         }
@@ -74,7 +87,12 @@ pub fn configured(context: &Context) -> Result<Vec<Target>, Failure> {
     let home = context.home();
     let target = |(name, copy): (&crate::config::Name, &crate::config::Copy)| {
         let url = copy.url.resolve(home.as_deref());
-        Target { name: name.to_string(), url: url.map_err(|error| error.to_string()) }
+        let reached = url.and_then(|url| Ok((url, context.access_to(copy).map_err(|failure| failure.message)?)));
+        let (url, access) = match reached {
+            Ok((url, access)) => (Ok(url), access),
+            Err(error) => (Err(error), Access::default()),
+        };
+        Target { name: name.to_string(), url, access }
     };
     Ok(section.copy.iter().map(target).collect())
 }
@@ -119,6 +137,9 @@ pub fn bring(
     let synced = sync::sync(host, repository, &store, options, output);
     let summary = synced.map_err(|error| output.stopped(failure(error)))?;
     output.clear();
+    if summary.founded && !options.dry_run {
+        warn_of_racing(&*store, output);
+    }
     if output.json() {
         output.json_line(&as_json(target, &summary, options))?;
     } else {

@@ -118,10 +118,9 @@ fn repository(context: &Context, output: &Arc<Output>) -> (Vec<Finding>, Option<
         }
         Err(failure) => return (vec![broken(failure)], None),
     };
-    let StoreUrl::Local(folder) = &url;
-    let mut findings = vec![doctor::free("repository", folder)];
+    let mut findings: Vec<Finding> = url.local().map(|folder| doctor::free("repository", folder)).into_iter().collect();
     if !secret_is_named(context) {
-        findings.push(reached(&url));
+        findings.push(reached(&url, context));
         return (findings, None);
     }
     match open(context, output) {
@@ -129,7 +128,9 @@ fn repository(context: &Context, output: &Arc<Output>) -> (Vec<Finding>, Option<
             let role = repository.bundle().role();
             let count = repository.snapshots().len();
             findings.push(Finding::ok(CHECK, format!("{url} opens with {role}'s keys and has {count} snapshots")));
-            if role.writes() {
+            if role.writes()
+                && let Some(folder) = url.local()
+            {
                 findings.push(doctor::writable(CHECK, "repository", folder));
             }
             let newest = repository.snapshots().iter().map(|snapshot| snapshot.time()).max_by_key(|time| time.seconds);
@@ -157,10 +158,8 @@ fn secret_is_named(context: &Context) -> bool {
 }
 
 /// The repository without what opens it.
-fn reached(url: &StoreUrl) -> Finding {
-    let looked = crate::store::open::open(url)
-        .map_err(Failure::from)
-        .and_then(|store| Ok(crate::repo::repository::look(&*store)?));
+fn reached(url: &StoreUrl, context: &Context) -> Finding {
+    let looked = context.open_store().and_then(|store| Ok(crate::repo::repository::look(&*store)?));
     match looked {
         Ok(()) => Finding::warning(
             "repository",

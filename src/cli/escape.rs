@@ -25,12 +25,23 @@ pub fn name(bytes: &[u8]) -> String {
     shown
 }
 
-/// A message as one line: control characters become escapes, all else stays as it is.
+/// A message as one line: control characters become escapes, the numbers of the system's errors go (their texts say the same), all
+/// else stays as it is.
 pub fn line(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    text.chars().for_each(|c| push(&mut shown, c));
+    let mut parts = text.split(ERROR_NUMBER);
+    parts.next().into_iter().flat_map(str::chars).for_each(|c| push(&mut shown, c));
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        let numbered = rest.len() < part.len() && rest.starts_with(')');
+        let kept = if numbered { ["", &rest[1..]] } else { [ERROR_NUMBER, part] };
+        kept.iter().flat_map(|text| text.chars()).for_each(|c| push(&mut shown, c));
+    }
     shown
 }
+
+/// How the standard library begins the number of a system's error.
+const ERROR_NUMBER: &str = " (os error ";
 
 /// JSON as it may go to a terminal: what moves the terminal stands only in strings there, and becomes `\\uXXXX`, so that the
 /// text stays the same JSON. Line ends between values stay.
@@ -94,6 +105,15 @@ mod tests {
     #[test]
     fn messages_stay_on_one_line() {
         assert_eq!(line("C:\\x\n\u{1b}"), "C:\\x\\n\\u{1b}");
+    }
+
+    #[test]
+    fn errors_have_no_numbers() {
+        let error = std::io::Error::from_raw_os_error(2);
+        assert_eq!(line(&format!("{error}; {error}!")), "No such file or directory; No such file or directory!");
+        for other in ["a (os error ", "a (os error )", "a (os error 2", "a (os error x)", "(os error 2)"] {
+            assert_eq!(line(other), other);
+        }
     }
 
     #[test]

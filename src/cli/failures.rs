@@ -14,8 +14,20 @@ impl From<store::Error> for Failure {
             ErrorKind::NoStore => {
                 let message = format!("there is no repository at {}: {}", error.place, error.source);
                 Self::new(failure.code, message)
-                    .hint("check the location (-r), or make a repository there with `boveda init`")
+                    .hint("check the location (-r), or make a repository there with `boveda init`; a bucket or container must be made first")
             }
+            ErrorKind::Denied if error.place.contains("://") => failure.hint(
+                "check the credentials and what they allow; docs/stores.md says where they come from, `boveda store probe` what is missing",
+            ),
+            ErrorKind::Config => Self { code: Code::Usage, ..failure }
+                .hint("docs/stores.md has the options of each kind of place"),
+            ErrorKind::Archived => {
+                failure.hint("ask the provider to bring the object back from the archive tier, then run the command again")
+            }
+            ErrorKind::Locked => failure.hint("the bucket's retention keeps it; it can be removed when that has passed"),
+            ErrorKind::Temporary if error.place.contains("://") => failure.hint(
+                "the place could not be reached for a while; run the command again later: what was stored is used then",
+            ),
             ErrorKind::Denied => failure.hint("check who owns the repository's folder, and its mode"),
             ErrorKind::Full => {
                 failure.hint("make room where the repository is, then run the command again: nothing is lost")
@@ -188,6 +200,7 @@ const REFUSED: &str = "`boveda key list` (by an admin) shows who may what; docs/
 const fn of_store(error: &store::Error) -> Code {
     match error.kind {
         ErrorKind::NoStore => Code::NoRepository,
+        ErrorKind::Config => Code::Usage,
         _ => Code::Failed,
     }
 }

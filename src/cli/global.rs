@@ -2,9 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::output::Manner;
+use crate::config::LineRate;
 use crate::secrets::Sources;
+use crate::store::traffic::Traffic;
 
 /// Options of every command.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -13,6 +16,8 @@ pub struct Global {
     pub repository: Repository,
     #[command(flatten)]
     pub secret: Secret,
+    #[command(flatten)]
+    pub network: Network,
     #[command(flatten)]
     pub talk: Talk,
     #[command(flatten)]
@@ -64,6 +69,27 @@ pub struct Secret {
     /// A command that prints a raw key [env: BOVEDA_KEY_COMMAND]
     #[arg(long, global = true, value_name = "COMMAND", group = "secret")]
     pub key_command: Option<String>,
+}
+
+/// How a repository is reached that needs a network.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Network")]
+pub struct Network {
+    /// Send at most so much per second: KiB, or such as 2M [env: BOVEDA_LIMIT_UPLOAD]
+    #[arg(long, global = true, value_name = "RATE")]
+    pub limit_upload: Option<LineRate>,
+    /// Receive at most so much per second [env: BOVEDA_LIMIT_DOWNLOAD]
+    #[arg(long, global = true, value_name = "RATE")]
+    pub limit_download: Option<LineRate>,
+    /// Trust the certificates in this file (PEM) too [env: BOVEDA_CACERT]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+    /// Show the certificate in this file, which holds its key too (PEM) [env: BOVEDA_TLS_CLIENT_CERT]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub tls_client_cert: Option<PathBuf>,
+    /// What went over the network.
+    #[arg(skip)]
+    pub traffic: Arc<Traffic>,
 }
 
 /// How much is said, and to whom.

@@ -15,7 +15,7 @@ pub const GROUPS: [(&str, &[&str]); 8] = [
     ("Tidy", &["tag", "forget", "prune", "hold", "release", "rewrite"]),
     ("Trust", &["verify", "repair"]),
     ("Look inside", &["stats", "list", "cat"]),
-    ("This machine", &["doctor", "cache", "unlock", "completions", "man", "version", "help"]),
+    ("This machine", &["doctor", "store", "cache", "unlock", "completions", "man", "version", "help"]),
 ];
 
 /// The command with grouped help. Commands that are in no group stand under the last one's heading.

@@ -61,7 +61,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         .hint("name another file with --recovery-key-file"));
     }
     let credential = arguments.secret.get_for_founding(context, &output)?;
-    let store = crate::store::open::create(&location)?;
+    let store = context.create_store(&location, &output)?;
     let suite = match arguments.suite {
         Some(SuiteName::Aes) => Suite::Aes256Gcm,
         Some(SuiteName::XChaCha) => Suite::XChaCha20Poly1305,

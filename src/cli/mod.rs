@@ -43,6 +43,7 @@ mod patterns;
 mod piped;
 mod prompt;
 mod prune;
+mod reach;
 mod recover;
 mod reference;
 mod release;
@@ -62,6 +63,7 @@ mod snapshot_list;
 mod snapshot_options;
 mod snapshots;
 mod stats;
+mod store;
 mod stream;
 mod sync;
 mod tag;
@@ -127,6 +129,7 @@ enum Verb {
     Sync(sync::Arguments),
     List(inside::list::Arguments),
     Cat(inside::cat::Arguments),
+    Store(store::Arguments),
     Cache(cache::Arguments),
     Unlock(unlock::Arguments),
     Completions(completions::Arguments),
@@ -216,6 +219,7 @@ fn run(cli: Option<Cli>) -> Result<Code, Failure> {
         Verb::List(arguments) => inside::list::run(&arguments, &context),
         Verb::Cat(arguments) => inside::cat::run(&arguments, &context),
         Verb::Cache(arguments) => cache::run(&arguments, &context),
+        Verb::Store(arguments) => store::run(&arguments, &context),
         Verb::Unlock(arguments) => unlock::run(&arguments, &context),
         Verb::Completions(arguments) => completions::run(&arguments, &context),
         Verb::Man(arguments) => man::run(&arguments, &context),

@@ -20,7 +20,6 @@ use crate::mount::{self, Face, Options, Policy, Program};
 use crate::ops::follow::Followed;
 use crate::repo::keys::role::Role;
 use crate::repo::repository::Snapshot;
-use crate::store::url::StoreUrl;
 
 /// What a log of mounts may have grown to before it is begun anew, in bytes.
 const LOG_LIMIT: u64 = 1 << 20;
@@ -196,17 +195,18 @@ fn serve(arguments: &Arguments, context: &Context, folder: &Path, serving: Optio
         (filter.partial || snapshot.is_complete()) && (filter.is_empty() || filter.passes(&shown(snapshot).listed()))
     };
     let followed = Followed::choosing(host, repository, cache, Box::new(wanted))?;
-    let StoreUrl::Local(location) = context.location()?;
+    let location = context.location()?.local().map(Path::to_owned);
     if arguments.folder.is_none() {
         mount_place::make(folder)?;
     }
-    let apart = [("repository", location), ("caches", context.cache_folder()?), ("state", context.state_folder()?)];
+    let own = [("caches", context.cache_folder()?), ("state", context.state_folder()?)];
+    let apart = location.map(|location| ("repository", location)).into_iter().chain(own);
     let picked = arguments.folder.is_none();
     let options = Options {
         allow_other: arguments.allow_other,
         face: arguments.face(),
         // The place that is picked when nothing else is there lies in the state folder.
-        apart: apart.into_iter().filter(|(what, _)| !(picked && *what == "state")).collect(),
+        apart: apart.filter(|(what, _)| !(picked && *what == "state")).collect(),
         ahead: cache as u64 / 2,
         audit: (!arguments.no_audit).then(|| context.state_folder()).transpose()?,
         policy: arguments.policy()?,

@@ -21,6 +21,7 @@ use crate::repo::reader::{DEFAULT_CACHE, Reader};
 use crate::repo::repository::{self, Repository, Snapshot};
 use crate::store::Store;
 use crate::store::fallback::{FallbackStore, Other};
+use crate::store::open::open_with;
 
 /// Bytes of decoded catalog pages that several catalogs keep together.
 const PAGES: usize = 32 << 20;
@@ -38,7 +39,7 @@ pub struct Opened {
 /// # Errors
 /// With the exit code of what failed: 2, 5, 10, 12 …
 pub fn open(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> {
-    let store = crate::store::open::open(&context.location()?)?;
+    let store = context.open_store()?;
     // Whether there is a repository at all is known before a password is asked for.
     repository::look(&*store)?;
     let host = host(context, output)?;
@@ -51,16 +52,16 @@ pub fn open(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> 
 /// # Errors
 /// As [`open`].
 pub fn open_to_read(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> {
-    let usable = |copy: copies::Target| copy.url.ok().map(|url| (copy.name, url));
+    let usable = |copy: copies::Target| copy.url.ok().map(|url| (copy.name, url, copy.access));
     let copies: Vec<_> = copies::configured(context)?.into_iter().filter_map(usable).collect();
     if copies.is_empty() {
         return open(context, output);
     }
-    let store = crate::store::open::open(&context.location()?).map_err(|error| {
-        let there = copies.iter().map(|(_, url)| format!("-r {url}")).collect::<Vec<_>>().join(" or ");
-        Failure::from(error).hint(format!("if the place is lost, read from a copy: {there}"))
+    let store = context.open_store().map_err(|failure| {
+        let there = copies.iter().map(|(_, url, _)| format!("-r {url}")).collect::<Vec<_>>().join(" or ");
+        failure.hint(format!("if the place is lost, read from a copy: {there}"))
     })?;
-    let other = |(name, url)| Other::new(name, Box::new(move || crate::store::open::open(&url)));
+    let other = |(name, url, access)| Other::new(name, Box::new(move || open_with(&url, &access)));
     let others = copies.into_iter().map(other).collect();
     let store: Arc<dyn Store> = Arc::new(FallbackStore::new(store, others, Arc::clone(output) as _));
     repository::look(&*store)?;
@@ -77,7 +78,7 @@ pub fn open_despite_losses(
     context: &Context,
     output: &Arc<Output>,
 ) -> Result<(Opened, Vec<(WriterId, SnapshotId)>), Failure> {
-    let store = crate::store::open::open(&context.location()?)?;
+    let store = context.open_store()?;
     repository::look(&*store)?;
     let host = host(context, output)?;
     let (repository, gone) = host.open_despite_losses(store, &context.credential(output)?)?;

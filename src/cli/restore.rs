@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use super::neighbour::{Priority, Threads};
 use super::open::{find, open_to_read, require};
 use super::output::{Output, count, duration, size};
 use super::patterns;
+use super::reach::{traffic_json, traffic_words};
 use super::selector::{Filter, Selector};
 use crate::event::{Event, Level, Sink as _};
 use crate::ops::restore::{self, Delete, Options, Summary};
@@ -23,7 +24,7 @@ use crate::repo::entry::{EntryName, EntryPath};
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
 use crate::repo::repository::Snapshot;
-use crate::store::url::StoreUrl;
+use crate::store::traffic::Counted;
 
 /// Write a snapshot, or a part of it, into a folder
 ///
@@ -109,7 +110,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let restored = restore::restore(&tree, source, &selection, &arguments.target, &options, &*output);
     let summary = restored.map_err(|error| output.stopped(error.into()))?;
     output.clear();
-    print(&summary, start.elapsed(), arguments, &output)?;
+    print(&summary, start.elapsed(), context.traffic(), arguments, &output)?;
     Ok(match (summary.damaged, summary.problems) {
         (0, 0) => output.code(),
         (0, _) => output.code().max(Code::Incomplete),
@@ -137,13 +138,14 @@ fn delete(snapshot: &Snapshot, context: &Context, output: &Output) -> Result<Opt
             return Ok(None);
         }
     }
-    let StoreUrl::Local(repository) = context.location()?;
-    let own = [repository, context.state_folder()?, context.cache_folder()?];
+    let location = context.location()?;
+    let own = [context.state_folder()?, context.cache_folder()?];
+    let own = location.local().map(Path::to_owned).into_iter().chain(own);
     Ok(Some(Delete {
         roots: private.paths.iter().filter_map(|path| EntryPath::parse(path)).collect(),
         left_out: patterns::compile(&patterns)?,
         // Those that do not exist need no keeping.
-        keep: own.iter().filter_map(|folder| folder.metadata().ok()).map(|found| (found.dev(), found.ino())).collect(),
+        keep: own.filter_map(|folder| folder.metadata().ok()).map(|found| (found.dev(), found.ino())).collect(),
         ..delete
     }))
 }
@@ -170,10 +172,16 @@ fn left_out(text: &str, patterns: &mut Patterns, delete: &mut Delete) -> bool {
     true
 }
 
-fn print(summary: &Summary, time: Duration, arguments: &Arguments, output: &Output) -> Result<(), Failure> {
+fn print(
+    summary: &Summary,
+    time: Duration,
+    traffic: Option<Counted>,
+    arguments: &Arguments,
+    output: &Output,
+) -> Result<(), Failure> {
     let restored = summary.files + summary.directories + summary.others;
     if output.json() {
-        output.json_line(&json!({
+        let mut value = json!({
             "message_type": "summary",
             "dry_run": arguments.dry_run,
             "total_files": restored + summary.kept + summary.skipped,
@@ -190,7 +198,11 @@ fn print(summary: &Summary, time: Duration, arguments: &Arguments, output: &Outp
             "total_duration": time.as_secs_f64(),
             "error_count": summary.problems,
             "damage_count": summary.damaged,
-        }))?;
+        });
+        if let Some(counted) = traffic {
+            value["traffic"] = traffic_json(counted);
+        }
+        output.json_line(&value)?;
         return Ok(());
     }
     let Summary { files, directories, others, unchanged, .. } = summary;
@@ -212,6 +224,9 @@ fn print(summary: &Summary, time: Duration, arguments: &Arguments, output: &Outp
         if count > 0 {
             output.remark(&what)?;
         }
+    }
+    if let Some(counted) = traffic {
+        output.remark(&format!("network: {}", traffic_words(counted)))?;
     }
     if restored + summary.kept + summary.skipped == 0 {
         output.warn("nothing in the snapshot fits: nothing was restored");

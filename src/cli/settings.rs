@@ -149,10 +149,17 @@ impl Context {
         if meant.section.is_some() {
             return Ok(meant.section);
         }
+        self.section_at(&meant.url)
+    }
+
+    /// The section of the repository at that location, if the configuration knows it.
+    ///
+    /// # Errors
+    /// When the configuration is wrong.
+    pub fn section_at(&self, url: &StoreUrl) -> Result<Option<(&Name, &config::Repository)>, Failure> {
         let Some(config) = self.config()? else { return Ok(None) };
         let home = self.home();
-        let same =
-            |repository: &config::Repository| repository.url.resolve(home.as_deref()).ok().as_ref() == Some(&meant.url);
+        let same = |repository: &config::Repository| repository.url.resolve(home.as_deref()).ok().as_ref() == Some(url);
         Ok(config.settings.repository.iter().find(|(_, repository)| same(repository)))
     }
 
@@ -201,8 +208,11 @@ impl Context {
             }
             Some(_) => {}
             None => {
-                let StoreUrl::Local(location) = &meant.url;
-                words.extend(["-r".into(), absolute(location)?.into()]);
+                let location = match &meant.url {
+                    StoreUrl::Local(folder) => absolute(folder)?.into(),
+                    StoreUrl::Remote(url) => url.to_string().into(),
+                };
+                words.extend(["-r".into(), location]);
             }
         }
         for (flag, file) in [("--key-file", &flags.1.key_file), ("--password-file", &flags.1.password_file)] {
@@ -286,7 +296,7 @@ mod tests {
         let two: Lookup = |_| Some("/x".into());
         let failure = context(Global::default(), two).location().unwrap_err();
         assert!(failure.message.contains("BOVEDA_REPOSITORY_FILE"), "{failure}");
-        assert_eq!(context(with_repo("s3://bucket/x"), none).location().unwrap_err().code, Code::Usage);
+        assert_eq!(context(with_repo("ftp://host/x"), none).location().unwrap_err().code, Code::Usage);
     }
 
     #[test]

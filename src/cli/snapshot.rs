@@ -16,6 +16,7 @@ use super::neighbour::{Priority, Reading, Threads};
 use super::open::{Opened, open, require};
 use super::output::{Output, count, duration, size};
 use super::piped::Pipes;
+use super::reach::{traffic_json, traffic_words};
 use super::selection::Selection;
 use super::snapshot_defaults::Defaults;
 use super::snapshot_options::{Compressing, Deltas, How};
@@ -28,6 +29,7 @@ use crate::repo::keys::role::Role;
 use crate::repo::repository::{self, Repository};
 use crate::source::files::owners::Owners;
 use crate::source::files::stat::StampOptions;
+use crate::store::traffic::Counted;
 use crate::store::url::StoreUrl;
 
 /// Take a snapshot of files and folders (also: backup)
@@ -126,7 +128,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let summary = taken.map_err(|error| output.stopped(error.into()))?;
     output.clear();
     remember(&host, &mut repository, &output);
-    print(&summary, &options, &output)?;
+    print(&summary, &options, context.traffic(), &output)?;
     if !options.dry_run {
         let ended = copies::after_snapshot(&host, &mut repository, &copies, &output);
         if ended != Code::Ok {
@@ -208,9 +210,9 @@ pub(super) fn user() -> String {
 
 /// The repository never goes into itself.
 fn own_folder(location: &StoreUrl) -> Vec<(u64, u64)> {
-    let StoreUrl::Local(folder) = location;
     // Where it does not exist, opening it says so.
-    folder.metadata().map(|folder| (folder.dev(), folder.ino())).into_iter().collect()
+    let folder = location.local().and_then(|folder| folder.metadata().ok());
+    folder.map(|folder| (folder.dev(), folder.ino())).into_iter().collect()
 }
 
 /// Rounded to tenths: what lies behind them is noise.
@@ -218,11 +220,15 @@ pub(super) fn tenths(level: f64) -> f64 {
     (level * 10.0).round() / 10.0
 }
 
-fn print(summary: &Summary, options: &Options, output: &Output) -> Result<(), Failure> {
+fn print(summary: &Summary, options: &Options, traffic: Option<Counted>, output: &Output) -> Result<(), Failure> {
     let counts = &summary.counts;
     let kind = if summary.full { "full" } else { "incremental" };
     if output.json() {
-        output.json_line(&json_summary(summary, options, kind))?;
+        let mut value = json_summary(summary, options, kind);
+        if let Some(counted) = traffic {
+            value["traffic"] = traffic_json(counted);
+        }
+        output.json_line(&value)?;
         return Ok(());
     }
     let line = |what: &str, new: u64, changed: u64, unmodified: u64| {
@@ -242,6 +248,9 @@ fn print(summary: &Summary, options: &Options, output: &Output) -> Result<(), Fa
     }
     let time = duration(Duration::try_from_secs_f64(summary.seconds).unwrap_or_default());
     output.remark(&format!("read:    {}, {} in {time}", count(counts.files(), "file"), size(counts.bytes)))?;
+    if let Some(counted) = traffic {
+        output.remark(&format!("network: {}", traffic_words(counted)))?;
+    }
     match &summary.snapshot {
         Some(id) => output.remark(&format!("snapshot {} saved ({kind})", id.short()))?,
         None if summary.unchanged => output.remark("nothing changed: no snapshot was taken")?,

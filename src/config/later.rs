@@ -2,6 +2,7 @@
 //!
 //! Whatever is secret in them stands as the name of a variable.
 
+use super::access::Reach;
 use super::values::{Location, Variable};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,20 @@ pub struct Copy {
     /// The variable that holds the secret access key.
     #[serde(default)]
     pub secret_access_key_env: Option<Variable>,
+    /// `[repository.NAME.copy.NAME.access]`.
+    #[serde(default)]
+    pub access: Reach,
+}
+
+impl Copy {
+    /// How it is reached: what its own section says, and where that is silent the keys beside the location.
+    pub fn reach(&self) -> Reach {
+        let mut reach = self.access.clone();
+        reach.region = reach.region.or_else(|| self.region.clone());
+        reach.access_key_id_env = reach.access_key_id_env.or_else(|| self.access_key_id_env.clone());
+        reach.secret_access_key_env = reach.secret_access_key_env.or_else(|| self.secret_access_key_env.clone());
+        reach
+    }
 }
 
 /// Whom to tell when something is wrong.

@@ -4,6 +4,7 @@
 //! passed over. What a flag or a variable says is not known here; nothing is printed and no environment is read. Every key
 //! stands in `docs/configuration.md`.
 
+mod access;
 mod append;
 mod later;
 mod parse;
@@ -11,6 +12,7 @@ mod place;
 mod sections;
 mod values;
 
+pub use access::{LineRate, Reach};
 pub use append::{Addition, append};
 pub use later::{Alert, Copy, Database};
 pub use place::{Place, Rank};

@@ -1,5 +1,6 @@
 //! The sections of the file, and what holds between them.
 
+use super::access::Reach;
 use super::later::{Alert, Copy, Database};
 use super::values::{Command, Hidden, HomePath, Location, Name, Pattern, Variable};
 use crate::ops::neighbour::Limits;
@@ -63,6 +64,9 @@ pub struct Repository {
     /// A variable that holds one.
     #[serde(default)]
     pub key_env: Option<Variable>,
+    /// `[repository.NAME.access]`.
+    #[serde(default)]
+    pub access: Reach,
     /// `[repository.NAME.copy.NAME]`.
     #[serde(default)]
     pub copy: BTreeMap<Name, Copy>,

@@ -120,7 +120,17 @@ fn an_unknown_key_is_an_error_with_line_and_nearest_key() {
 fn every_key_is_documented() {
     let documented = include_str!("../../docs/configuration.md");
     let mut count = 0;
-    for section in ["", "repository.a", "repository.a.copy.b", "snapshot", "limits", "retention", "alert", "database"] {
+    for section in [
+        "",
+        "repository.a",
+        "repository.a.access",
+        "repository.a.copy.b",
+        "snapshot",
+        "limits",
+        "retention",
+        "alert",
+        "database",
+    ] {
         let head = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
         let error = toml::from_str::<Settings>(&format!("{head}xyzzy = 1\n")).unwrap_err();
         let (_, known) = parse::unknown_key(error.message()).unwrap();
@@ -179,7 +189,7 @@ fn what_does_not_fit_together_is_refused() {
 
 #[test]
 fn secrets_are_never_shown() {
-    let with_secret = "[repository.a]\nurl = 'sftp://me:hunter2@host/x'\npassword = 'hunter2'\n";
+    let with_secret = "[repository.a]\nurl = 'webdavs://me:hunter2@host/x'\npassword = 'hunter2'\n";
     let settings = parsed(with_secret).unwrap();
     let shown = format!("{settings:?} {} {}", serde_json::to_string(&settings).unwrap(), settings.repository["a"].url);
     assert!(!serde_json::to_string(&settings).unwrap().contains("hunter2"), "{shown}");

@@ -169,6 +169,7 @@ impl TryFrom<String> for Location {
             Err(UrlError::NotYet { .. }) => Ok(Self(text)),
             Err(error) => Err(error.to_string()),
             Ok(_) if text.starts_with("file:") => Ok(Self(text)),
+            Ok(StoreUrl::Remote(_)) => Ok(Self(text)),
             Ok(StoreUrl::Local(_)) => Err(NOT_ABSOLUTE.to_owned()),
         }
     }

@@ -7,6 +7,7 @@
 //! store, or was there at a good location before.
 
 pub mod near;
+mod sending;
 
 use super::chunk_index::ChunkIndex;
 use super::chunk_keys::ChunkKeys;
@@ -18,6 +19,7 @@ use super::pack::{PackBuilder, PackSealing, PackSize, PackSummary};
 use super::segment::{Codec, Compression, SealedSegment, Sealing, SegmentBuilder, TARGET};
 use crate::store::{self, Store};
 use crossbeam_channel::{Receiver, Sender, bounded};
+use sending::Sending;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -122,7 +124,8 @@ impl PackWriter {
         let (segments, queue) = bounded(QUEUE);
         let (governor, added, given_up) = (Governor::new(options.effort), Added::default(), AtomicBool::new(false));
         let shared = Arc::new(Shared { keys, index, fresh, options, governor, added, given_up });
-        let packing = Packing { store, shared: Arc::clone(&shared), written: Vec::new() };
+        let sending = (store.in_flight() > 1).then(|| Sending::start(&store, store.in_flight()));
+        let packing = Packing { store, shared: Arc::clone(&shared), written: Vec::new(), sending };
         let thread = std::thread::Builder::new()
             .name("packs".to_owned())
             .spawn(move || packing.run(&queue))
@@ -341,6 +344,8 @@ struct Packing {
     store: Arc<dyn Store>,
     shared: Arc<Shared>,
     written: Vec<PackSummary>,
+    /// Where packs are put by threads of their own.
+    sending: Option<Sending>,
 }
 
 impl Packing {
@@ -356,6 +361,9 @@ impl Packing {
         if !builder.is_empty() && !self.shared.given_up.load(Ordering::Relaxed) {
             self.write(builder)?;
         }
+        if let Some(sending) = self.sending {
+            self.written.extend(sending.finish()?);
+        }
         Ok(self.written)
     }
 
@@ -363,6 +371,10 @@ impl Packing {
     fn write(&mut self, builder: PackBuilder) -> Result<Vec<u8>, store::Error> {
         let options = &self.shared.options;
         let pack = builder.finish(&options.pack_sealing);
+        if let Some(sending) = self.sending.as_mut().filter(|_| !options.dry_run) {
+            self.shared.added.stored.fetch_add(pack.summary.length, Ordering::Relaxed);
+            return Ok(sending.send(pack)?.unwrap_or_default());
+        }
         if !options.dry_run {
             // The name is fresh: "exists" can only be our own put, retried.
             self.store.put(&Name::Pack(pack.summary.id).object(), pack.stored())?;

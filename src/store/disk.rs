@@ -74,6 +74,21 @@ pub trait Disk: Send + Sync {
     /// All names in a folder but `.` and `..`, in no order; complete or an error.
     fn names(&self, dir: &Path) -> io::Result<Vec<OsString>>;
 
+    /// As [`Self::names`], with what each leads to where that costs nothing more to tell.
+    fn entries(&self, dir: &Path) -> io::Result<Vec<(OsString, Option<Stat>)>> {
+        Ok(self.names(dir)?.into_iter().map(|name| (name, None)).collect())
+    }
+
+    /// How messages name the folder `root`.
+    fn place(&self, root: &Path) -> String {
+        root.display().to_string()
+    }
+
+    /// How many large objects are worth putting at once.
+    fn in_flight(&self) -> usize {
+        1
+    }
+
     /// The bytes `offset..offset + length` of a file, cut short only where it ends.
     fn read(&self, path: &Path, offset: u64, length: u64) -> io::Result<Vec<u8>>;
 }

@@ -100,7 +100,11 @@ impl<D: Disk> LocalStore<D> {
 
 impl<D: Disk> Store for LocalStore<D> {
     fn place(&self) -> String {
-        self.root.display().to_string()
+        self.disk.place(&self.root)
+    }
+
+    fn in_flight(&self) -> usize {
+        self.disk.in_flight()
     }
 
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Error> {
@@ -164,6 +168,8 @@ fn kind_of(error: &io::Error) -> ErrorKind {
         Io::Interrupted | Io::TimedOut | Io::WouldBlock | Io::ResourceBusy | Io::StaleNetworkFileHandle => {
             ErrorKind::Temporary
         }
+        // The connection to a disk that is elsewhere.
+        Io::ConnectionReset | Io::ConnectionAborted | Io::ConnectionRefused | Io::NotConnected => ErrorKind::Temporary,
         _ => ErrorKind::Other,
     }
 }

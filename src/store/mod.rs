@@ -3,6 +3,8 @@
 //! All that boveda needs of a place is this trait: put-if-absent, ranges, honest listings. Backends do not retry and do
 //! not interpret; decorators (retry, faults …) wrap any of them.
 
+pub mod access;
+pub mod ahead;
 pub mod disk;
 pub mod fallback;
 pub mod faults;
@@ -10,6 +12,13 @@ pub mod forgetful;
 pub mod local;
 pub mod memory;
 pub mod open;
+pub mod pace;
+pub mod probe;
+pub mod remote;
+pub mod remote_url;
+pub mod retry;
+pub mod sftp;
+pub mod traffic;
 pub mod url;
 
 use std::fmt;
@@ -59,6 +68,12 @@ pub enum ErrorKind {
     Denied,
     /// No room left.
     Full,
+    /// The location, an option or a certificate is wrong.
+    Config,
+    /// The object lies in a tier from which it must be asked back before it can be read.
+    Archived,
+    /// The object may not be removed or replaced yet.
+    Locked,
     /// Trying again may help.
     Temporary,
     /// Anything else.
@@ -99,10 +114,40 @@ pub struct Listed {
     pub length: u64,
 }
 
+/// What a place keeps of an object beside its bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The version's name, where the place keeps replaced and removed versions.
+    pub version: Option<String>,
+    /// The place's own hash or tag of the bytes.
+    pub tag: Option<String>,
+    /// The retention that keeps it from being removed, in the place's words.
+    pub lock: Option<String>,
+}
+
 /// A place for objects. Calls block; they may come from many threads at once.
 pub trait Store: Send + Sync {
     /// How messages name this place. Holds no secrets.
     fn place(&self) -> String;
+
+    /// Whether [`Self::put`] has one winner when several clients put one name at once. Where it has not, one client at a
+    /// time may write.
+    fn exclusive(&self) -> bool {
+        true
+    }
+
+    /// How many large objects are worth putting at once.
+    fn in_flight(&self) -> usize {
+        1
+    }
+
+    /// What the place keeps of an object; nothing where it does not say.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    fn facts(&self, name: &ObjectName) -> Result<Facts, Error> {
+        self.length(name).map(|_| Facts::default())
+    }
 
     /// Creates an object if none of that name exists. When it returns, the object is durable and every later call of
     /// anybody sees it whole; when it fails, the object is either absent or whole.

@@ -1,18 +1,17 @@
 //! Where a repository is: the text that a person gives, parsed once into something that cannot be wrong.
 //!
-//! A path, or a `file:` URL. Names of places that need a network are recognised, so that they never become odd local folders.
+//! A path, a `file:` URL, or the URL of a place that needs a network ([`super::remote_url`]). Names of places that boveda cannot
+//! use are recognised, so that they never become odd local folders.
 
+use super::remote_url::{RemoteUrl, Scheme};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-/// Schemes of places that boveda knows of but cannot use yet, also in the short form of other tools (`sftp:host:/path`).
-const NOT_YET: [&str; 18] = [
-    "s3", "b2", "azblob", "azure", "gcs", "gs", "sftp", "ssh", "rest", "http", "https", "webdav", "webdavs", "dav",
-    "ftp", "swift", "rclone", "opendal",
-];
+/// Schemes of places that boveda knows of but cannot use, also in the short form of other tools (`rest:https://…`).
+const NOT_YET: [&str; 10] = ["azure", "ssh", "rest", "http", "https", "dav", "ftp", "swift", "rclone", "opendal"];
 
 /// Why a text names no store.
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +20,13 @@ pub enum UrlError {
     #[error("the repository's location is empty")]
     Empty,
     /// A scheme that this version cannot use.
-    #[error("cannot use {url}: this version of boveda knows only local folders (a path, or file:///path)")]
+    #[error(
+        "cannot use {url}: boveda knows folders (a path, or file:///path), s3://, azblob://, gcs://, b2://, sftp:// and webdav(s)://"
+    )]
     NotYet { url: String },
+    /// A place that needs a network, wrongly written.
+    #[error("{scheme}:// location: {reason}; the form is {form}")]
+    Remote { scheme: &'static str, reason: String, form: &'static str },
     /// A scheme that nobody knows.
     #[error("unknown kind of location {scheme}:// in {url}; write ./{url} if it really is a folder")]
     UnknownScheme { scheme: String, url: String },
@@ -39,9 +43,19 @@ pub enum UrlError {
 pub enum StoreUrl {
     /// A folder, by its absolute path.
     Local(PathBuf),
+    /// A place that needs a network.
+    Remote(Box<RemoteUrl>),
 }
 
 impl StoreUrl {
+    /// The folder, if it is one on this machine.
+    pub fn local(&self) -> Option<&Path> {
+        match self {
+            Self::Local(path) => Some(path),
+            Self::Remote(_) => None,
+        }
+    }
+
     /// Parses a location. A relative path is made absolute at once, so that a later change of folder means nothing.
     ///
     /// # Errors
@@ -55,17 +69,21 @@ impl StoreUrl {
         match scheme(bytes) {
             Some(("file", rest)) => {
                 let path = file_path(rest).ok_or_else(|| UrlError::File { url: shown() })?;
-                Self::local(&path)
+                Self::folder(&path)
+            }
+            Some((scheme, rest)) if Scheme::named(scheme).is_some() => {
+                let text = std::str::from_utf8(rest).map_err(|_| UrlError::NotYet { url: shown() })?;
+                RemoteUrl::parse(scheme, text).map(|url| Self::Remote(Box::new(url)))
             }
             Some((scheme, _)) if NOT_YET.contains(&scheme) => Err(UrlError::NotYet { url: shown() }),
             Some((scheme, rest)) if rest.starts_with(b"//") => {
                 Err(UrlError::UnknownScheme { scheme: scheme.to_owned(), url: shown() })
             }
-            _ => Self::local(Path::new(text)),
+            _ => Self::folder(Path::new(text)),
         }
     }
 
-    fn local(path: &Path) -> Result<Self, UrlError> {
+    fn folder(path: &Path) -> Result<Self, UrlError> {
         std::path::absolute(path)
             .map(Self::Local)
             .map_err(|source| UrlError::Absolute { path: path.to_owned(), source })
@@ -76,6 +94,7 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local(path) => path.display().fmt(f),
+            Self::Remote(url) => url.fmt(f),
         }
     }
 }
@@ -140,7 +159,7 @@ mod tests {
 
     #[test]
     fn other_places_are_refused_by_name() {
-        for text in ["s3://bucket/x", "sftp:user@host:/srv", "s3:host/bucket", "gs://x", "azblob://x", "https://x/y"] {
+        for text in ["rest:https://host/x", "rclone:remote:path", "azure:container:/", "https://x/y", "ftp://x"] {
             assert!(matches!(parse(text), Err(UrlError::NotYet { .. })), "{text}");
         }
         assert!(matches!(parse("gopher://x"), Err(UrlError::UnknownScheme { .. })));

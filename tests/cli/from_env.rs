@@ -62,8 +62,10 @@ fn everything_is_taken_over_and_no_secret_is_written() {
         assert!(!everything.contains(secret), "{secret}");
     }
     // From now on with the variables that are set anyway, and nothing else.
-    // The copy is where this version cannot write: that is said, and costs the copy only.
-    let taken = run(&place, &["--json", "snapshot"]).ends(3);
+    // The copy cannot be reached: that is said, and costs the copy only.
+    let mut command = place.command(&["--json", "snapshot"]);
+    with_variables(&mut command).env("AWS_ENDPOINT_URL", "http://127.0.0.1:1").env("BOVEDA_RETRY_FOR", "0");
+    let taken = Run::of(&mut command).ends(3);
     let taken = taken.says("the copy cloud is not up to date");
     let summary = taken.message("summary");
     assert_eq!(summary["files_new"], 2);

@@ -32,6 +32,7 @@ mod partial;
 mod piped;
 mod privileged;
 mod prune;
+mod remote;
 mod repair;
 mod restore;
 mod restore_options;

@@ -119,7 +119,7 @@ fn what_cannot_be_is_said_before_anything_is_made() {
     let place = place();
     place.run(["setup"]).ends(2).says("--yes");
     place.run(["-r", "@main", "setup", "--yes"]).ends(2).says("--name");
-    place.run(["-r", "s3://bucket/x", "setup", "--yes"]).ends(2).says("s3://bucket/x");
+    place.run(["-r", "ftp://host/x", "setup", "--yes"]).ends(2).says("ftp://host/x");
     place.run(["-r", "files", "setup", "--yes", "--source", "files/a"]).ends(2).says("in the repository's folder");
     place.run(["-r", "r", "setup", "--yes", "--name", "a b"]).ends(2).says("--name");
     write(&place.path("mine.html"), "precious");

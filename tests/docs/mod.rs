@@ -35,8 +35,8 @@ const RUN: [&str; 17] = [
     "docs/verify.md",
 ];
 
-/// An ordinary user that no machine knows by name.
-const STRANGER: u32 = 61_234;
+/// An ordinary user with a name on every machine, which mounting asks for: `nobody`.
+const STRANGER: u32 = 65_534;
 
 fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -4,6 +4,8 @@ mod conformance;
 mod durability;
 mod local;
 mod race;
+mod remote;
+mod remote_faults;
 
 use boveda::store::ObjectName;
 

@@ -34,7 +34,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let opened = open(context, &output)?;
     require(&opened.repository, Role::may_maintain, "repairing")?;
     let other = arguments.from.as_ref().map(|from| Target::named(from, context)).transpose()?;
-    let other = other.map(|other| Ok::<_, Failure>(crate::store::open::open(other.place()?)?)).transpose()?;
+    let other = other.map(|other| other.open()).transpose()?;
     let repaired = objects::repair_from(&opened.repository, other.as_deref(), arguments.dry_run, &*output);
     let summary = repaired.map_err(|error| output.stopped(error.into()))?;
     output.clear();

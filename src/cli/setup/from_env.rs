@@ -139,7 +139,7 @@ fn tell(
         output.remark(&format!("               [{}] was there already and stays as it is", shown(section)))?;
     }
     if let Some(copy) = &inherited.copy {
-        output.remark(&format!("kept for later: the copy {}", shown(&copy.url)))?;
+        output.remark(&format!("copy           {}, brought up to date by each snapshot", shown(&copy.url)))?;
     }
     if !inherited.emails.is_empty() {
         output.remark("kept for later: the addresses of BACKUP_ALERT_EMAILS")?;

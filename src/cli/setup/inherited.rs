@@ -138,12 +138,57 @@ fn bucket(
             remarks.push("CLOUD_PROVIDER is aws, and AWS_BACKUP_BUCKET names no bucket: there is no copy".to_owned());
             Ok(None)
         }
+        (Some("azure" | "azblob"), _) => elsewhere(variable, &AZURE, remarks),
+        (Some("gcp" | "gcs" | "google"), _) => elsewhere(variable, &GOOGLE, remarks),
         (None | Some("local" | "none"), _) => Ok(None),
         (Some(other), _) => {
             remarks.push(format!("CLOUD_PROVIDER is {other}: no variable says where, so write the copy yourself"));
             Ok(None)
         }
     }
+}
+
+/// Where another provider's variables say that a copy is to go.
+struct Elsewhere {
+    scheme: &'static str,
+    /// Variables of which the first that is set names the bucket.
+    buckets: [&'static str; 3],
+    /// The variable that opens it, which boveda reads by itself.
+    opener: &'static str,
+}
+
+const AZURE: Elsewhere = Elsewhere {
+    scheme: "azblob",
+    buckets: ["AZURE_BACKUP_CONTAINER", "AZURE_CONTAINER_NAME", "AZURE_STORAGE_CONTAINER"],
+    opener: "AZURE_STORAGE_CONNECTION_STRING",
+};
+const GOOGLE: Elsewhere = Elsewhere {
+    scheme: "gcs",
+    buckets: ["GCS_BACKUP_BUCKET", "GCS_BUCKET_NAME", "GCS_BUCKET"],
+    opener: "GOOGLE_APPLICATION_CREDENTIALS",
+};
+
+fn elsewhere(
+    variable: &dyn Fn(&str) -> Result<Option<String>, Failure>,
+    place: &Elsewhere,
+    remarks: &mut Vec<String>,
+) -> Result<Option<Bucket>, Failure> {
+    for name in place.buckets {
+        let Some(bucket) = variable(name)? else { continue };
+        let url = format!("{}://{}/{BESIDE}", place.scheme, bucket.trim());
+        if crate::store::url::StoreUrl::parse(url.as_ref()).is_err() {
+            return Err(Failure::usage(format!("{name} has {bucket}, which is no bucket's or container's name")));
+        }
+        if variable(place.opener)?.is_none() {
+            remarks.push(format!("{} is not set: what opens {url} must be found in another way", place.opener));
+        }
+        return Ok(Some(Bucket { url, region: None }));
+    }
+    remarks.push(format!(
+        "CLOUD_PROVIDER names a cloud, and {} no bucket or container: there is no copy",
+        place.buckets[0]
+    ));
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::plan::{Opener, Plan};
 use super::sheet::{self, Facts};
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::Output;
+use crate::cli::reach::warn_of_racing;
 use crate::cli::{context, time};
 use crate::crypto::aead::Suite;
 use crate::crypto::secret::{Secret, SecretBytes};
@@ -21,6 +22,7 @@ use crate::repo::keys::credential::Credential;
 use crate::repo::keys::recovery;
 use crate::repo::repository::{self, Repository};
 use crate::secrets::{self, Found};
+use crate::store::access::Access;
 use crate::store::{self, Store};
 
 /// How the founder is called in `key list`.
@@ -58,7 +60,8 @@ pub struct Sheet {
 /// With the exit code of what failed; 12 when there is a repository that the key does not open.
 pub fn make(plan: &Plan, context: &context::Context, output: &Arc<Output>) -> Result<Made, Failure> {
     let known = configure::is_known(plan, context)?;
-    let there = there(plan);
+    let reached = context.access_at(&plan.url)?;
+    let there = there(plan, &reached)?;
     if known && there.is_none() {
         return Err(gone(plan));
     }
@@ -66,7 +69,7 @@ pub fn make(plan: &Plan, context: &context::Context, output: &Arc<Output>) -> Re
     let founded = there.is_none();
     let store = match there {
         Some(store) => store,
-        None => found(plan, &credential)?,
+        None => found(plan, &credential, &reached, output)?,
     };
     let open = |with: &Credential| Repository::open(Arc::clone(&store), with, |_| None, Arc::clone(output) as _);
     let repository = open(&credential).map_err(|error| not_ours(error.into()))?;
@@ -106,14 +109,24 @@ fn gone(plan: &Plan) -> Failure {
 }
 
 /// The store, if there is a repository in it.
-fn there(plan: &Plan) -> Option<Arc<dyn Store>> {
-    store::open::open(&plan.url).ok().filter(|store| repository::look(&**store).is_ok())
+fn there(plan: &Plan, reached: &Access) -> Result<Option<Arc<dyn Store>>, Failure> {
+    let store = match store::open::open_with(&plan.url, reached) {
+        Err(error) if error.kind == store::ErrorKind::NoStore => return Ok(None),
+        opened => opened?,
+    };
+    match repository::look(&*store) {
+        Ok(()) => Ok(Some(store)),
+        // A place that cannot be looked into may hold anything.
+        Err(repository::Error::Store(error)) => Err(error.into()),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Founds the repository.
-fn found(plan: &Plan, credential: &Credential) -> Result<Arc<dyn Store>, Failure> {
+fn found(plan: &Plan, credential: &Credential, reached: &Access, output: &Output) -> Result<Arc<dyn Store>, Failure> {
     let key = pending_key(plan)?;
-    let store = store::open::create(&plan.url)?;
+    let store = store::open::create_with(&plan.url, reached)?;
+    warn_of_racing(&*store, output);
     repository::found(&*store, Suite::fastest_here(), credential, &key, LABEL)?;
     Ok(store)
 }

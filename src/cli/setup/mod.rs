@@ -22,7 +22,6 @@ use super::context::Context;
 use super::error::{Code, Failure};
 use super::output::Output;
 use super::{escape, prompt};
-use crate::store::url::StoreUrl;
 use configure::Configured;
 use make::{Made, Sheet};
 use plan::{Opener, Plan};
@@ -152,7 +151,7 @@ fn tell_sheet(sheet: &Sheet, even_without_terminal: bool, output: &Output) -> Re
 }
 
 fn on_one_disk(plan: &Plan) -> bool {
-    let StoreUrl::Local(folder) = &plan.url;
+    let Some(folder) = plan.url.local() else { return false };
     let device = |path: &Path| path.metadata().ok().map(|metadata| metadata.dev());
     let there = device(folder);
     there.is_some() && plan.paths.iter().any(|path| device(Path::new(path)) == there)

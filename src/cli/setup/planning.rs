@@ -156,8 +156,9 @@ fn sources(arguments: &Arguments, context: &Context, url: &StoreUrl) -> Result<(
     if arguments.exclude.is_empty() && home.is_some_and(|home| within(&home)) {
         exclude.push("~/.cache".to_owned());
     }
-    let StoreUrl::Local(folder) = url;
-    if paths.iter().any(|path| Path::new(path).starts_with(folder)) {
+    if let Some(folder) = url.local()
+        && paths.iter().any(|path| Path::new(path).starts_with(folder))
+    {
         return Err(Failure::usage(format!("what is to be kept lies in the repository's folder {}", folder.display()))
             .hint("choose another place with -r"));
     }

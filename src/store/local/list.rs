@@ -10,6 +10,9 @@ use super::{LocalStore, kind_of};
 use std::io;
 use std::path::Path;
 
+/// How often a folder is read that comes and goes.
+const ATTEMPTS: usize = 3;
+
 impl<D: Disk> LocalStore<D> {
     /// Every object below `prefix`, in no order.
     pub(super) fn list_all(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
@@ -30,16 +33,13 @@ impl<D: Disk> LocalStore<D> {
 
     /// Adds every object in `folder`, whose own name is `prefix`, to `found`.
     fn list_into(&self, folder: &Path, prefix: &str, found: &mut Vec<Listed>) -> io::Result<()> {
-        for name in self.disk.names(folder)? {
+        for (name, known) in self.disk.entries(folder)? {
             let separator = if prefix.is_empty() { "" } else { "/" };
             let object = name.to_str().and_then(|name| ObjectName::new(&format!("{prefix}{separator}{name}")));
             let Some(name) = object else { continue };
             let path = self.path(&name);
-            match self.disk.stat(&path) {
-                Ok(stat) if stat.directory => match self.list_into(&path, name.as_str(), found) {
-                    Err(error) if self.vanished(&path, &error)? => {}
-                    listed => listed?,
-                },
+            match known.map_or_else(|| self.disk.stat(&path), Ok) {
+                Ok(stat) if stat.directory => self.list_folder(&path, name.as_str(), found)?,
                 Ok(stat) if stat.file => found.push(Listed { name, length: stat.length }),
                 Ok(_) => {}
                 Err(error) if self.vanished(&path, &error)? => {}
@@ -47,6 +47,20 @@ impl<D: Disk> LocalStore<D> {
             }
         }
         Ok(())
+    }
+
+    /// As [`Self::list_into`], for a folder that others may remove meanwhile, and make again.
+    fn list_folder(&self, folder: &Path, prefix: &str, found: &mut Vec<Listed>) -> io::Result<()> {
+        let before = found.len();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match self.list_into(folder, prefix, found) {
+                Err(error) if self.vanished(folder, &error)? => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < ATTEMPTS => found.truncate(before),
+                listed => return listed,
+            }
+        }
     }
 
     /// Whether an error only says that somebody removed the name meanwhile.

@@ -1,0 +1,135 @@
+//! From the options, the environment and the configuration to the store that is meant: how it is reached, and what that took.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use super::context::Context;
+use super::error::Failure;
+use super::output::{Output, size};
+use crate::config::{Copy, LineRate, Name, Repository};
+use crate::store::access::Access;
+use crate::store::traffic::Counted;
+use crate::store::url::StoreUrl;
+use crate::store::{Store, open};
+
+impl Context {
+    /// How the repository that is meant is reached.
+    ///
+    /// # Errors
+    /// When the configuration is wrong, names a variable that is not set, or no repository is meant.
+    pub fn access(&self) -> Result<Access, Failure> {
+        self.access_by(self.section()?)
+    }
+
+    /// How the repository at that location is reached, whichever one is meant.
+    ///
+    /// # Errors
+    /// As [`Self::access`].
+    pub fn access_at(&self, url: &StoreUrl) -> Result<Access, Failure> {
+        self.access_by(self.section_at(url)?)
+    }
+
+    fn access_by(&self, section: Option<(&Name, &Repository)>) -> Result<Access, Failure> {
+        let home = self.home();
+        let configured =
+            section.map(|(_, section)| section.access.access(home.as_deref(), &|name| self.variable(name)));
+        self.overruled(configured.transpose().map_err(Failure::usage)?.unwrap_or_default())
+    }
+
+    /// How a copy of the configuration is reached.
+    ///
+    /// # Errors
+    /// When the configuration names a variable that is not set, or an option is wrong.
+    pub fn access_to(&self, copy: &Copy) -> Result<Access, Failure> {
+        let reached = copy.reach().access(self.home().as_deref(), &|name| self.variable(name));
+        self.overruled(reached.map_err(Failure::usage)?)
+    }
+
+    /// What flags and variables change of what the configuration says.
+    fn overruled(&self, mut access: Access) -> Result<Access, Failure> {
+        let flags = &self.global.network;
+        let rate = |flag: Option<LineRate>, name: &str| match (flag, self.variable(name)) {
+            (Some(rate), _) => Ok(Some(rate.pace())),
+            (None, Some(text)) => parsed(name, &text).map(|rate| Some(rate.pace())),
+            (None, None) => Ok(None),
+        };
+        access.upload = rate(flags.limit_upload, "BOVEDA_LIMIT_UPLOAD")?.or(access.upload);
+        access.download = rate(flags.limit_download, "BOVEDA_LIMIT_DOWNLOAD")?.or(access.download);
+        let path = |name: &str| self.variable(name).map(Into::into);
+        access.ca_cert = flags.cacert.clone().or_else(|| path("BOVEDA_CACERT")).or(access.ca_cert);
+        access.client_cert =
+            flags.tls_client_cert.clone().or_else(|| path("BOVEDA_TLS_CLIENT_CERT")).or(access.client_cert);
+        if let Some(line) = self.variable("BOVEDA_SSH") {
+            let words = shlex::split(&line.to_string_lossy()).filter(|words| !words.is_empty());
+            access.ssh =
+                words.ok_or_else(|| Failure::usage("BOVEDA_SSH cannot be split into words: check its quotes"))?;
+        }
+        if let Some(seconds) = self.variable("BOVEDA_RETRY_FOR") {
+            let wrong = || Failure::usage("BOVEDA_RETRY_FOR is no number of seconds");
+            access.patience = seconds
+                .to_str()
+                .and_then(|text| text.parse().ok())
+                .map(std::time::Duration::from_secs)
+                .ok_or_else(wrong)?;
+        }
+        access.traffic = Arc::clone(&flags.traffic);
+        Ok(access)
+    }
+
+    /// The store of the repository that is meant, which must be there.
+    ///
+    /// # Errors
+    /// When no repository is meant, or its place cannot be reached.
+    pub fn open_store(&self) -> Result<Arc<dyn Store>, Failure> {
+        Ok(open::open_with(&self.location()?, &self.access()?)?)
+    }
+
+    /// The same, made if it is not there. Where several writers at once would not be seen, that is said.
+    ///
+    /// # Errors
+    /// As [`Self::open_store`].
+    pub fn create_store(&self, url: &StoreUrl, output: &Output) -> Result<Arc<dyn Store>, Failure> {
+        let store = open::create_with(url, &self.access()?)?;
+        warn_of_racing(&*store, output);
+        Ok(store)
+    }
+
+    /// What went over the network, if anything did.
+    pub fn traffic(&self) -> Option<Counted> {
+        Some(self.global.network.traffic.counted()).filter(|counted| counted.requests > 0)
+    }
+}
+
+/// Says that a place lets racing writers win both, where it does.
+pub fn warn_of_racing(store: &dyn Store, output: &Output) {
+    if !store.exclusive() {
+        let place = store.place();
+        output.warn(&format!(
+            "{place} does not keep two writers apart: let one machine at a time write to it, and prune with --exclusive"
+        ));
+    }
+}
+
+/// What went over the network, in words.
+pub fn traffic_words(counted: Counted) -> String {
+    let again = if counted.retries > 0 { format!(", {} tried again", counted.retries) } else { String::new() };
+    format!(
+        "{} requests{again}, {} sent, {} received",
+        counted.requests,
+        size(counted.uploaded),
+        size(counted.downloaded)
+    )
+}
+
+/// What went over the network, as a member of a JSON object.
+pub fn traffic_json(counted: Counted) -> serde_json::Value {
+    serde_json::json!({
+        "requests": counted.requests, "retries": counted.retries,
+        "bytes_sent": counted.uploaded, "bytes_received": counted.downloaded,
+    })
+}
+
+fn parsed(name: &str, text: &OsStr) -> Result<LineRate, Failure> {
+    let wrong = |why: &str| Failure::usage(format!("{name}: {why}"));
+    text.to_str().ok_or_else(|| wrong("it is not UTF-8"))?.parse().map_err(wrong)
+}

@@ -1,0 +1,198 @@
+//! `[repository.NAME.access]`: how a repository that needs a network is reached. Secrets stand as names of variables.
+
+use super::values::{Command, HomePath, Variable};
+use crate::source::amount;
+use crate::store::access::{Access, Hidden};
+use crate::store::pace::Pace;
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::fmt;
+use std::num::NonZeroU64;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Bytes per second. A number alone counts KiB, as in restic; with a letter (`500K`, `2M`) it counts what the letter says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LineRate(NonZeroU64);
+
+impl LineRate {
+    /// A limit of so much.
+    pub fn pace(self) -> Arc<Pace> {
+        Arc::new(Pace::new(self.0))
+    }
+}
+
+impl std::str::FromStr for LineRate {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.strip_suffix("/s").unwrap_or(text);
+        let bytes = match text.parse::<u64>() {
+            Ok(kibibytes) => kibibytes.checked_mul(1024),
+            Err(_) => amount::parse(text),
+        };
+        bytes
+            .and_then(NonZeroU64::new)
+            .map(Self)
+            .ok_or("it is a number of KiB per second above zero, or such as 500K or 2M")
+    }
+}
+
+impl TryFrom<String> for LineRate {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<LineRate> for String {
+    fn from(rate: LineRate) -> Self {
+        rate.to_string()
+    }
+}
+
+impl fmt::Display for LineRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}b", self.0)
+    }
+}
+
+/// How a repository is reached.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reach {
+    /// S3, Azure, Google: the address of the service.
+    pub endpoint: Option<String>,
+    /// S3: the region.
+    pub region: Option<String>,
+    /// S3: the profile of AWS's own configuration.
+    pub profile: Option<String>,
+    /// S3, Google: the class that objects are stored in.
+    pub storage_class: Option<String>,
+    /// S3: encryption by the server: `AES256` or `aws:kms`.
+    pub sse: Option<String>,
+    /// S3: the key of that.
+    pub sse_kms_key_id: Option<String>,
+    /// S3: the bucket's name as a part of the host's.
+    pub virtual_host: Option<bool>,
+    /// Requests without a signature.
+    pub anonymous: Option<bool>,
+    /// S3: whether the service can put only what is not there.
+    pub conditional_put: Option<bool>,
+    /// Azure: the storage account.
+    pub account: Option<String>,
+    /// S3, B2: the variable that holds the access key's id.
+    pub access_key_id_env: Option<Variable>,
+    /// S3, B2: the variable that holds the secret access key.
+    pub secret_access_key_env: Option<Variable>,
+    /// S3: the variable that holds the token of a temporary key.
+    pub session_token_env: Option<Variable>,
+    /// Azure: the variable that holds the account's key.
+    pub account_key_env: Option<Variable>,
+    /// Azure: the variable that holds a shared access signature.
+    pub sas_token_env: Option<Variable>,
+    /// Azure: the variable that holds a connection string.
+    pub connection_string_env: Option<Variable>,
+    /// Google: the file of a service account.
+    pub credential_file: Option<HomePath>,
+    /// WebDAV: who logs in.
+    pub user: Option<String>,
+    /// WebDAV: the variable that holds their password.
+    pub password_env: Option<Variable>,
+    /// SFTP: the command in place of `ssh`.
+    pub ssh_command: Option<Command>,
+    /// Certificates (PEM) that are trusted beside the system's.
+    pub cacert: Option<HomePath>,
+    /// A certificate and its key (PEM) that this client shows.
+    pub tls_client_cert: Option<HomePath>,
+    /// The limit of what is sent.
+    pub limit_upload: Option<LineRate>,
+    /// The limit of what is received.
+    pub limit_download: Option<LineRate>,
+}
+
+impl Reach {
+    /// What it says, for a user with this home and environment.
+    ///
+    /// # Errors
+    /// When a path begins with `~/` and there is no home, or a variable that is named is not set.
+    pub fn access(&self, home: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Access, String> {
+        let secret = |name: &Option<Variable>| -> Result<Option<Hidden>, String> {
+            let Some(name) = name else { return Ok(None) };
+            let value = variable(name.as_str()).filter(|value| !value.is_empty());
+            let value = value
+                .ok_or_else(|| format!("the configuration names the variable {}, which is not set", name.as_str()))?;
+            let text = value.into_string().map_err(|_| format!("{} is not UTF-8", name.as_str()))?;
+            Ok(Some(Hidden::new(text)))
+        };
+        let path = |path: &Option<HomePath>| path.as_ref().map(|path| path.resolve(home)).transpose();
+        let ssh = self.ssh_command.as_ref().map(|line| shlex::split(line.as_str()).unwrap_or_default());
+        Ok(Access {
+            options: self.options(),
+            access_key_id: secret(&self.access_key_id_env)?,
+            secret_access_key: secret(&self.secret_access_key_env)?,
+            session_token: secret(&self.session_token_env)?,
+            account_key: secret(&self.account_key_env)?,
+            sas_token: secret(&self.sas_token_env)?,
+            connection_string: secret(&self.connection_string_env)?,
+            credential_file: path(&self.credential_file)?,
+            user: self.user.clone(),
+            password: secret(&self.password_env)?,
+            ca_cert: path(&self.cacert)?,
+            client_cert: path(&self.tls_client_cert)?,
+            ssh: ssh.unwrap_or_default(),
+            upload: self.limit_upload.map(LineRate::pace),
+            download: self.limit_download.map(LineRate::pace),
+            ..Access::default()
+        })
+    }
+
+    fn options(&self) -> std::collections::BTreeMap<String, String> {
+        let texts = [
+            ("endpoint", &self.endpoint),
+            ("region", &self.region),
+            ("profile", &self.profile),
+            ("storage_class", &self.storage_class),
+            ("sse", &self.sse),
+            ("sse_kms_key_id", &self.sse_kms_key_id),
+            ("account", &self.account),
+        ];
+        let flags = [
+            ("virtual_host", self.virtual_host),
+            ("anonymous", self.anonymous),
+            ("conditional_put", self.conditional_put),
+        ];
+        let texts = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text.clone()?)));
+        let flags = flags.into_iter().filter_map(|(name, flag)| Some((name.to_owned(), flag?.to_string())));
+        texts.chain(flags).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_rate_counts_as_in_restic() {
+        let bytes = |text: &str| text.parse::<LineRate>().map(|rate| rate.0.get());
+        assert_eq!(bytes("500"), Ok(500 * 1024));
+        assert_eq!(bytes("2M"), Ok(2 << 20));
+        assert_eq!(bytes("2M/s"), Ok(2 << 20));
+        assert_eq!(bytes(&"3k".parse::<LineRate>().unwrap().to_string()), Ok(3072));
+        for bad in ["0", "", "fast", "-1", "99999999999999999999"] {
+            assert!(bytes(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn variables_that_are_named_must_be_set() {
+        let reach: Reach = toml::from_str("secret_access_key_env = 'THE_KEY'\nanonymous = true\n").unwrap();
+        assert!(reach.access(None, &|_| None).unwrap_err().contains("THE_KEY"));
+        let access = reach.access(None, &|name| (name == "THE_KEY").then(|| "s3cret".into())).unwrap();
+        assert_eq!(access.secret_access_key.unwrap().expose(), "s3cret");
+        assert_eq!(access.options["anonymous"], "true");
+        assert!(toml::from_str::<Reach>("secret_access_key = 'x'").is_err());
+    }
+}

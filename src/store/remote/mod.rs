@@ -1,0 +1,370 @@
+//! Stores behind HTTP, over opendal: S3, Azure Blob, Google Cloud Storage, B2, WebDAV.
+//!
+//! One call is one request as far as the service allows: objects are put whole, on the condition that there is none of the
+//! name; never in parts, so a cut leaves nothing. Nothing is tried again here ([`super::retry`] does), and what a service says
+//! is turned into the kinds that callers decide by ([`errors`]).
+
+mod azure;
+mod errors;
+mod notes;
+mod operator;
+mod runtime;
+mod transport;
+
+use super::access::Access;
+use super::remote_url::RemoteUrl;
+use super::{Error, ErrorKind, Facts, Listed, ObjectName, Put, Store};
+use crate::crypto::secret::random;
+use errors::Said;
+use futures_core::Stream as _;
+use notes::Notes;
+use opendal::options::{ListOptions, ReadOptions, WriteOptions};
+use opendal::{Buffer, BytesRange, Operator};
+use operator::{Exclusion, Operators};
+use std::fmt::Write as _;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+/// Where unfinished objects lie that are put by moving them, below the store's prefix; no object can be named so.
+const TEMPORARY: &str = ".tmp/";
+/// How old one must be to count as left over from a crash, in seconds.
+const LEFT_OVER_AFTER: i64 = 24 * 60 * 60;
+/// Packs that are worth sending at once.
+const IN_FLIGHT: usize = 4;
+/// How long the knowledge counts that the bucket itself is there.
+const KNOWN_FOR: Duration = Duration::from_secs(30);
+
+/// A place behind HTTP.
+pub struct RemoteStore {
+    place: String,
+    operators: Operators,
+    runtime: &'static Runtime,
+    /// When the place itself was last seen.
+    seen: Mutex<Option<Instant>>,
+    tidied: Once,
+}
+
+impl RemoteStore {
+    /// The store at `url`. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when something is missing or wrong.
+    pub fn new(url: &RemoteUrl, access: &Access) -> Result<Self, Error> {
+        let place = url.to_string();
+        let wrong = |text: String| Error {
+            kind: ErrorKind::Config,
+            action: "set up",
+            object: "the connection".to_owned(),
+            place: place.clone(),
+            source: Arc::new(Said(text)),
+        };
+        let operators = operator::build(url, access).map_err(wrong)?;
+        let runtime = runtime::shared().map_err(|error| wrong(error.to_string()))?;
+        Ok(Self { place, operators, runtime, seen: Mutex::default(), tidied: Once::new() })
+    }
+
+    /// Whether the bucket or folder itself is there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoStore`] when it is not, or why it cannot be told.
+    pub fn check(&self) -> Result<(), Error> {
+        let recursive = self.operators.exclusion != Exclusion::Move;
+        let options = ListOptions { limit: Some(1), recursive, ..ListOptions::default() };
+        // The first request is answer enough.
+        let call = async {
+            let mut lister = self.operators.plain.lister_options("/", options).await?;
+            poll_fn(|context| Pin::new(&mut lister).poll_next(context)).await.transpose()
+        };
+        let notes = Notes::new(false);
+        let outcome = self.run(&notes, call);
+        match outcome {
+            // opendal reads an absent folder as an empty one.
+            Ok(_) if notes.status() == 404 => Err(self.absent()),
+            Ok(_) => {
+                *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                Ok(())
+            }
+            Err(error) => match self.failed(&error, &notes, "open", "the store") {
+                error if error.kind == ErrorKind::NotFound => Err(Error { kind: ErrorKind::NoStore, ..error }),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// Makes the folder, where there are folders; a bucket must be there.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn create(&self) -> Result<(), Error> {
+        if self.operators.exclusion == Exclusion::Move {
+            self.call("create", "the folder", self.operators.checked.create_dir("/"))?;
+        }
+        self.check()
+    }
+
+    fn run<T>(&self, notes: &Arc<Notes>, call: impl Future<Output = T>) -> T {
+        self.runtime.block_on(notes::with(notes, call))
+    }
+
+    fn call<T>(
+        &self,
+        action: &'static str,
+        object: impl ToString,
+        call: impl Future<Output = opendal::Result<T>>,
+    ) -> Result<T, Error> {
+        let notes = Notes::new(false);
+        self.run(&notes, call).map_err(|error| self.failed(&error, &notes, action, object))
+    }
+
+    fn failed(&self, error: &opendal::Error, notes: &Notes, action: &'static str, object: impl ToString) -> Error {
+        errors::failed(error, notes, action, object.to_string(), self.place.clone())
+    }
+
+    fn error(&self, kind: ErrorKind, action: &'static str, object: impl ToString, text: &str) -> Error {
+        let source = Arc::new(Said(text.to_owned()));
+        Error { kind, action, object: object.to_string(), place: self.place.clone(), source }
+    }
+
+    fn absent(&self) -> Error {
+        self.error(ErrorKind::NoStore, "open", "the store", "there is no such bucket, container or folder")
+    }
+
+    /// An object that is not there must not be taken for lost when the whole place is gone.
+    fn sure(&self, error: Error) -> Error {
+        let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < KNOWN_FOR);
+        if error.kind != ErrorKind::NotFound || known {
+            return error;
+        }
+        self.check().err().unwrap_or(error)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8], if_absent: bool) -> impl Future<Output = opendal::Result<()>> {
+        let options = WriteOptions {
+            if_not_exists: if_absent,
+            content_type: Some("application/octet-stream".to_owned()),
+            ..WriteOptions::default()
+        };
+        let (name, bytes) = (name.to_owned(), Buffer::from(bytes.to_vec()));
+        async move { self.operators.checked.write_options(&name, bytes, options).await.map(drop) }
+    }
+
+    /// Puts under a name of its own, then moves.
+    fn write_and_move(&self, name: &ObjectName, bytes: &[u8], replace: bool) -> Result<Put, Error> {
+        self.tidied.call_once(|| self.tidy());
+        let temporary = random::<16>().iter().fold(TEMPORARY.to_owned(), |mut name, byte| {
+            let _ = write!(name, "{byte:02x}"); // a String takes everything
+            name
+        });
+        let operator = &self.operators.checked;
+        self.call("write", name, self.write(&temporary, bytes, false))?;
+        let notes = Notes::new(!replace);
+        let moved = self.run(&notes, operator.rename(&temporary, name.as_str()));
+        match moved {
+            Ok(()) => Ok(Put::Created),
+            Err(error) => {
+                let taken = notes.status() == 412 && !replace;
+                let error = self.failed(&error, &notes, "write", name);
+                // It only takes room until it counts as left over.
+                let _ = self.call("delete", &temporary, operator.delete(&temporary));
+                if taken { Ok(Put::Exists) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Removes what crashes left behind. Failures are passed over, as a left-over object harms nothing.
+    fn tidy(&self) {
+        let operator = &self.operators.checked;
+        let found = self.call("list", TEMPORARY, operator.list_options(TEMPORARY, ListOptions::default()));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |age| age.as_secs());
+        for entry in found.unwrap_or_default() {
+            let modified = entry.metadata().last_modified().map(|time| time.into_inner().as_second());
+            let age = modified.map(|modified| i64::try_from(now).unwrap_or(i64::MAX).saturating_sub(modified));
+            if entry.metadata().is_file() && age.is_some_and(|age| age > LEFT_OVER_AFTER) {
+                let _ = self.call("delete", entry.path(), operator.delete(entry.path()));
+            }
+        }
+    }
+
+    fn read(&self, name: &ObjectName, range: Option<BytesRange>) -> Result<Vec<u8>, Error> {
+        if self.operators.exclusion == Exclusion::Move {
+            // A server may show a folder as a page.
+            self.length(name)?;
+        }
+        let plain: &Operator = &self.operators.plain;
+        let options = ReadOptions { range: range.unwrap_or_default(), ..ReadOptions::default() };
+        let notes = Notes::new(false);
+        let read = self.run(&notes, plain.read_options(name.as_str(), options));
+        match read {
+            Ok(_) if notes.whole_for_range() => Err(self.error(
+                ErrorKind::Config,
+                "read",
+                name,
+                "the server sends whole objects where a part is asked for",
+            )),
+            Ok(bytes) => Ok(bytes.to_vec()),
+            // Nothing lies behind the end.
+            Err(_) if notes.status() == 416 && range.is_some() => Ok(Vec::new()),
+            // … which Azure's emulator says with a part of nothing.
+            Err(error) if notes.status() == 206 => match range {
+                Some(range) if self.length(name)? <= range.offset() => Ok(Vec::new()),
+                _ => Err(self.failed(&error, &notes, "read", name)),
+            },
+            Err(error) => Err(self.sure(self.failed(&error, &notes, "read", name))),
+        }
+    }
+}
+
+impl Store for RemoteStore {
+    fn place(&self) -> String {
+        self.place.clone()
+    }
+
+    fn exclusive(&self) -> bool {
+        matches!(self.operators.exclusion, Exclusion::Conditional | Exclusion::Generation)
+    }
+
+    fn in_flight(&self) -> usize {
+        IN_FLIGHT
+    }
+
+    fn facts(&self, name: &ObjectName) -> Result<Facts, Error> {
+        let notes = Notes::new(false);
+        let found = self.run(&notes, self.operators.checked.stat(name.as_str()));
+        let found = found.map_err(|error| self.failed(&error, &notes, "read", name))?;
+        Ok(Facts {
+            // S3 names the only version of an object "null" where none are kept.
+            version: found.version().filter(|version| *version != "null").map(str::to_owned),
+            tag: found.content_md5().or(found.etag()).map(|tag| tag.trim_matches('"').to_owned()),
+            lock: notes.lock(),
+        })
+    }
+
+    fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Error> {
+        match self.operators.exclusion {
+            Exclusion::Conditional => {
+                let notes = Notes::new(false);
+                match self.run(&notes, self.write(name.as_str(), bytes, true)) {
+                    Ok(()) => Ok(Put::Created),
+                    Err(error)
+                        if matches!(
+                            error.kind(),
+                            opendal::ErrorKind::ConditionNotMatch | opendal::ErrorKind::AlreadyExists
+                        ) =>
+                    {
+                        Ok(Put::Exists)
+                    }
+                    Err(error) => Err(self.failed(&error, &notes, "write", name)),
+                }
+            }
+            Exclusion::Generation => {
+                let notes = Notes::new(true);
+                match self.run(&notes, self.write(name.as_str(), bytes, false)) {
+                    Ok(()) if notes.kept() => Ok(Put::Created),
+                    Ok(()) => Err(self.error(ErrorKind::Other, "write", name, "it was put without its condition")),
+                    Err(_) if notes.status() == 412 => Ok(Put::Exists),
+                    Err(error) => Err(self.failed(&error, &notes, "write", name)),
+                }
+            }
+            Exclusion::Move => match self.length(name) {
+                Ok(_) => Ok(Put::Exists),
+                Err(error) if error.kind == ErrorKind::NotFound => self.write_and_move(name, bytes, false),
+                Err(error) => Err(error),
+            },
+            Exclusion::Look => match self.length(name) {
+                Ok(_) => Ok(Put::Exists),
+                Err(error) if error.kind == ErrorKind::NotFound => {
+                    self.call("write", name, self.write(name.as_str(), bytes, false)).map(|()| Put::Created)
+                }
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    fn settle(&self, name: &ObjectName) -> Result<(), Error> {
+        // What is seen is durable: the service answered whoever put it only then.
+        self.length(name).map(drop)
+    }
+
+    fn heal(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), Error> {
+        match self.operators.exclusion {
+            Exclusion::Move => self.write_and_move(name, bytes, true).map(drop),
+            _ => self.call("heal", name, self.write(name.as_str(), bytes, false)),
+        }
+    }
+
+    fn get(&self, name: &ObjectName) -> Result<Vec<u8>, Error> {
+        self.read(name, None)
+    }
+
+    fn get_range(&self, name: &ObjectName, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
+        // Offsets that no object has are not worth a header that a server may not understand.
+        if length == 0 || offset > u64::from(u32::MAX) << 16 {
+            return self.length(name).map(|_| Vec::new());
+        }
+        let end = offset.checked_add(length).filter(|end| *end <= u64::from(u32::MAX) << 16);
+        let bytes = match (offset, end) {
+            (0, None) => return self.get(name),
+            _ => self.read(name, Some(BytesRange::new(offset, end.map(|_| length))))?,
+        };
+        if bytes.len() as u64 > length {
+            return Err(self.error(ErrorKind::Other, "read", name, "more came back than was asked for"));
+        }
+        Ok(bytes)
+    }
+
+    fn length(&self, name: &ObjectName) -> Result<u64, Error> {
+        let found = self.call("read", name, self.operators.checked.stat(name.as_str()));
+        match found {
+            Ok(found) if found.is_file() => Ok(found.content_length()),
+            Ok(_) => Err(self.error(ErrorKind::NotFound, "read", name, "it is a folder")),
+            Err(error) => Err(self.sure(error)),
+        }
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
+        let folder = match ObjectName::new(prefix) {
+            _ if prefix.is_empty() => "/".to_owned(),
+            Some(name) => format!("{name}/"),
+            None => return self.check().map(|()| Vec::new()),
+        };
+        let what = if prefix.is_empty() { "all objects" } else { prefix };
+        let options = ListOptions { recursive: true, ..ListOptions::default() };
+        let notes = Notes::new(false);
+        let found = self.run(&notes, self.operators.checked.list_options(&folder, options));
+        let found = match found {
+            // An absent folder holds nothing; an absent bucket must not look like one.
+            Ok(found) if found.is_empty() => self.check().map(|()| found)?,
+            Ok(found) => found,
+            Err(error) => {
+                let error = self.failed(&error, &notes, "list", what);
+                return match error.kind {
+                    // Something was not found in the middle: that must never read as "there is nothing".
+                    ErrorKind::NotFound => Err(self.check().err().unwrap_or(Error { kind: ErrorKind::Other, ..error })),
+                    _ => Err(error),
+                };
+            }
+        };
+        let files = found.iter().filter(|entry| entry.metadata().is_file());
+        let mut listed: Vec<Listed> = files
+            .filter_map(|entry| {
+                let name = ObjectName::new(entry.path())?;
+                // WebDAV lists a file that is asked for as a folder.
+                let below = prefix.is_empty() || name.as_str().strip_prefix(prefix)?.starts_with('/');
+                below.then_some(())?;
+                Some(Listed { name, length: entry.metadata().content_length() })
+            })
+            .collect();
+        listed.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(listed)
+    }
+
+    fn delete(&self, name: &ObjectName) -> Result<(), Error> {
+        match self.call("delete", name, self.operators.checked.delete(name.as_str())) {
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+            deleted => deleted,
+        }
+    }
+}
