@@ -76,12 +76,18 @@ impl Context {
         Ok(access)
     }
 
+    /// How a place is reached that is the one that is meant; a folder needs nothing.
+    fn reached(&self, url: &StoreUrl) -> Result<Access, Failure> {
+        if url.local().is_some() { Ok(Access::default()) } else { self.access() }
+    }
+
     /// The store of the repository that is meant, which must be there.
     ///
     /// # Errors
     /// When no repository is meant, or its place cannot be reached.
     pub fn open_store(&self) -> Result<Arc<dyn Store>, Failure> {
-        Ok(open::open_with(&self.location()?, &self.access()?)?)
+        let url = self.location()?;
+        Ok(open::open_with(&url, &self.reached(&url)?)?)
     }
 
     /// The same, made if it is not there. Where several writers at once would not be seen, that is said.
@@ -89,7 +95,7 @@ impl Context {
     /// # Errors
     /// As [`Self::open_store`].
     pub fn create_store(&self, url: &StoreUrl, output: &Output) -> Result<Arc<dyn Store>, Failure> {
-        let store = open::create_with(url, &self.access()?)?;
+        let store = open::create_with(url, &self.reached(url)?)?;
         warn_of_racing(&*store, output);
         Ok(store)
     }

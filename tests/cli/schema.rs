@@ -194,6 +194,7 @@ fn snapshots(seen: &mut Seen, place: &Place) {
     seen.run(place, &["mount", "somewhere", "--print-unit"], 0);
     // What it prints about looks is held to the schema where there are looks: `audit`.
     seen.run(place, &["audit"], 0);
+    seen.run(place, &["store", "probe", "--policies", "--size", "1M", "probed"], 0);
 }
 
 /// What compares snapshots, and what carries them elsewhere.
