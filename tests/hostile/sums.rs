@@ -152,8 +152,9 @@ fn a_census_that_hides_a_snapshot_is_named_and_nothing_is_pruned() {
     let refused = prune::prune(&mut opened, &machine.host, &how, &Silent);
     assert!(matches!(refused, Err(prune::Error::InDoubt(_))), "{refused:?}");
     assert_eq!(scene.world.store.list("packs").unwrap().len(), before);
-    // Whoever saw it before sees that it is gone.
-    assert!(scene.machine.open(&scene.world.store, &scene.world.admin).is_err());
+    // Whoever saw it before is told the same.
+    let seen = scene.machine.open(&scene.world.store, &scene.world.admin).unwrap();
+    assert_eq!(seen.hidden().unwrap(), [last]);
 }
 
 #[test]
