@@ -2,7 +2,7 @@
 //!
 //! One call is one request as far as the service allows: objects are put whole, on the condition that there is none of the
 //! name; never in parts, so a cut leaves nothing. Nothing is tried again here ([`super::retry`] does), and what a service says
-//! is turned into the kinds that callers decide by ([`errors`]).
+//! is turned into the kinds that callers decide by (`errors`).
 
 mod azure;
 mod errors;
