@@ -13,8 +13,12 @@ impl From<store::Error> for Failure {
         match error.kind {
             ErrorKind::NoStore => {
                 let message = format!("there is no repository at {}: {}", error.place, error.source);
-                Self::new(failure.code, message)
-                    .hint("check the location (-r), or make a repository there with `boveda init`; a bucket or container must be made first")
+                let hint = "check the location (-r), or make a repository there with `boveda init`";
+                match error.place.contains("://") {
+                    true => Self::new(failure.code, message)
+                        .hint(format!("{hint}; a bucket or container must be made first")),
+                    false => Self::new(failure.code, message).hint(hint),
+                }
             }
             ErrorKind::Denied if error.place.contains("://") => failure.hint(
                 "check the credentials and what they allow; docs/stores.md says where they come from, `boveda store probe` what is missing",
