@@ -141,6 +141,7 @@ enum Verb {
 
 /// Runs this process's command line and returns its exit code.
 pub fn main() -> ExitCode {
+    crate::ops::neighbour::hand_memory_back();
     let json = std::env::args_os().any(|argument| argument == "--json");
     let ended = match crate::secrets::harden() {
         Ok(()) => parse().and_then(run),

@@ -8,6 +8,8 @@ import sys
 import time
 from collections import defaultdict
 
+import disk
+
 PHASES = ["first", "unchanged", "edited", "re-read", "restore"]
 
 
@@ -67,8 +69,9 @@ def run(tree, tools, work, rounds, results):
                 if not attempt(results, tree, tool, phase, lambda: once(tree, tool, phase, work, results)):
                     alive.remove(tool)
             if phase == "restore":
-                target = fresh(work / "run" / "copy")
-                results.add(tree.name, phase, "cp -a", **measure(["cp", "-a", str(tree.path), str(target)], dict(os.environ), target))
+                with disk.empty(work / "run") as target:
+                    figures = measure(["cp", "-a", str(tree.path), str(target)], dict(os.environ), work / "run")
+                results.add(tree.name, phase, "cp -a", **figures)
             if phase == "unchanged":
                 listing = fresh(work / "run" / "find")
                 results.add(tree.name, phase, "find", **measure(["find", str(tree.path), "-printf", "%s %T@ %C@ %i %p\\n"], dict(os.environ), listing))
@@ -77,9 +80,8 @@ def run(tree, tools, work, rounds, results):
 
 def once(tree, tool, phase, work, results):
     if phase == "restore":
-        target = fresh(work / "run" / "restored")
-        figures = measure([tool.binary, *tool.restore(tree.path, str(target))], tool.env, target if tool.name == "borg" else tool.home)
-        shutil.rmtree(target)
+        with disk.empty(work / "run") as target:
+            figures = measure([tool.binary, *tool.restore(tree.path, str(target))], tool.env, target if tool.name == "borg" else tool.home)
     else:
         before = stored(tool.repository)
         figures = measure([tool.binary, *tool.snapshot(str(tree.path), phase == "re-read")], tool.env, tool.home)

@@ -1,7 +1,9 @@
 //! How much of the machine long verbs take: options that several of them share, and what the configuration says of them.
 
+mod heap;
 mod priority;
 
+pub use heap::hand_memory_back;
 pub use priority::give_way;
 
 use crate::source::pace::Rate;
