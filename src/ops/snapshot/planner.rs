@@ -7,7 +7,7 @@ use super::batch::{Batch, Finished, Item};
 use super::former::Former;
 use crate::event::{EntryStatus, Event, Sink};
 use crate::repo::catalog::key;
-use crate::repo::chunk_index::ChunkIndex;
+use crate::repo::chunk_index::{Along, ChunkIndex};
 use crate::repo::entry::{Content, EntryKind, EntryPath, Extent, XattrValue};
 use crate::repo::id::{ChunkKind, SnapshotId};
 use crate::source::files::dir::DirHandle;
@@ -29,6 +29,7 @@ pub(super) struct Planner<'a> {
     /// What earlier snapshots have, the newest first.
     baselines: Vec<Baseline>,
     index: Arc<ChunkIndex>,
+    along: Along,
     events: &'a dyn Sink,
     directory: Option<Current>,
     next_number: u64,
@@ -51,12 +52,13 @@ struct Known {
 impl<'a> Planner<'a> {
     /// A planner; without a baseline everything is read.
     pub fn new(options: &'a Options, baselines: Vec<Baseline>, index: Arc<ChunkIndex>, events: &'a dyn Sink) -> Self {
-        Self { options, baselines, index, events, directory: None, next_number: 0, key: Vec::new() }
+        let along = Along::default();
+        Self { options, baselines, index, along, events, directory: None, next_number: 0, key: Vec::new() }
     }
 
     /// Lets go of the session's index, so that the next one's does not come on top of it.
     pub fn pause(&mut self) {
-        self.index = Arc::default();
+        (self.index, self.along) = <_>::default();
     }
 
     /// Goes on in another session, by what that one found: some of the baselines may no longer be relied on.
@@ -161,8 +163,8 @@ impl<'a> Planner<'a> {
     }
 
     /// Whether the repository still holds everything that the entry needs, at places that may be relied on.
-    fn all_there(&self, Known { cached, own }: &Known) -> bool {
-        let has = |id| self.index.has_good(ChunkKind::Data, id);
+    fn all_there(&mut self, Known { cached, own }: &Known) -> bool {
+        let mut has = |id| self.index.has_good_along(ChunkKind::Data, id, &mut self.along);
         let content = match &cached.entry.kind {
             EntryKind::File(Content::Extents(extents)) => extents.iter().all(|extent| match extent {
                 Extent::Chunk { id, .. } => has(id),

@@ -13,6 +13,7 @@
 //! Whether a place is good is never written down: trust and condemnations change with every entry of the log. It is judged
 //! anew at every opening, for each pack and session, and not for each chunk.
 
+mod along;
 mod build;
 mod folder;
 mod format;
@@ -27,6 +28,7 @@ mod spool;
 #[cfg(test)]
 mod tests;
 
+pub use along::Along;
 pub use build::{Covered, RunBuilder};
 pub use folder::RunFolder;
 pub use format::{IndexRow, PackRow, RunKey, Section, SignerBytes};

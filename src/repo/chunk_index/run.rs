@@ -214,6 +214,11 @@ impl Run {
         Ok((Spot { segment, position, pack: about.pack }, about, id, prefix(&id) >> (48 - self.footer.bits)))
     }
 
+    /// One row of the ids.
+    pub fn id_at(&self, row: u64) -> Result<&[u8], Damaged> {
+        self.row(Section::Ids, row)
+    }
+
     /// A segment's row.
     pub fn segment(&self, number: u32) -> Result<SegmentRow, Damaged> {
         Ok(SegmentRow::decode(self.row(Section::Segments, number.into())?))

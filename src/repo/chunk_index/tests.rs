@@ -142,6 +142,12 @@ fn located(places: Vec<Place>) -> Vec<Located> {
 
 /// Insists that index and model say the same of everything.
 fn compare(index: &ChunkIndex, model: &Loose) {
+    let mut along = Along::default();
+    for (_, segment) in index.segments().map(Result::unwrap) {
+        for id in &segment.ids {
+            assert_eq!(index.has_good_along(segment.kind, id, &mut along), index.has_good(segment.kind, id));
+        }
+    }
     for (kind, seed) in
         [ChunkKind::Payload, ChunkKind::Skeleton].into_iter().flat_map(|kind| (0..42).map(move |id| (kind, id)))
     {
@@ -149,7 +155,9 @@ fn compare(index: &ChunkIndex, model: &Loose) {
         assert_eq!(index.has(kind, &id), model.has(kind, &id));
         let plain = |id: &ChunkId| model.has_good(kind, id, |row| row.codec != Codec::Delta);
         assert_eq!(index.has_good_plain(kind, &id), plain(&id));
-        assert_eq!(index.has_good(kind, &id), model.has_good(kind, &id, |row| row.bases.iter().all(plain)));
+        let good = model.has_good(kind, &id, |row| row.bases.iter().all(plain));
+        assert_eq!(index.has_good(kind, &id), good);
+        assert_eq!(index.has_good_along(kind, &id, &mut along), good);
         let expected = model.places(kind, &id).map(|(pack, spot)| Place {
             pack,
             segment: Arc::clone(model.segment(spot.segment)),
