@@ -1,32 +1,31 @@
 //! The way in: new chunks go into segments, segments into packs, packs into the store; known ones go nowhere.
 //!
-//! Every worker has a [`Lane`] with a segment of its own, so that chunks that were read together lie together. One thread
-//! makes the packs. Memory is bounded: a segment per lane, a short queue, two packs.
+//! Every worker has a [`Lane`] with a segment of its own, so that chunks that were read together lie together. Other
+//! threads make the packs. Memory is bounded: a segment per lane, a short queue, and as many packs as
+//! may be on the way to the store, and one.
 //!
 //! Invariant: when [`PackWriter::finish`] returns packs, every chunk ever put into a lane that was flushed is in the
 //! store, or was there at a good location before.
 
+mod finishing;
 pub mod near;
-mod sending;
+pub mod packing;
 
 use super::chunk_index::ChunkIndex;
 use super::chunk_keys::ChunkKeys;
 use super::chunks::{ChunkSink, Error};
 use super::effort::{Effort, Governor, Stopwatch};
 use super::id::{ChunkId, ChunkKind};
-use super::names::Name;
-use super::pack::{PackBuilder, PackSealing, PackSize, PackSummary};
+use super::pack::{PackSealing, PackSize, PackSummary};
 use super::segment::{Codec, Compression, SealedSegment, Sealing, SegmentBuilder, TARGET};
 use crate::store::{self, Store};
-use crossbeam_channel::{Receiver, Sender, bounded};
-use sending::Sending;
+use crossbeam_channel::{Sender, bounded};
+use packing::QUEUE;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// Segments that may wait for the pack thread.
-pub const QUEUE: usize = 8;
 /// Shards of the set of chunks that this session added, so that workers rarely wait for each other.
 const SHARDS: usize = 64;
 
@@ -115,7 +114,7 @@ pub struct PackWriter {
 }
 
 impl PackWriter {
-    /// Starts the pack thread.
+    /// Starts the threads that make packs.
     ///
     /// # Panics
     /// When the system refuses a thread.
@@ -124,12 +123,7 @@ impl PackWriter {
         let (segments, queue) = bounded(QUEUE);
         let (governor, added, given_up) = (Governor::new(options.effort), Added::default(), AtomicBool::new(false));
         let shared = Arc::new(Shared { keys, index, fresh, options, governor, added, given_up });
-        let sending = (store.in_flight() > 1).then(|| Sending::start(&store, store.in_flight()));
-        let packing = Packing { store, shared: Arc::clone(&shared), written: Vec::new(), sending };
-        let thread = std::thread::Builder::new()
-            .name("packs".to_owned())
-            .spawn(move || packing.run(&queue))
-            .expect("the system lets us start a thread");
+        let thread = packing::start(&store, Arc::clone(&shared), queue);
         Self { shared, segments, thread }
     }
 
@@ -156,7 +150,7 @@ impl PackWriter {
     /// The first failure of the store: then nothing of this session may be committed.
     ///
     /// # Panics
-    /// When the pack thread panicked.
+    /// When a pack thread panicked.
     pub fn finish(self) -> Result<(Vec<PackSummary>, Figures), store::Error> {
         drop(self.segments);
         let written = self.thread.join().expect("the pack thread does not panic")?;
@@ -212,7 +206,7 @@ pub struct Lane {
     near: Option<SegmentBuilder>,
 }
 
-/// A lane's way to the pack thread.
+/// A lane's way to the packs.
 #[derive(Debug)]
 struct Out {
     segments: Sender<SealedSegment>,
@@ -336,51 +330,5 @@ impl SharedLane {
 impl ChunkSink for SharedLane {
     fn put(&self, kind: ChunkKind, bytes: &[u8]) -> Result<ChunkId, Error> {
         self.lock().as_mut().ok_or(Error::Stopped)?.put(kind, bytes)
-    }
-}
-
-/// The pack thread.
-struct Packing {
-    store: Arc<dyn Store>,
-    shared: Arc<Shared>,
-    written: Vec<PackSummary>,
-    /// Where packs are put by threads of their own.
-    sending: Option<Sending>,
-}
-
-impl Packing {
-    fn run(mut self, queue: &Receiver<SealedSegment>) -> Result<Vec<PackSummary>, store::Error> {
-        let size = self.shared.options.pack_size;
-        let mut builder = PackBuilder::of_size(size);
-        for sealed in queue {
-            builder.push(sealed, &self.shared.options.wrap);
-            if builder.is_full() {
-                builder = PackBuilder::with_buffer(self.write(builder)?).resized(size);
-            }
-        }
-        if !builder.is_empty() && !self.shared.given_up.load(Ordering::Relaxed) {
-            self.write(builder)?;
-        }
-        if let Some(sending) = self.sending {
-            self.written.extend(sending.finish()?);
-        }
-        Ok(self.written)
-    }
-
-    /// Finishes and stores a pack; returns its buffer.
-    fn write(&mut self, builder: PackBuilder) -> Result<Vec<u8>, store::Error> {
-        let options = &self.shared.options;
-        let pack = builder.finish(&options.pack_sealing);
-        if let Some(sending) = self.sending.as_mut().filter(|_| !options.dry_run) {
-            self.shared.added.stored.fetch_add(pack.summary.length, Ordering::Relaxed);
-            return Ok(sending.send(pack)?.unwrap_or_default());
-        }
-        if !options.dry_run {
-            // The name is fresh: "exists" can only be our own put, retried.
-            self.store.put(&Name::Pack(pack.summary.id).object(), pack.stored())?;
-        }
-        self.shared.added.stored.fetch_add(pack.summary.length, Ordering::Relaxed);
-        self.written.push(pack.summary.clone());
-        Ok(pack.into_buffer())
     }
 }

@@ -62,8 +62,8 @@ pub trait Disk: Send + Sync {
     /// Removes an empty folder.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes the names in a folder durable (and the absence of those removed).
-    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes a file's content durable, or the names in a folder and the absence of those removed.
+    fn sync_path(&self, path: &Path) -> io::Result<()>;
 
     /// What the path leads to.
     fn stat(&self, path: &Path) -> io::Result<Stat>;
@@ -84,7 +84,7 @@ pub trait Disk: Send + Sync {
         root.display().to_string()
     }
 
-    /// How many large objects are worth putting at once.
+    /// How many large objects are worth putting at once, with all that is to be done to them before.
     fn in_flight(&self) -> usize {
         1
     }
@@ -97,8 +97,18 @@ pub trait Disk: Send + Sync {
 #[derive(Debug, Default, Clone, Copy)]
 pub struct RealDisk;
 
+impl RealDisk {
+    /// How many large objects are worth putting at once.
+    pub const IN_FLIGHT: usize = 2;
+}
+
 impl Disk for RealDisk {
     type File = File;
+
+    /// One is hashed while another is written.
+    fn in_flight(&self) -> usize {
+        Self::IN_FLIGHT
+    }
 
     fn create(&self, path: &Path) -> io::Result<File> {
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
@@ -136,7 +146,7 @@ impl Disk for RealDisk {
         std::fs::remove_dir(path)
     }
 
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+    fn sync_path(&self, path: &Path) -> io::Result<()> {
         match File::open(path)?.sync_all() {
             // Some network and FUSE file systems have no way to sync a folder: their names are the server's business.
             Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
@@ -214,7 +224,7 @@ mod tests {
         assert_eq!(RealDisk.stat(&a).unwrap().identity, RealDisk.stat(&c).unwrap().identity);
         RealDisk.rename(&b, &c).unwrap();
         assert_eq!(RealDisk.read(&c, 0, 9).unwrap(), b"b");
-        RealDisk.sync_dir(top.path()).unwrap();
+        RealDisk.sync_path(top.path()).unwrap();
     }
 
     #[test]

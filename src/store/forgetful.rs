@@ -209,7 +209,7 @@ impl Disk for ForgetfulDisk {
         self.call("remove", path, |state| state.tree.remove_folder(path))
     }
 
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+    fn sync_path(&self, path: &Path) -> io::Result<()> {
         self.call("sync", path, |state| {
             let node = state.tree.find(path)?;
             state.sync(node);
@@ -269,12 +269,12 @@ mod tests {
     fn what_was_not_synced_may_be_lost_torn_or_there() {
         let disk = ForgetfulDisk::new();
         write(&disk, "/a", false);
-        disk.sync_dir(Path::new("/")).unwrap();
+        disk.sync_path(Path::new("/")).unwrap();
         let (whole, half, zeros) = (b"content".to_vec(), b"con".to_vec(), vec![0; 7]);
         assert_eq!(outcomes(&disk, "/a"), [Some(vec![]), Some(zeros), Some(half), Some(whole.clone())]);
         write(&disk, "/b", true);
         assert_eq!(outcomes(&disk, "/b"), [None, Some(whole.clone())]);
-        disk.sync_dir(Path::new("/")).unwrap();
+        disk.sync_path(Path::new("/")).unwrap();
         assert_eq!(outcomes(&disk, "/b"), [Some(whole)]);
         disk.remove(Path::new("/b")).unwrap();
         assert_eq!(outcomes(&disk, "/b").len(), 2);
@@ -285,9 +285,9 @@ mod tests {
         let disk = ForgetfulDisk::new();
         disk.make_dir(Path::new("/d")).unwrap();
         write(&disk, "/d/a", true);
-        disk.sync_dir(Path::new("/d")).unwrap();
+        disk.sync_path(Path::new("/d")).unwrap();
         assert_eq!(outcomes(&disk, "/d/a").len(), 2);
-        disk.sync_dir(Path::new("/")).unwrap();
+        disk.sync_path(Path::new("/")).unwrap();
         assert_eq!(outcomes(&disk, "/d/a"), [Some(b"content".to_vec())]);
     }
 
@@ -296,16 +296,16 @@ mod tests {
         let disk = ForgetfulDisk::new();
         write(&disk, "/a", true);
         disk.plan(Some((2, DiskFault::Halt)));
-        disk.sync_dir(Path::new("/")).unwrap();
+        disk.sync_path(Path::new("/")).unwrap();
         disk.remove(Path::new("/a")).unwrap_err();
-        disk.sync_dir(Path::new("/")).unwrap_err();
+        disk.sync_path(Path::new("/")).unwrap_err();
         assert_eq!(disk.struck().as_deref(), Some("remove /a"));
         disk.crash(1);
         disk.plan(Some((1, DiskFault::FailAfter(io::ErrorKind::TimedOut))));
         disk.remove(Path::new("/a")).unwrap_err();
         assert!(disk.is_gone(Path::new("/a")).unwrap());
         disk.plan(Some((1, DiskFault::Forget)));
-        disk.sync_dir(Path::new("/")).unwrap();
+        disk.sync_path(Path::new("/")).unwrap();
         assert_eq!(outcomes(&disk, "/a").len(), 2);
         disk.set_room(Some(3));
         let mut file = disk.create(Path::new("/full")).unwrap();

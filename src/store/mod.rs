@@ -136,7 +136,7 @@ pub trait Store: Send + Sync {
         true
     }
 
-    /// How many large objects are worth putting at once.
+    /// How many large objects are worth putting at once, with all that is to be done to them before.
     fn in_flight(&self) -> usize {
         1
     }

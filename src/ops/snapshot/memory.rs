@@ -10,8 +10,9 @@ use super::{Delta, Options};
 use crate::repo::config::ChunkerParameters;
 use crate::repo::effort::{Effort, Governor};
 use crate::repo::segment::{Compression, TARGET, context_size, delta_context_size};
-use crate::repo::writer::QUEUE;
 use crate::repo::writer::near::MOST;
+use crate::repo::writer::packing::{QUEUE, packs};
+use crate::store::disk::RealDisk;
 
 /// A segment at its longest: what would lead further begins the next one.
 const SEGMENT: u64 = (TARGET + TARGET / 4) as u64;
@@ -21,8 +22,6 @@ const BUFFERS: u64 = 6;
 const ENTRY: u64 = 768;
 /// Lanes of the catalog: skeletons and payload.
 const CATALOG: u64 = 2;
-/// A pack's buffer, with its parity, and as much again while parity is computed.
-const PACKS: u64 = 2;
 /// Bytes to remember a new chunk by until its session is over.
 const NEW_CHUNK: u64 = 80;
 
@@ -45,7 +44,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Of a run with these options, into a repository that cuts files as new ones do.
+    /// Of a run with these options, into a repository on a disk that cuts files as new ones do.
     pub fn of(options: &Options) -> Self {
         let (threads, chunker) = (options.threads() as u64, ChunkerParameters::FILES);
         let part = |what, count, bytes| Part { what, count, bytes };
@@ -71,7 +70,7 @@ impl Memory {
             part("buffers of segments in the making", (threads + CATALOG) * BUFFERS, SEGMENT),
             part("compressors", threads + CATALOG, context),
             part("segments that wait for their pack", QUEUE as u64 + threads, SEGMENT),
-            part("a pack, and its parity's work", PACKS, pack + pack / 8),
+            part("packs that fill, and that are finished and put", packs(RealDisk::IN_FLIGHT) as u64, pack + pack / 8),
             part("entries between walk and catalog", IN_FLIGHT as u64, ENTRY),
             part("new chunks until a partial snapshot", options.partial.chunks, NEW_CHUNK),
         ];
@@ -105,7 +104,7 @@ mod tests {
         assert!((100 << 20..300 << 20).contains(&usual), "{usual}");
         let (four, six) = (total(4, "auto", 32 << 20), total(6, "auto", 32 << 20));
         assert!(usual < four && four - usual == six - four, "{usual} {four} {six}");
-        assert_eq!(total(2, "auto", 128 << 20) - usual, 2 * 9 * (96 << 20) / 8);
+        assert_eq!(total(2, "auto", 128 << 20) - usual, 3 * 9 * (96 << 20) / 8);
         assert!(total(2, "off", 32 << 20) < usual && usual < total(2, "19", 32 << 20));
     }
 }

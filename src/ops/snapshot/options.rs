@@ -110,7 +110,7 @@ pub struct PartialAfter {
 impl Default for PartialAfter {
     /// What takes an hour or so to do again is worth two small objects.
     fn default() -> Self {
-        Self { bytes: 64 << 30, time: Duration::from_secs(3600), chunks: 1 << 19 }
+        Self { bytes: 64 << 30, time: Duration::from_secs(3600), chunks: 3 << 17 }
     }
 }
 

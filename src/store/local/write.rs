@@ -33,8 +33,10 @@ impl<D: Disk> LocalStore<D> {
         Ok(put)
     }
 
-    /// Makes the names that lead to an object durable; its content was, before it had a name.
+    /// Makes an object durable: the names that lead to it, for whoever put it may have died before that was done; and once more
+    /// its content, in case that the disk said that it was, and lied.
     pub(super) fn try_settle(&self, name: &ObjectName) -> io::Result<()> {
+        self.disk.sync_path(&self.path(name))?;
         self.sync_folders(&self.folders(name))
     }
 
@@ -58,7 +60,7 @@ impl<D: Disk> LocalStore<D> {
         if removed.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
             return removed;
         }
-        match self.disk.sync_dir(folders.last().unwrap_or(&self.root)) {
+        match self.disk.sync_path(folders.last().unwrap_or(&self.root)) {
             // Another process deleted the last file and the folder with it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             synced => synced?,
@@ -83,7 +85,7 @@ impl<D: Disk> LocalStore<D> {
             }
             made => made?,
         }
-        match self.disk.sync_dir(parent) {
+        match self.disk.sync_path(parent) {
             // Without the right to read the folder above nothing was made in it either.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
             synced => synced,
@@ -123,12 +125,12 @@ impl<D: Disk> LocalStore<D> {
 
     /// Makes durable what names lead to an object, except those known to be.
     fn sync_folders(&self, folders: &[PathBuf]) -> io::Result<()> {
-        self.disk.sync_dir(folders.last().unwrap_or(&self.root))?;
+        self.disk.sync_path(folders.last().unwrap_or(&self.root))?;
         for (level, folder) in folders.iter().enumerate().rev() {
             if self.durable().contains(folder) {
                 continue;
             }
-            self.disk.sync_dir(if level == 0 { &self.root } else { &folders[level - 1] })?;
+            self.disk.sync_path(if level == 0 { &self.root } else { &folders[level - 1] })?;
             if level < LASTING_LEVELS {
                 self.durable().insert(folder.clone());
             }

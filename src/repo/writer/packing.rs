@@ -1,0 +1,58 @@
+//! Segments become packs: one thread collects them, others finish what was collected before.
+
+use super::super::pack::{PackBuilder, PackSummary};
+use super::super::segment::SealedSegment;
+use super::Shared;
+use super::finishing::Finishing;
+use crate::store::{self, Store};
+use crossbeam_channel::Receiver;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+/// Segments that may wait to be collected.
+pub const QUEUE: usize = 4;
+
+/// Packs that there are at a time: one that fills, and those that are finished and put.
+pub const fn packs(in_flight: usize) -> usize {
+    in_flight + 1
+}
+
+/// Starts the threads; the one that is returned ends when nobody sends segments any more, and every pack is durable.
+///
+/// # Panics
+/// When the system refuses a thread.
+pub(super) fn start(
+    store: &Arc<dyn Store>,
+    shared: Arc<Shared>,
+    segments: Receiver<SealedSegment>,
+) -> JoinHandle<Result<Vec<PackSummary>, store::Error>> {
+    let finishing = Finishing::start(store, &shared);
+    std::thread::Builder::new()
+        .name("packs".to_owned())
+        .spawn(move || collect(&shared, segments, finishing))
+        .expect("the system lets us start a thread")
+}
+
+/// Fills one pack after another. Once one has failed, `segments` is closed: whoever sends learns it then.
+fn collect(
+    shared: &Shared,
+    segments: Receiver<SealedSegment>,
+    mut finishing: Finishing,
+) -> Result<Vec<PackSummary>, store::Error> {
+    let size = shared.options.pack_size;
+    let mut builder = PackBuilder::of_size(size);
+    for sealed in segments {
+        builder.push(sealed, &shared.options.wrap);
+        if builder.is_full() {
+            builder = match finishing.take(builder)? {
+                Some(buffer) => PackBuilder::with_buffer(buffer).resized(size),
+                None => PackBuilder::of_size(size),
+            };
+        }
+    }
+    if !builder.is_empty() && !shared.given_up.load(Ordering::Relaxed) {
+        finishing.take(builder)?;
+    }
+    finishing.end()
+}
