@@ -11,6 +11,7 @@ mod history;
 mod hostile;
 mod kill;
 mod layers;
+mod peers;
 mod prune;
 mod retention;
 mod roles;

@@ -120,7 +120,7 @@ fn repository(context: &Context, output: &Arc<Output>) -> (Vec<Finding>, Option<
     };
     let mut findings: Vec<Finding> = url.local().map(|folder| doctor::free("repository", folder)).into_iter().collect();
     if !secret_is_named(context) {
-        findings.push(reached(&url, context));
+        findings.push(reached(&url, context, output));
         return (findings, None);
     }
     match open(context, output) {
@@ -158,8 +158,8 @@ fn secret_is_named(context: &Context) -> bool {
 }
 
 /// The repository without what opens it.
-fn reached(url: &StoreUrl, context: &Context) -> Finding {
-    let looked = context.open_store().and_then(|store| Ok(crate::repo::repository::look(&*store)?));
+fn reached(url: &StoreUrl, context: &Context, output: &Arc<Output>) -> Finding {
+    let looked = context.open_store(output).and_then(|store| Ok(crate::repo::repository::look(&*store)?));
     match looked {
         Ok(()) => Finding::warning(
             "repository",

@@ -1,6 +1,7 @@
 //! `boveda init`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -49,7 +50,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     if arguments.from_env {
         return setup::from_env::run(arguments.recovery_key_file.as_deref(), context);
     }
-    let output = context.output();
+    let output = Arc::new(context.output());
     let location = context.location()?;
     if let Some(file) = &arguments.recovery_key_file
         && file.symlink_metadata().is_ok()

@@ -39,7 +39,7 @@ pub struct Opened {
 /// # Errors
 /// With the exit code of what failed: 2, 5, 10, 12 …
 pub fn open(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> {
-    let store = context.open_store()?;
+    let store = context.open_store(output)?;
     // Whether there is a repository at all is known before a password is asked for.
     repository::look(&*store)?;
     let host = host(context, output)?;
@@ -57,7 +57,7 @@ pub fn open_to_read(context: &Context, output: &Arc<Output>) -> Result<Opened, F
     if copies.is_empty() {
         return open(context, output);
     }
-    let store = context.open_store().map_err(|failure| {
+    let store = context.open_store(output).map_err(|failure| {
         let there = copies.iter().map(|(_, url, _)| format!("-r {url}")).collect::<Vec<_>>().join(" or ");
         failure.hint(format!("if the place is lost, read from a copy: {there}"))
     })?;
@@ -78,7 +78,7 @@ pub fn open_despite_losses(
     context: &Context,
     output: &Arc<Output>,
 ) -> Result<(Opened, Vec<(WriterId, SnapshotId)>), Failure> {
-    let store = context.open_store()?;
+    let store = context.open_store(output)?;
     repository::look(&*store)?;
     let host = host(context, output)?;
     let (repository, gone) = host.open_despite_losses(store, &context.credential(output)?)?;

@@ -81,11 +81,12 @@ impl Context {
         if url.local().is_some() { Ok(Access::default()) } else { self.access() }
     }
 
-    /// The store of the repository that is meant, which must be there.
+    /// The store of the repository that is meant, which must be there. `output` hears when a place does not answer.
     ///
     /// # Errors
     /// When no repository is meant, or its place cannot be reached.
-    pub fn open_store(&self) -> Result<Arc<dyn Store>, Failure> {
+    pub fn open_store(&self, output: &Arc<Output>) -> Result<Arc<dyn Store>, Failure> {
+        self.tell(output);
         let url = self.location()?;
         Ok(open::open_with(&url, &self.reached(&url)?)?)
     }
@@ -94,10 +95,16 @@ impl Context {
     ///
     /// # Errors
     /// As [`Self::open_store`].
-    pub fn create_store(&self, url: &StoreUrl, output: &Output) -> Result<Arc<dyn Store>, Failure> {
+    pub fn create_store(&self, url: &StoreUrl, output: &Arc<Output>) -> Result<Arc<dyn Store>, Failure> {
+        self.tell(output);
         let store = open::create_with(url, &self.reached(url)?)?;
         warn_of_racing(&*store, output);
         Ok(store)
+    }
+
+    /// From now on `output` hears when a place does not answer, and says whether to go on waiting.
+    pub fn tell(&self, output: &Arc<Output>) {
+        self.global.network.traffic.listen(Arc::clone(output) as _);
     }
 
     /// What went over the network, if anything did.

@@ -169,7 +169,7 @@ fn print(summary: &Summary, level: Level, attested: Option<usize>, output: &Outp
 
 /// The scrub of the machine that stores the repository.
 fn keyless(arguments: &Arguments, context: &Context, output: &Arc<Output>) -> Result<Code, Failure> {
-    let store = context.open_store()?;
+    let store = context.open_store(output)?;
     // That there is none is worth saying; that its config is damaged, the scrub finds.
     if let Err(error @ repository::Error::NotFound { .. }) = repository::look(&*store) {
         return Err(error.into());

@@ -6,7 +6,9 @@
 use super::traffic::Traffic;
 use super::{Error, ErrorKind, Facts, Listed, ObjectName, Put, Store};
 use crate::crypto::secret::random;
+use crate::event::Level;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The first wait is at most so long; each following one at most twice as long as the one before.
@@ -15,6 +17,11 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A place that is asked for too much may name a longer wait, but not one that ends the run.
 const LONGEST_ASKED: Duration = Duration::from_secs(5 * 60);
+
+/// A place that has not answered for so long is told of: nobody should sit before a silent program.
+const TOLD_AFTER: Duration = Duration::from_secs(5);
+/// How often a long wait looks whether to go on.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What a place asks for when it is asked for too much: to be left alone so long. A cause of [`Error`]s may be one.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -31,40 +38,84 @@ pub struct Retry {
     inner: Arc<dyn Store>,
     patience: Duration,
     first_wait: Duration,
+    told_after: Duration,
+    told: AtomicBool,
     traffic: Arc<Traffic>,
 }
 
 impl Retry {
     /// Over `inner`; every call is tried again for `patience`. Each new try is counted.
     pub fn new(inner: Arc<dyn Store>, patience: Duration, traffic: Arc<Traffic>) -> Self {
-        Self { inner, patience, first_wait: FIRST_WAIT, traffic }
+        let told = AtomicBool::new(false);
+        Self { inner, patience, first_wait: FIRST_WAIT, told_after: TOLD_AFTER, told, traffic }
     }
 
-    /// The same with another first wait, which tests need.
+    /// The same with another first wait, and told of at once: tests need that.
     #[must_use]
     pub fn waiting(mut self, first_wait: Duration) -> Self {
-        self.first_wait = first_wait;
+        (self.first_wait, self.told_after) = (first_wait, Duration::ZERO);
         self
     }
 
-    /// Calls until it succeeds, fails for good, or patience is at its end; the call is told how often it was tried before.
+    /// Calls until it succeeds, fails for good, patience is at its end, or somebody asks to stop; the call is told how often it
+    /// was tried before.
     fn attempt<T>(&self, mut call: impl FnMut(u32) -> Result<T, Error>) -> Result<T, Error> {
         let start = Instant::now();
         let mut longest = self.first_wait;
         for tried in 0.. {
             let error = match call(tried) {
                 Err(error) if error.kind == ErrorKind::Temporary => error,
-                outcome => return outcome,
+                outcome => {
+                    self.answered();
+                    return outcome;
+                }
             };
             let wait = jitter(longest).max(asked(&error));
-            if start.elapsed() + wait > self.patience {
+            let waited = start.elapsed() + wait;
+            if waited > self.patience {
                 return Err(error);
             }
+            if waited > self.told_after {
+                self.tell(&error);
+            }
             self.traffic.retry();
-            std::thread::sleep(wait);
+            if !self.sleep(wait) {
+                return Err(error);
+            }
             longest = (longest * 2).min(LONGEST_WAIT);
         }
         unreachable!("there are more numbers than tries")
+    }
+
+    /// Says that the place does not answer, once until it does.
+    fn tell(&self, error: &Error) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            let minutes = self.patience.as_secs() / 60;
+            let long =
+                if minutes > 1 { format!("{minutes} minutes") } else { format!("{} s", self.patience.as_secs()) };
+            self.traffic.say(Level::Warning, format!("cannot {error}; trying again for up to {long}"));
+        }
+    }
+
+    fn answered(&self) {
+        if self.told.swap(false, Ordering::Relaxed) {
+            self.traffic.say(Level::Info, format!("{} answers again", self.inner.place()));
+        }
+    }
+
+    /// Waits, unless somebody asks to stop meanwhile.
+    fn sleep(&self, wait: Duration) -> bool {
+        let start = Instant::now();
+        loop {
+            if self.traffic.stopping() {
+                return false;
+            }
+            let left = wait.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(LOOK));
+        }
     }
 
     /// Whether an object is the one that an earlier, uncertain try put.
@@ -142,6 +193,8 @@ mod tests {
     use super::super::faults::{Fault, FaultStore, Plan};
     use super::super::memory::MemoryStore;
     use super::*;
+    use crate::event::{Event, Sink};
+    use std::sync::Mutex;
 
     fn over(inner: Arc<dyn Store>) -> Retry {
         Retry::new(inner, Duration::from_secs(20), Arc::default()).waiting(Duration::from_millis(1))
@@ -192,6 +245,42 @@ mod tests {
             assert_eq!(retry.delete(&name("config")).unwrap_err().kind, kind);
             assert_eq!(inner.calls(), 1, "{kind:?}");
         }
+    }
+
+    /// Hears everything, and asks to stop once it has heard `limit` things.
+    struct Ear {
+        heard: Mutex<Vec<String>>,
+        limit: usize,
+    }
+
+    impl Sink for Ear {
+        fn emit(&self, event: Event) {
+            let Event::Message(level, text) = event else { panic!("{event:?}") };
+            self.heard.lock().unwrap().push(format!("{level}: {text}"));
+        }
+
+        fn stopping(&self) -> bool {
+            self.heard.lock().unwrap().len() >= self.limit
+        }
+    }
+
+    #[test]
+    fn a_place_that_does_not_answer_is_told_of_once_until_it_does() {
+        let ear = Arc::new(Ear { heard: Mutex::default(), limit: 3 });
+        let inner = Arc::new(FaultStore::new(Arc::new(MemoryStore::new())));
+        let retry = over(Arc::clone(&inner) as _);
+        retry.traffic.listen(Arc::clone(&ear) as _);
+        inner.plan(Some(Plan::once(1, Fault::Before)));
+        assert_eq!(retry.get(&name("config")).unwrap_err().kind, ErrorKind::NotFound);
+        let heard = ear.heard.lock().unwrap().clone();
+        assert!(heard[0].starts_with("warning: cannot read config in memory: "), "{heard:?}");
+        assert!(heard[0].ends_with("; trying again for up to 20 s"), "{heard:?}");
+        assert_eq!(heard[1..], ["info: memory answers again"]);
+        // The third thing that is heard asks to stop: patience is not waited for.
+        inner.plan(Some(Plan { kind: ErrorKind::Temporary, ..Plan::for_good(1, Fault::Before) }));
+        let start = Instant::now();
+        assert_eq!(retry.get(&name("config")).unwrap_err().kind, ErrorKind::Temporary);
+        assert!(start.elapsed() < Duration::from_secs(5));
     }
 
     #[test]

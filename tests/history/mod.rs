@@ -2,6 +2,7 @@
 //!
 //! Needs root, for owners, devices and attributes of the trusted name space; says so where it is not.
 
+mod large;
 pub mod picture;
 mod tree;
 

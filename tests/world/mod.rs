@@ -2,6 +2,8 @@
 //!
 //! Every call opens the repository anew, as every run of the program does.
 
+pub mod hooked;
+
 use boveda::crypto::aead::Suite;
 use boveda::crypto::secret::Secret;
 use boveda::event::{Event, Silent, Sink};

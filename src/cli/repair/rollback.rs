@@ -26,7 +26,7 @@ pub struct Arguments {
 /// Shows what is gone, and accepts it if told to.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.output());
-    let store = context.open_store()?;
+    let store = context.open_store(&output)?;
     repository::look(&*store)?;
     let host = host(context, &output)?;
     let (repository, gone) = rollback::look(&host, &store, &context.credential(&output)?)?;

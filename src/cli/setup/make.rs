@@ -59,6 +59,7 @@ pub struct Sheet {
 /// # Errors
 /// With the exit code of what failed; 12 when there is a repository that the key does not open.
 pub fn make(plan: &Plan, context: &context::Context, output: &Arc<Output>) -> Result<Made, Failure> {
+    context.tell(output);
     let known = configure::is_known(plan, context)?;
     let reached = context.access_at(&plan.url)?;
     let there = there(plan, &reached)?;
