@@ -16,7 +16,7 @@ use crate::repo::id::RepositoryId;
 
 /// Show or clear what this machine caches
 ///
-/// Caches only save time: without them the next snapshot reads every file again, and the next command every index. They hold names of files, sealed, and what indexes say of chunks: ids, never content.
+/// Caches only save time: without them the next snapshot reads every file again, and the next command every index. They hold names of files, sealed, what indexes say of chunks, and of a repository behind a network what was read last, sealed as it is there.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -130,15 +130,32 @@ fn find(folder: &Path) -> Result<Vec<Cache>, Failure> {
 
 fn measure(repository: RepositoryId, folder: PathBuf) -> io::Result<Cache> {
     let mut cache = Cache { repository, files: 0, bytes: 0, used: Timestamp::default(), folder };
-    for entry in fs::read_dir(&cache.folder)? {
-        let about = entry?.metadata()?;
+    let mut folders = vec![cache.folder.clone()];
+    while let Some(folder) = folders.pop() {
+        measure_into(&mut cache, &folder, &mut folders)?;
+    }
+    Ok(cache)
+}
+
+fn measure_into(cache: &mut Cache, folder: &Path, below: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = match entry.metadata() {
+            // Kept segments come and go while other commands run.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            about => about?,
+        };
+        if about.is_dir() {
+            below.push(entry.path());
+            continue;
+        }
         cache.files += 1;
         cache.bytes += about.len();
         let changed = about.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let changed = Timestamp { seconds: changed.as_secs().cast_signed(), nanoseconds: changed.subsec_nanos() };
         cache.used = cache.used.max(changed);
     }
-    Ok(cache)
+    Ok(())
 }
 
 fn failed(action: &str, path: &Path, error: &io::Error) -> Failure {

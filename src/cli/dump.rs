@@ -22,6 +22,7 @@ use crate::repo::catalog::Tree;
 use crate::repo::entry::{Entry, EntryKind, EntryPath};
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
+use crate::repo::reader::Keep;
 
 /// Write a file of a snapshot to standard output, or a folder as an archive
 ///
@@ -127,7 +128,7 @@ fn write(wanted: &Wanted<'_>, format: Format, stream: &Stream<'_>, context: &Con
         Some(path) => below(Some(&base), path)?,
         None => base.clone(),
     };
-    let opened = open_to_read(context, &output)?;
+    let opened = open_to_read(context, &output, Keep::All)?;
     require(&opened.repository, Role::reads_content, "reading a snapshot's files")?;
     let snapshot = find(&opened.repository, &selector, wanted.filter, context)?;
     let tree = opened.tree(snapshot, &IndexClass::BOTH)?;

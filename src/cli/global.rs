@@ -87,9 +87,23 @@ pub struct Network {
     /// Show the certificate in this file, which holds its key too (PEM) [env: BOVEDA_TLS_CLIENT_CERT]
     #[arg(long, global = true, value_name = "FILE")]
     pub tls_client_cert: Option<PathBuf>,
+    /// Keep at most so much of what is read on this machine, sealed as it is [env: BOVEDA_CACHE_SIZE; default: 1G]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = cache_size)]
+    pub cache_size: Option<u64>,
+    /// Keep nothing of it, and use nothing that was kept
+    #[arg(long, global = true, conflicts_with = "cache_size")]
+    pub no_cache: bool,
     /// What went over the network.
     #[arg(skip)]
     pub traffic: Arc<Traffic>,
+}
+
+/// How much may be kept of what is read.
+///
+/// # Errors
+/// When it is no size.
+pub fn cache_size(text: &str) -> Result<u64, &'static str> {
+    super::output::parse_size(text).ok_or("write a size such as 500M or 2G")
 }
 
 /// How much is said, and to whom.

@@ -16,6 +16,7 @@ use crate::repo::catalog::{self, Tree};
 use crate::repo::entry::{Entry, EntryKind, EntryPath};
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
+use crate::repo::reader::Keep;
 
 /// List what is in a snapshot, or in one folder of it
 #[derive(Debug, clap::Args)]
@@ -40,7 +41,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.output());
     let selector = Selector::parse(arguments.selector.as_bytes(), &context.zone)?;
-    let opened = open_to_read(context, &output)?;
+    let opened = open_to_read(context, &output, Keep::Catalogs)?;
     require(&opened.repository, Role::reads_content, "listing a snapshot's files")?;
     let snapshot = find(&opened.repository, &selector, &arguments.filter, context)?;
     let tree = opened.tree(snapshot, &[IndexClass::Catalog])?;

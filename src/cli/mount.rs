@@ -19,6 +19,7 @@ use crate::mount::background::{self, Half, Serving};
 use crate::mount::{self, Face, Options, Policy, Program};
 use crate::ops::follow::Followed;
 use crate::repo::keys::role::Role;
+use crate::repo::reader::Keep;
 use crate::repo::repository::Snapshot;
 
 /// What a log of mounts may have grown to before it is begun anew, in bytes.
@@ -187,7 +188,7 @@ impl Arguments {
 
 fn serve(arguments: &Arguments, context: &Context, folder: &Path, serving: Option<Serving>) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
-    let Opened { repository, host } = open_to_read(context, &output)?;
+    let Opened { repository, host } = open_to_read(context, &output, Keep::All)?;
     require(&repository, Role::reads_content, "mounting")?;
     let cache = cache();
     let filter = arguments.filter.clone();

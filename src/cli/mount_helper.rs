@@ -40,9 +40,10 @@ const PASSED_OVER: [&str; 27] = [
     "lazytime",
 ];
 /// Options with a value that are boveda's own.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     "config",
     "cache-dir",
+    "cache-size",
     "key-file",
     "password-file",
     "owner",

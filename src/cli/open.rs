@@ -17,7 +17,7 @@ use crate::repo::entry::EntryPath;
 use crate::repo::id::{SnapshotId, WriterId};
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
-use crate::repo::reader::{DEFAULT_CACHE, Reader};
+use crate::repo::reader::{DEFAULT_CACHE, Keep, Reader};
 use crate::repo::repository::{self, Repository, Snapshot};
 use crate::store::Store;
 use crate::store::fallback::{FallbackStore, Other};
@@ -47,11 +47,22 @@ pub fn open(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> 
     Ok(Opened { repository, host })
 }
 
-/// As [`open`], for who only reads: what is damaged or missing at that place is read from the copies that the configuration names.
+/// As [`open`], for who only reads: what is damaged or missing at that place is read from the copies that the configuration names. What is read
+/// over a network is kept on this machine, as far as `keep` says that it is worth it.
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_to_read(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> {
+pub fn open_to_read(context: &Context, output: &Arc<Output>, keep: Keep) -> Result<Opened, Failure> {
+    let opened = open_with_copies(context, output)?;
+    let most = context.kept_of_network()?.filter(|most| *most > 0);
+    let host = match most {
+        Some(most) => opened.host.keeping(keep, most),
+        None => opened.host,
+    };
+    Ok(Opened { host, ..opened })
+}
+
+fn open_with_copies(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> {
     let usable = |copy: copies::Target| copy.url.ok().map(|url| (copy.name, url, copy.access));
     let copies: Vec<_> = copies::configured(context)?.into_iter().filter_map(usable).collect();
     if copies.is_empty() {

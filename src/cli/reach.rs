@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::error::Failure;
+use super::global::cache_size;
 use super::output::{Output, size};
 use crate::config::{Copy, LineRate, Name, Repository};
+use crate::repo::reader::DEFAULT_KEPT;
 use crate::store::access::Access;
 use crate::store::traffic::Counted;
 use crate::store::url::StoreUrl;
@@ -100,6 +102,22 @@ impl Context {
         let store = open::create_with(url, &self.reached(url)?)?;
         warn_of_racing(&*store, output);
         Ok(store)
+    }
+
+    /// How many bytes are kept on this machine of what is read from the repository that is meant; nothing of one in a folder.
+    ///
+    /// # Errors
+    /// When no repository is meant, or the variable is no size.
+    pub fn kept_of_network(&self) -> Result<Option<u64>, Failure> {
+        let flags = &self.global.network;
+        if flags.no_cache || self.location()?.local().is_some() {
+            return Ok(None);
+        }
+        let variable = self.variable("BOVEDA_CACHE_SIZE").map(|text| {
+            let wrong = |why| Failure::usage(format!("BOVEDA_CACHE_SIZE: {why}"));
+            text.to_str().ok_or("it is not UTF-8").and_then(cache_size).map_err(wrong)
+        });
+        Ok(Some(flags.cache_size.or(variable.transpose()?).unwrap_or(DEFAULT_KEPT)))
     }
 
     /// From now on `output` hears when a place does not answer, and says whether to go on waiting.

@@ -23,6 +23,7 @@ use crate::ops::select::Patterns;
 use crate::repo::entry::{EntryName, EntryPath};
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
+use crate::repo::reader::Keep;
 use crate::repo::repository::Snapshot;
 use crate::store::traffic::Counted;
 
@@ -85,7 +86,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     if arguments.delete {
         restore::may_delete(&select, &arguments.target)?;
     }
-    let opened = open_to_read(context, &output)?;
+    let opened = open_to_read(context, &output, Keep::Catalogs)?;
     require(&opened.repository, Role::reads_content, "restoring")?;
     let snapshot = find(&opened.repository, &selector, &arguments.filter, context)?;
     let tree = opened.tree(snapshot, &IndexClass::BOTH)?;

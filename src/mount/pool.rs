@@ -1,7 +1,8 @@
 //! Threads for what has to wait: fetching and decoding. The loops that listen to the kernel hand over the right to reply.
 //!
 //! Invariant: every reply handed over is given exactly once, and within the deadline: by the worker, or, when the store does
-//! not answer, with an error by the watch. Workers that a store holds up are stood in for, so that whatever it does answer can still be
+//! not answer, with an error by the watch. Once somebody has waited that long, others wait a shorter time until something is
+//! answered: a reader whom each page costs the whole deadline is stuck. Workers that a store holds up are stood in for, so that whatever it does answer can still be
 //! had. Reading ahead waits for requests that somebody waits for. Not here: what is read.
 
 use super::errno::Failure;
@@ -9,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select_biased, unbounded};
 use fuser::Errno;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +19,10 @@ use std::time::{Duration, Instant};
 const AHEAD: usize = 64;
 /// Workers that stand in for those that a store holds up.
 const STAND_INS: usize = 32;
+/// What part of the deadline is waited for a store that has let one pass.
+const SHORTENED: u32 = 12;
+/// But no less than this, if the deadline is longer.
+const LEAST: Duration = Duration::from_secs(1);
 /// How long a stand-in waits for something to do.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -77,14 +82,18 @@ impl Pool {
         send: impl FnOnce(R, T) + Send + 'static,
         fail: impl Fn(&Failure) + Send + Sync + 'static,
     ) {
-        let late = Failure::Late(self.deadline.as_secs());
+        let patience = self.patience();
+        let late = Failure::Late(patience.as_secs());
         let pending = Arc::new(Pending { reply: Mutex::new(Some(reply)), late, fail });
-        let ticket = self.watch.enter(Instant::now() + self.deadline, pending.clone());
+        let ticket = self.watch.enter(Instant::now() + patience, pending.clone());
         let watch = Arc::clone(&self.watch);
         let job = move || {
             // Whoever waited too long already has an answer, and those behind must not wait for work without a use.
             if pending.is_open() {
-                match (work(), pending.take()) {
+                let done = work();
+                // Even an answer that comes too late says that the next one may come in time.
+                watch.silent.store(false, Ordering::Relaxed);
+                match (done, pending.take()) {
                     (Ok(answer), Some(reply)) => send(reply, answer),
                     (Err(failure), Some(reply)) => pending.refuse(reply, &failure),
                     (_, None) => {}
@@ -94,6 +103,12 @@ impl Pool {
         };
         // The workers live as long as this sender.
         let _ = self.demand.send(Box::new(job));
+    }
+
+    /// How long an answer may take now.
+    fn patience(&self) -> Duration {
+        let silent = self.watch.silent.load(Ordering::Relaxed);
+        if silent { (self.deadline / SHORTENED).max(LEAST.min(self.deadline)) } else { self.deadline }
     }
 
     /// Lets a worker do `job` when nobody waits for anything else. Returns whether there was room for it.
@@ -151,35 +166,41 @@ impl<R: Refuse, F: Fn(&Failure) + Send + Sync> Expire for Pending<R, F> {
     }
 }
 
-/// Replies that somebody waits for, oldest first: all have the same time to live.
+/// Replies that somebody waits for, and since when nothing is answered.
 struct Watch {
     waiting: Mutex<Waiting>,
+    /// Whether a reply was too late, and no work came to an end since.
+    silent: AtomicBool,
     demanded: Receiver<Job>,
     stand_ins: Arc<AtomicUsize>,
 }
 
 impl Default for Watch {
     fn default() -> Self {
-        Self { waiting: Mutex::default(), demanded: crossbeam_channel::never(), stand_ins: Arc::default() }
+        let (waiting, silent, stand_ins) = <_>::default();
+        Self { waiting, silent, demanded: crossbeam_channel::never(), stand_ins }
     }
 }
 
 #[derive(Default)]
 struct Waiting {
     next: u64,
-    replies: BTreeMap<u64, (Instant, Arc<dyn Expire>)>,
+    replies: BTreeMap<Ticket, Arc<dyn Expire>>,
 }
 
+/// When a reply is too late, and a number that no other one has.
+type Ticket = (Instant, u64);
+
 impl Watch {
-    fn enter(&self, until: Instant, reply: Arc<dyn Expire>) -> u64 {
+    fn enter(&self, until: Instant, reply: Arc<dyn Expire>) -> Ticket {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let ticket = waiting.next;
+        let ticket = (until, waiting.next);
         waiting.next += 1;
-        waiting.replies.insert(ticket, (until, reply));
+        waiting.replies.insert(ticket, reply);
         ticket
     }
 
-    fn leave(&self, ticket: u64) {
+    fn leave(&self, ticket: Ticket) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).replies.remove(&ticket);
     }
 
@@ -207,9 +228,9 @@ impl Watch {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut expired = Vec::new();
         while let Some(first) = waiting.replies.first_entry()
-            && first.get().0 <= now
+            && first.key().0 <= now
         {
-            expired.push(first.remove().1);
+            expired.push(first.remove());
         }
         expired
     }
@@ -218,6 +239,7 @@ impl Watch {
 fn look_after(watch: &Weak<Watch>, period: Duration) {
     while let Some(watch) = watch.upgrade() {
         for reply in watch.expired(Instant::now()) {
+            watch.silent.store(true, Ordering::Relaxed);
             reply.expire();
             watch.stand_in();
         }
@@ -297,6 +319,27 @@ mod tests {
         }
         assert!(sent);
         drop(release);
+    }
+
+    #[test]
+    fn a_silent_store_costs_the_whole_deadline_once() {
+        let pool = Pool::start(2, Duration::from_secs(3)).unwrap();
+        let (sender, answers) = mpsc::channel();
+        let wait = || {
+            let (release, held) = mpsc::channel::<()>();
+            let start = Instant::now();
+            let work = move || held.recv().map(|()| 1).map_err(|_| Failure::Stale);
+            pool.submit(Reply(sender.clone()), work, send, |_| {});
+            assert!(matches!(answers.recv().unwrap(), Answer::Refused(code) if code == Errno::EIO.code()));
+            (release, start.elapsed())
+        };
+        let (first, whole) = wait();
+        let (_second, short) = wait();
+        assert!(whole >= Duration::from_secs(3) && short < Duration::from_millis(2500), "{whole:?}, {short:?}");
+        first.send(()).unwrap();
+        while pool.patience() < Duration::from_secs(3) {
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     #[test]

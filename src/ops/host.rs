@@ -8,7 +8,7 @@ use crate::repo::id::{RepositoryId, SnapshotId, WriterId};
 use crate::repo::keys::credential::Credential;
 use crate::repo::log;
 use crate::repo::names::IndexClass;
-use crate::repo::reader::{KeyRing, Reader};
+use crate::repo::reader::{Keep, KeptSegments, KeyRing, Reader};
 use crate::repo::repository::{Error, Indexes, Repository};
 use crate::repo::session_view::Issue;
 use crate::state::db::{Head, Known, StateDb};
@@ -21,12 +21,17 @@ use std::sync::Arc;
 /// Processes of one installation that may take snapshots of one repository at the same time.
 const LANES: u32 = 64;
 
+/// The folder of kept segments, beside what is cached of the repository's indexes.
+const SEGMENTS: &str = "segments";
+
 /// This host.
 pub struct Host {
     state_folder: PathBuf,
     cache_folder: PathBuf,
     state: StateDb,
     installation: Option<String>,
+    /// Which segments are kept here, and how many bytes of them.
+    keep: Option<(Keep, u64)>,
     events: Arc<dyn Sink>,
 }
 
@@ -51,7 +56,13 @@ impl Host {
     pub fn new(state_folder: &Path, cache_folder: &Path, installation: Option<String>, events: Arc<dyn Sink>) -> Self {
         let state = StateDb::open(state_folder, &*events);
         let (state_folder, cache_folder) = (state_folder.to_owned(), cache_folder.to_owned());
-        Self { state_folder, cache_folder, state, installation, events }
+        Self { state_folder, cache_folder, state, installation, keep: None, events }
+    }
+
+    /// Keeps segments that are read from the repository in the cache folder, at most about `most` bytes of them.
+    #[must_use]
+    pub fn keeping(self, keep: Keep, most: u64) -> Self {
+        Self { keep: Some((keep, most)), ..self }
     }
 
     /// Where caches go.
@@ -293,7 +304,9 @@ impl Host {
     /// # Errors
     /// When an index cannot be fetched. Damaged ones are reported as events, and made up for by the packs.
     pub fn reader(&self, repository: &Repository, classes: &[IndexClass], cache: usize) -> Result<Reader, Error> {
-        reader_over(repository, classes, cache, &self.events)
+        let folder = || self.cache_folder.join(self.key(repository).to_string()).join(SEGMENTS);
+        let kept = self.keep.map(|(keep, most)| Arc::new(KeptSegments::new(folder(), keep, most)));
+        reader_over(repository, classes, cache, kept, &self.events)
     }
 
     /// A reader over everything in every pack, also what no index names.
@@ -316,14 +329,16 @@ fn reader_over(
     repository: &Repository,
     classes: &[IndexClass],
     cache: usize,
+    kept: Option<Arc<KeptSegments>>,
     events: &Arc<dyn Sink>,
 ) -> Result<Reader, Error> {
     let reader = bare_reader(repository, Indexes::load(repository, classes)?, cache, Arc::clone(events));
+    let reader = reader.keeping(kept.clone());
     let (again, classes, events) = (repository.again(), classes.to_vec(), Arc::clone(events));
     Ok(reader.renewed_by(Box::new(move || {
         // Whatever fails here, the chunk that was asked for is what is reported.
         let now = again.has_moved().then(|| again.open().ok()).flatten()?;
-        reader_over(&now, &classes, cache, &events).ok()
+        reader_over(&now, &classes, cache, kept.clone(), &events).ok()
     })))
 }
 

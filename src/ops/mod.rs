@@ -4,6 +4,7 @@ pub mod archive;
 pub mod checkpoint;
 pub mod content;
 pub mod copy;
+pub mod cost;
 pub mod diff;
 pub mod doctor;
 mod draft;

@@ -33,6 +33,7 @@ mod piped;
 mod privileged;
 mod prune;
 mod remote;
+mod remote_mount;
 mod repair;
 mod restore;
 mod restore_options;

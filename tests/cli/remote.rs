@@ -305,3 +305,51 @@ fn variables_of_an_older_system_name_a_copy_that_works() {
         .ends(0)
         .tells("files/a");
 }
+
+/// What was read over the network is kept, sealed, and asked for once; unless nothing shall be kept, or it was damaged.
+#[test]
+fn what_was_read_is_asked_for_once() {
+    let Some(server) = Server::start(Kind::Moto) else { return };
+    let proxy = Proxy::start(server.port, |_, _| Fate::Pass);
+    let remote = Remote { place: Place::new(), location: server.location_at(proxy.port, "repo"), server };
+    remote.run(&["init", "--new-key-file", "admin.key", "--recovery-key-file", "recovery"]).ends(0);
+    // Letters, since what `dump` shows has to be text.
+    let text: Vec<u8> = noise(3_000_000, 1).into_iter().map(|byte| b'a' + byte % 16).collect();
+    write(&remote.place.path("src/a"), text);
+    remote.snapshot();
+    // Parts of packs that were asked for.
+    let parts = |arguments: &[&str]| {
+        let before = proxy.seen().len();
+        let run = remote.run(&[&["--cache-dir", "kept"], arguments].concat()).ends(0);
+        let seen = proxy.seen();
+        let gets = seen[before..].iter().filter(|line| line.starts_with("GET ") && line.contains("/repo/packs/"));
+        (gets.count(), run.out)
+    };
+    let kept = || -> Vec<_> {
+        let folders = fs::read_dir(remote.place.path("kept")).unwrap().map(|entry| entry.unwrap().path());
+        let segments = folders.flat_map(|folder| fs::read_dir(folder.join("segments")).into_iter().flatten());
+        segments.map(|entry| entry.unwrap().path()).collect()
+    };
+    let (first, shown) = parts(&["ls", "latest"]);
+    assert!(first > 0 && shown.contains("src/a"), "{shown}");
+    assert_eq!(parts(&["ls", "latest"]), (0, shown.clone()));
+    assert_eq!(parts(&["--no-cache", "ls", "latest"]), (first, shown.clone()));
+    assert_eq!(parts(&["--cache-size", "0", "ls", "latest"]), (first, shown.clone()));
+
+    let file = remote.place.path("src/a").display().to_string();
+    assert!(parts(&["dump", "latest", &file]).0 > 0);
+    assert_eq!(parts(&["dump", "latest", &file]).0, 0);
+    assert!(kept().len() > 3);
+    let plain = fs::read(&file).unwrap();
+    for path in kept() {
+        let mut sealed = fs::read(&path).unwrap();
+        assert!(!sealed.windows(64).any(|window| window == &plain[..64]), "sealed as it was");
+        sealed[0] ^= 1;
+        fs::write(path, sealed).unwrap();
+    }
+    let (again, _) = parts(&["ls", "latest"]);
+    assert_eq!(again, first);
+    assert!(remote.run(&["--cache-dir", "kept", "cache", "list"]).ends(0).out.contains("MiB"));
+    remote.run(&["--cache-dir", "kept", "cache", "clear", "--all"]).ends(0);
+    assert!(kept().is_empty());
+}

@@ -1,71 +1,20 @@
 //! What happens between two calls of a session: another process of the same name, a put that arrives late, a revocation.
 
 use super::site::{Act, Site};
+use crate::world::hooked::{Call, Hooked, lost, puts_end};
 use boveda::ops::snapshot;
 use boveda::repo::repository::{Error, Repository};
 use boveda::repo::session_view::Issue;
 use boveda::store::memory::MemoryStore;
-use boveda::store::{self, Listed, ObjectName, Put, Store};
-use std::io;
+use boveda::store::{self, ObjectName, Put, Store};
 use std::sync::{Arc, Mutex};
 
-type Hook = Box<dyn FnOnce(&ObjectName, &[u8]) -> Option<store::Error> + Send>;
-
 /// A store that does something else before it puts the first `end`. What that gives is the put's failure.
-struct BeforeEnd {
-    inner: Arc<MemoryStore>,
-    hook: Mutex<Option<Hook>>,
-}
-
-impl BeforeEnd {
-    fn over(
-        inner: &Arc<MemoryStore>,
-        hook: impl FnOnce(&ObjectName, &[u8]) -> Option<store::Error> + Send + 'static,
-    ) -> Arc<dyn Store> {
-        Arc::new(Self { inner: inner.clone(), hook: Mutex::new(Some(Box::new(hook))) })
-    }
-}
-
-impl Store for BeforeEnd {
-    fn place(&self) -> String {
-        self.inner.place()
-    }
-
-    fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, store::Error> {
-        let hook = name.as_str().ends_with("/end").then(|| self.hook.lock().unwrap().take()).flatten();
-        match hook.and_then(|hook| hook(name, bytes)) {
-            Some(error) => Err(error),
-            None => self.inner.put(name, bytes),
-        }
-    }
-
-    fn settle(&self, name: &ObjectName) -> Result<(), store::Error> {
-        self.inner.settle(name)
-    }
-
-    fn heal(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), store::Error> {
-        self.inner.heal(name, bytes)
-    }
-
-    fn get(&self, name: &ObjectName) -> Result<Vec<u8>, store::Error> {
-        self.inner.get(name)
-    }
-
-    fn get_range(&self, name: &ObjectName, offset: u64, length: u64) -> Result<Vec<u8>, store::Error> {
-        self.inner.get_range(name, offset, length)
-    }
-
-    fn length(&self, name: &ObjectName) -> Result<u64, store::Error> {
-        self.inner.length(name)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Vec<Listed>, store::Error> {
-        self.inner.list(prefix)
-    }
-
-    fn delete(&self, name: &ObjectName) -> Result<(), store::Error> {
-        self.inner.delete(name)
-    }
+fn before_end(
+    inner: &Arc<MemoryStore>,
+    act: impl FnOnce(Call<'_>) -> Option<store::Error> + Send + 'static,
+) -> Arc<dyn Store> {
+    Hooked::once(inner.clone(), puts_end, act)
 }
 
 /// A repository with snapshots, and its source.
@@ -74,12 +23,6 @@ fn site() -> (Arc<MemoryStore>, Arc<dyn Store>, Arc<Site>) {
     let store: Arc<dyn Store> = memory.clone();
     let site = Arc::new(Site::new(Act::SecondSnapshot, &store));
     (memory, store, site)
-}
-
-fn lost(name: &ObjectName) -> store::Error {
-    let source = Arc::new(io::Error::from(io::ErrorKind::TimedOut));
-    let (object, place) = (name.to_string(), "memory".to_owned());
-    store::Error { kind: store::ErrorKind::Temporary, action: "write", object, place, source }
 }
 
 fn forks(repository: &Repository) -> usize {
@@ -91,7 +34,7 @@ fn a_cloned_machine_is_told_and_becomes_a_writer_of_its_own() {
     let (memory, store, site) = site();
     let (mut ours, mut theirs) = (site.case(), site.case());
     let (beside, plain) = (site.clone(), store.clone());
-    let racing = BeforeEnd::over(&memory, move |_, _| {
+    let racing = before_end(&memory, move |_| {
         beside.snapshot(&plain, &mut theirs, &beside.admin).unwrap();
         None
     });
@@ -112,15 +55,15 @@ fn a_commit_that_arrives_late_is_followed_and_not_forked() {
     let (memory, store, site) = site();
     let late = Arc::new(Mutex::new(None));
     let keep = late.clone();
-    let losing = BeforeEnd::over(&memory, move |name, bytes| {
-        *keep.lock().unwrap() = Some((name.clone(), bytes.to_vec()));
-        Some(lost(name))
+    let losing = before_end(&memory, move |call| {
+        *keep.lock().unwrap() = Some((ObjectName::new(call.name).unwrap(), call.bytes.to_vec()));
+        Some(lost(call.name))
     });
     let mut case = site.case();
     site.snapshot(&losing, &mut case, &site.admin).unwrap_err();
     // The next session finds the dead one without an end; its own abort comes second.
     let arriving = memory.clone();
-    let racing = BeforeEnd::over(&memory, move |_, _| {
+    let racing = before_end(&memory, move |_| {
         let (name, bytes) = late.lock().unwrap().take().unwrap();
         assert_eq!(arriving.put(&name, &bytes).unwrap(), Put::Created);
         None
@@ -136,7 +79,7 @@ fn whoever_is_revoked_on_the_way_is_not_told_that_it_committed() {
     let (memory, store, site) = site();
     let mut laptop = site.case();
     let admin = site.case().host.open(store.clone(), &site.admin).map(Mutex::new).unwrap();
-    let revoking = BeforeEnd::over(&memory, move |_, _| {
+    let revoking = before_end(&memory, move |_| {
         let mut admin = admin.lock().unwrap();
         let (id, _) = admin.member_named("laptop").unwrap();
         admin.revoke(id, "stolen").unwrap();
@@ -154,7 +97,7 @@ fn a_snapshot_whose_parent_is_forgotten_on_the_way_is_whole() {
     let (memory, store, site) = site();
     let mut case = site.case();
     let (beside, plain, other) = (site.clone(), store.clone(), site.case());
-    let racing = BeforeEnd::over(&memory, move |_, _| {
+    let racing = before_end(&memory, move |_| {
         beside.forget(&plain, &other).unwrap();
         None
     });
@@ -171,7 +114,7 @@ fn a_snapshot_whose_parent_is_forgotten_on_the_way_is_whole() {
 #[test]
 fn a_pack_that_nobody_committed_is_not_built_on_when_tables_stand_in_for_an_index() {
     let (memory, store, site) = site();
-    let dying = BeforeEnd::over(&memory, |name, _| Some(lost(name)));
+    let dying = before_end(&memory, |call| Some(lost(call.name)));
     let mut dead = site.empty_case();
     site.snapshot(&dying, &mut dead, &site.admin).unwrap_err();
 

@@ -2,8 +2,10 @@
 
 use super::{LARGE, NOW, fill, forget, holds, options, try_prune};
 use crate::roles::turns::{Race, everywhere};
+use crate::world::hooked::{Action, Hooked};
 use crate::world::{Listener, Machine, World, noise};
 use boveda::event::Silent;
+use boveda::ops::cost::Requests;
 use boveda::ops::prune::{Limit, Options, Summary, prune};
 use boveda::ops::snapshot::snapshot;
 use boveda::repo::id::SnapshotId;
@@ -11,6 +13,7 @@ use boveda::repo::keys::credential::Credential;
 use boveda::repo::keys::role::Role;
 use boveda::store::Store;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 /// Bytes of a file that comes and goes.
 const GONE: usize = 3_000_000;
@@ -59,6 +62,32 @@ fn a_pack_of_which_a_part_is_needed_is_made_anew_without_the_rest() {
     let third = machine.snapshot(&world, &world.admin, &source).snapshot.unwrap();
     assert!(world.packed() - before < LARGE as u64 / 2);
     holds(&world, &source, &[(second, 2), (third, 2)]);
+}
+
+/// What a dry run says that the store will be asked for is what it is asked for.
+#[test]
+fn the_requests_of_a_dry_run_are_those_of_the_prune() {
+    let (world, machine, ..) = world();
+    let packs = world.packed();
+    let expected = run(&world, &machine, &world.admin, &Options { dry_run: true, ..options() }).requests;
+    let asked = Arc::new(Mutex::new(Requests::default()));
+    let counting = Arc::clone(&asked);
+    let store = Hooked::before(world.store.clone(), move |call| {
+        let mut asked = counting.lock().unwrap();
+        match call.action {
+            Action::Put => asked.puts += 1,
+            Action::Delete => asked.deletes += 1,
+            Action::Get if call.name.starts_with("packs/") => asked.gets += 1,
+            _ => {}
+        }
+        Ok(())
+    });
+    let mut repository = machine.host.open(store, &world.admin).unwrap();
+    prune(&mut repository, &machine.host, &options(), &Silent).unwrap();
+    let asked = *asked.lock().unwrap();
+    assert_eq!((expected.puts, expected.gets, expected.deletes), (asked.puts, asked.gets, asked.deletes));
+    assert!(expected.bytes_got > GONE as u64 && expected.bytes_got < packs, "{expected:?}");
+    assert!(expected.bytes_put > LARGE as u64 && expected.bytes_put < LARGE as u64 * 3, "{expected:?}");
 }
 
 #[test]

@@ -1,21 +1,23 @@
 //! Sessions that are open, or died: they are waited for, or ended by the pruner's own clock.
 
 use super::{LARGE, NOW, fill, forget, holds, options, pruned, try_prune, two};
+use crate::world::hooked::{Call, Hooked, lost, puts_end};
 use crate::world::{Listener, Machine, World, noise};
 use boveda::ops::prune::Options;
 use boveda::repo::keys::credential::Credential;
 use boveda::repo::names::{Name, SessionName};
 use boveda::repo::session_view::Outcome;
-use boveda::store::{Listed, ObjectName, Put, Store};
+use boveda::store::Store;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 const DAY: i64 = 24 * 3600;
 
 /// Takes a snapshot that dies before its end, with all that it uploaded.
 fn dies(world: &World, machine: &Machine, key: &Credential, source: &Path) {
-    let store = Arc::new(Gate { dies: true, ..Gate::of(world) });
+    let ends = |call: Call<'_>| if puts_end(&call) { Err(lost(call.name)) } else { Ok(()) };
+    let store = Hooked::before(world.store.clone(), ends);
     let mut repository = machine.host.open(store, key).unwrap();
     let writer = machine.host.writer(&repository).unwrap();
     let options = machine.options(source);
@@ -129,11 +131,11 @@ fn a_session_that_ends_while_it_is_waited_for_is_looked_at() {
     let mut repository = machine.open(&world.store, &world.admin).unwrap();
     let writer = machine.host.writer(&repository).unwrap().writer;
     // It began before anything was condemned, and relies on what only the forgotten snapshot holds.
-    let gate = Arc::new(Gate::of(&world));
+    let gate = Arc::new(Gate::default());
     let waiting = Options { wait: Duration::from_secs(60), ..options() };
     let taken = std::thread::scope(|scope| {
         let taking = scope.spawn(|| {
-            let mut repository = machine.host.open(gate.clone(), &world.admin).unwrap();
+            let mut repository = machine.host.open(gate.before(world.store.clone()), &world.admin).unwrap();
             let options = machine.options(&source);
             boveda::ops::snapshot::snapshot(&mut repository, writer, &options, &Listener::default()).unwrap()
         });
@@ -151,81 +153,34 @@ fn a_session_that_ends_while_it_is_waited_for_is_looked_at() {
     holds(&world, &source, &[(second, 2), (taken.snapshot.unwrap(), 1)]);
 }
 
-/// A store that puts no end before it is opened.
+/// Holds back the end of a session until it is opened.
+#[derive(Default)]
 struct Gate {
-    inner: Arc<boveda::store::memory::MemoryStore>,
-    state: std::sync::Mutex<(bool, bool)>,
-    changed: std::sync::Condvar,
-    /// Whether it puts none at all.
-    dies: bool,
+    /// Whether an end has come, and whether it may pass.
+    state: Mutex<(bool, bool)>,
+    changed: Condvar,
 }
 
 impl Gate {
-    fn of(world: &World) -> Self {
-        let (state, changed) = (std::sync::Mutex::default(), std::sync::Condvar::new());
-        Self { inner: world.store.clone(), state, changed, dies: false }
+    fn before(self: &Arc<Self>, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        let gate = Arc::clone(self);
+        Hooked::before(store, move |call| {
+            if puts_end(&call) {
+                let mut state = gate.state.lock().unwrap();
+                state.0 = true;
+                gate.changed.notify_all();
+                drop(gate.changed.wait_while(state, |state| !state.1).unwrap());
+            }
+            Ok(())
+        })
     }
 
     fn wait_for_end(&self) {
-        let mut state = self.state.lock().unwrap();
-        while !state.0 {
-            state = self.changed.wait(state).unwrap();
-        }
+        drop(self.changed.wait_while(self.state.lock().unwrap(), |state| !state.0).unwrap());
     }
 
     fn open(&self) {
         self.state.lock().unwrap().1 = true;
         self.changed.notify_all();
-    }
-}
-
-impl Store for Gate {
-    fn place(&self) -> String {
-        self.inner.place()
-    }
-
-    fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, boveda::store::Error> {
-        if name.as_str().ends_with("/end") && self.dies {
-            let source = Arc::new(std::io::Error::from(std::io::ErrorKind::TimedOut));
-            let (kind, action, place) = (boveda::store::ErrorKind::Temporary, "write", self.place());
-            return Err(boveda::store::Error { kind, action, object: name.to_string(), place, source });
-        }
-        if name.as_str().ends_with("/end") {
-            let mut state = self.state.lock().unwrap();
-            state.0 = true;
-            self.changed.notify_all();
-            while !state.1 {
-                state = self.changed.wait(state).unwrap();
-            }
-        }
-        self.inner.put(name, bytes)
-    }
-
-    fn settle(&self, name: &ObjectName) -> Result<(), boveda::store::Error> {
-        self.inner.settle(name)
-    }
-
-    fn heal(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), boveda::store::Error> {
-        self.inner.heal(name, bytes)
-    }
-
-    fn get(&self, name: &ObjectName) -> Result<Vec<u8>, boveda::store::Error> {
-        self.inner.get(name)
-    }
-
-    fn get_range(&self, name: &ObjectName, offset: u64, length: u64) -> Result<Vec<u8>, boveda::store::Error> {
-        self.inner.get_range(name, offset, length)
-    }
-
-    fn length(&self, name: &ObjectName) -> Result<u64, boveda::store::Error> {
-        self.inner.length(name)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Vec<Listed>, boveda::store::Error> {
-        self.inner.list(prefix)
-    }
-
-    fn delete(&self, name: &ObjectName) -> Result<(), boveda::store::Error> {
-        self.inner.delete(name)
     }
 }

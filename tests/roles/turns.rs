@@ -1,11 +1,12 @@
 //! Two at once over one store: one goes so far, then the other goes so far, then the first to its end, then the other. For every
 //! pair of places where they may change over, with `BOVEDA_TEST_FULL=1`; else for some.
 
+use crate::world::hooked::Hooked;
 use boveda::event::Silent;
 use boveda::repo::keys::credential::Credential;
 use boveda::repo::repository::Repository;
+use boveda::store::Store;
 use boveda::store::memory::MemoryStore;
-use boveda::store::{self, Listed, ObjectName, Put, Store};
 use std::sync::{Arc, Condvar, Mutex};
 
 type Action<'a> = Box<dyn FnOnce() + Send + 'a>;
@@ -63,55 +64,6 @@ impl Turnstile {
     }
 }
 
-/// A store behind a turnstile.
-struct Behind(Arc<MemoryStore>, Arc<Turnstile>);
-
-impl Store for Behind {
-    fn place(&self) -> String {
-        self.0.place()
-    }
-
-    fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, store::Error> {
-        self.1.pass();
-        self.0.put(name, bytes)
-    }
-
-    fn settle(&self, name: &ObjectName) -> Result<(), store::Error> {
-        self.1.pass();
-        self.0.settle(name)
-    }
-
-    fn heal(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), store::Error> {
-        self.1.pass();
-        self.0.heal(name, bytes)
-    }
-
-    fn get(&self, name: &ObjectName) -> Result<Vec<u8>, store::Error> {
-        self.1.pass();
-        self.0.get(name)
-    }
-
-    fn get_range(&self, name: &ObjectName, offset: u64, length: u64) -> Result<Vec<u8>, store::Error> {
-        self.1.pass();
-        self.0.get_range(name, offset, length)
-    }
-
-    fn length(&self, name: &ObjectName) -> Result<u64, store::Error> {
-        self.1.pass();
-        self.0.length(name)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Vec<Listed>, store::Error> {
-        self.1.pass();
-        self.0.list(prefix)
-    }
-
-    fn delete(&self, name: &ObjectName) -> Result<(), store::Error> {
-        self.1.pass();
-        self.0.delete(name)
-    }
-}
-
 /// Two stores over one, and who may call when.
 pub struct Race {
     turnstiles: [Arc<Turnstile>; 2],
@@ -122,7 +74,12 @@ impl Race {
     /// Both go to one store.
     pub fn over(memory: &Arc<MemoryStore>) -> Self {
         let turnstiles = [Arc::<Turnstile>::default(), Arc::default()];
-        let stores = turnstiles.clone().map(|turnstile| Arc::new(Behind(memory.clone(), turnstile)) as Arc<dyn Store>);
+        let stores = turnstiles.clone().map(|turnstile| {
+            Hooked::before(memory.clone(), move |_| {
+                turnstile.pass();
+                Ok(())
+            })
+        });
         Self { turnstiles, stores }
     }
 

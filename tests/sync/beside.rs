@@ -2,64 +2,19 @@
 
 use super::{LARGE, Pair, prune};
 use crate::world::Listener;
+use crate::world::hooked::{Action, Call, Hooked};
 use boveda::ops::sync::{Options, sync};
-use boveda::store::{Error, Listed, ObjectName, Put, Store};
+use boveda::store::Store;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-
-/// What is done once, when the sync reads its first pack at the source, or puts the first one at the copy.
-type Act<'a> = Box<dyn FnOnce() + Send + 'a>;
 
 /// A store that lets somebody else act before its first pack is read or put.
-struct Interrupted {
-    inner: Arc<dyn Store>,
-    acted: AtomicBool,
-    act: Mutex<Option<Act<'static>>>,
-}
-
-impl Interrupted {
-    fn new(inner: Arc<dyn Store>, act: impl FnOnce() + Send + 'static) -> Arc<Self> {
-        Arc::new(Self { inner, acted: AtomicBool::new(false), act: Mutex::new(Some(Box::new(act))) })
-    }
-
-    fn meet(&self, name: &ObjectName) {
-        if name.as_str().starts_with("packs/") && !self.acted.swap(true, Ordering::SeqCst) {
-            let act = self.act.lock().unwrap().take();
-            act.unwrap()();
-        }
-    }
-}
-
-impl Store for Interrupted {
-    fn place(&self) -> String {
-        self.inner.place()
-    }
-    fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Error> {
-        self.meet(name);
-        self.inner.put(name, bytes)
-    }
-    fn settle(&self, name: &ObjectName) -> Result<(), Error> {
-        self.inner.settle(name)
-    }
-    fn heal(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), Error> {
-        self.inner.heal(name, bytes)
-    }
-    fn get(&self, name: &ObjectName) -> Result<Vec<u8>, Error> {
-        self.meet(name);
-        self.inner.get(name)
-    }
-    fn get_range(&self, name: &ObjectName, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
-        self.inner.get_range(name, offset, length)
-    }
-    fn length(&self, name: &ObjectName) -> Result<u64, Error> {
-        self.inner.length(name)
-    }
-    fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
-        self.inner.list(prefix)
-    }
-    fn delete(&self, name: &ObjectName) -> Result<(), Error> {
-        self.inner.delete(name)
-    }
+fn interrupted(inner: Arc<dyn Store>, act: impl FnOnce() + Send + 'static) -> Arc<dyn Store> {
+    let meets = |call: &Call<'_>| matches!(call.action, Action::Put | Action::Get) && call.name.starts_with("packs/");
+    Hooked::once(inner, meets, |_| {
+        act();
+        None
+    })
 }
 
 fn leak(pair: Pair) -> &'static Pair {
@@ -72,7 +27,7 @@ fn a_source_that_is_pruned_meanwhile_does_no_harm() {
     let (pair, ids) = Pair::with(&[1, 2]);
     let pair = leak(pair);
     let third = pair.snapshot(3);
-    let source = Interrupted::new(pair.world.store.clone(), || {
+    let source = interrupted(pair.world.store.clone(), || {
         assert!(pair.world.as_admin().forget(vec![ids_of(pair)[0]]).unwrap());
         prune(pair, &pair.world.store);
     });
@@ -99,7 +54,7 @@ fn ids_of(pair: &Pair) -> Vec<boveda::repo::id::SnapshotId> {
 fn a_source_that_gets_a_snapshot_meanwhile_is_copied_as_it_was_or_is() {
     let (pair, ids) = Pair::with(&[1]);
     let pair = leak(pair);
-    let source = Interrupted::new(pair.world.store.clone(), || {
+    let source = interrupted(pair.world.store.clone(), || {
         pair.snapshot(2);
     });
     let machine = pair.world.machine("syncing");
@@ -116,14 +71,14 @@ fn a_source_that_gets_a_snapshot_meanwhile_is_copied_as_it_was_or_is() {
 fn two_syncs_at_once_do_the_same_thing_twice_at_most() {
     let (pair, ids) = Pair::with(&[1, 2]);
     let pair = leak(pair);
-    let copy: Arc<dyn Store> = Interrupted::new(pair.copy.clone(), || drop(pair.sync()));
+    let copy: Arc<dyn Store> = interrupted(pair.copy.clone(), || drop(pair.sync()));
     let machine = pair.world.machine("syncing");
     let summary = pair.try_sync(&machine, &pair.world.admin, &copy, &Options::default()).unwrap();
     assert_eq!(summary.after.snapshots, 0);
     pair.copy_holds(&[(ids[0], 1), (ids[1], 2)]);
     // On the same machine too.
     let third = pair.snapshot(3);
-    let copy: Arc<dyn Store> = Interrupted::new(pair.copy.clone(), || drop(pair.sync()));
+    let copy: Arc<dyn Store> = interrupted(pair.copy.clone(), || drop(pair.sync()));
     pair.try_sync(&pair.machine, &pair.world.admin, &copy, &Options::default()).unwrap();
     pair.copy_holds(&[(ids[0], 1), (ids[1], 2), (third, 3)]);
 }
@@ -139,7 +94,7 @@ fn a_copy_that_is_pruned_meanwhile_keeps_what_comes() {
     let again = pair.snapshot(1);
     let pruned = Arc::new(AtomicBool::new(false));
     let seen = pruned.clone();
-    let copy: Arc<dyn Store> = Interrupted::new(pair.copy.clone(), move || {
+    let copy: Arc<dyn Store> = interrupted(pair.copy.clone(), move || {
         let machine = pair.world.machine("storage");
         let mut repository = machine.open(&pair.copy, &pair.world.admin).unwrap();
         let options = boveda::ops::prune::Options { now: 1_800_000_000, ..Default::default() };

@@ -34,15 +34,17 @@ def main():
     tools = peers.install(work, options.tools.split(",") if options.tools else None)
     count = options.rounds or (2 if options.scale == "quick" else 3)
     results = rounds.Results(tools, count)
+    folder = Path(options.report).resolve() if options.report else work
+    folder.mkdir(parents=True, exist_ok=True)
     for name in wanted:
         tree = data.make(name, work)
         rounds.run(tree, tools, work, count, results)
         report.progress(results, name)
+        # What is measured so far stays, if what follows is cut short.
+        report.write(results, report.markdown(results), folder)
     rounds.unlock(tools, work, results)
     text = report.markdown(results)
     print(text)
-    folder = Path(options.report).resolve() if options.report else work
-    folder.mkdir(parents=True, exist_ok=True)
     report.write(results, text, folder)
     print(f"\nWritten to {folder}: benchmarks.md, its pictures, and every figure in benchmarks.json", file=sys.stderr)
 

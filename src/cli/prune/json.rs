@@ -10,7 +10,7 @@ use crate::repo::entry::Timestamp;
 
 /// Prints it.
 pub fn print(summary: &Summary, dry_run: bool, output: &Output) -> Result<(), Failure> {
-    Ok(output.json_line(&json!({
+    let mut line = json!({
         "message_type": "pruned",
         "dry_run": dry_run,
         "complete": summary.is_complete(),
@@ -26,7 +26,15 @@ pub fn print(summary: &Summary, dry_run: bool, output: &Output) -> Result<(), Fa
         "open": packs(summary.open),
         "unknown": packs(summary.unknown),
         "waiting": summary.waiting.iter().map(waiting).collect::<Vec<_>>(),
-    }))?)
+    });
+    if dry_run {
+        let requests = &summary.requests;
+        line["requests"] = json!({
+            "gets": requests.gets, "puts": requests.puts, "deletes": requests.deletes,
+            "bytes_got": requests.bytes_got, "bytes_put": requests.bytes_put, "price_usd": requests.dollars(),
+        });
+    }
+    Ok(output.json_line(&line)?)
 }
 
 fn packs(packs: Packs) -> Value {

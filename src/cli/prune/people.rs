@@ -4,6 +4,7 @@ use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::cli::output::{Output, count, size};
 use crate::cli::time;
+use crate::ops::cost::Requests;
 use crate::ops::prune::{Packs, Summary};
 use crate::repo::entry::Timestamp;
 
@@ -26,6 +27,7 @@ pub fn print(summary: &Summary, dry_run: bool, context: &Context, output: &Outpu
             let (packs, copied) = (count(summary.repacked.packs, "pack"), size(summary.repacked.bytes));
             output.remark(&format!("{packs} more would be made anew without a part, {copied} copied"))?;
         }
+        cost(&summary.requests, context, output)?;
     } else {
         if summary.repacked.packs > 0 {
             let (packs, copied) = (count(summary.repacked.packs, "pack"), size(summary.repacked.bytes));
@@ -59,6 +61,16 @@ pub fn print(summary: &Summary, dry_run: bool, context: &Context, output: &Outpu
         })?;
     }
     Ok(())
+}
+
+/// What a provider would want; at a place that costs nothing, nothing.
+fn cost(requests: &Requests, context: &Context, output: &Output) -> Result<(), Failure> {
+    if context.location()?.local().is_some() || requests.deletes == 0 {
+        return Ok(());
+    }
+    let (gets, puts, deletes) = (requests.gets, requests.puts, requests.deletes);
+    let asked = format!("{}, {} and {}", count(gets, "get"), count(puts, "put"), count(deletes, "deletion"));
+    Ok(output.remark(&format!("in about {asked}; S3 would charge about ${:.4} for that", requests.dollars()))?)
 }
 
 fn packs(packs: Packs) -> String {

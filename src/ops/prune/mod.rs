@@ -18,6 +18,7 @@ pub use doubts::Doubt;
 pub use sessions::Waiting;
 
 use super::checkpoint::{self, checkpoint};
+use super::cost::Requests;
 use super::host::Host;
 use crate::event::Sink;
 use crate::repo::id::HoldId;
@@ -122,6 +123,8 @@ pub struct Summary {
     pub unknown: Packs,
     /// Sessions that have to end before what is condemned can go.
     pub waiting: Vec<Waiting>,
+    /// What a dry run expects the store to be asked for beside the looking, about.
+    pub requests: Requests,
 }
 
 impl Summary {

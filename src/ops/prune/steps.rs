@@ -3,9 +3,12 @@
 use super::reach::Reach;
 use super::{Error, Options, Packs, Summary, doubts, heads, plan, repack, sessions, unindexed};
 use crate::event::{Event, Level, Progress, Sink, Stage};
+use crate::ops::cost::Requests;
 use crate::ops::host::{Host, WriterLock};
 use crate::repo::chunks;
 use crate::repo::id::{DataKeyId, PackId};
+use crate::repo::names::IndexClass;
+use crate::repo::pack::PackSize;
 use crate::repo::repository::{self, Repository};
 use crate::store::ErrorKind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +67,10 @@ impl<'a> Run<'a> {
             }
         }
         self.summary.waiting = sessions::known(self.repository, self.host, self.options.now, self.events);
+        let from = plan.repack.iter().filter_map(|one| packs.get(&one.pack)).sum();
+        let rows = plan.repack.iter().flat_map(|one| &one.rows);
+        let classes: BTreeSet<IndexClass> = rows.map(|row| IndexClass::of(row.kind)).collect();
+        self.summary.requests = requests(&self.summary, from, classes.len() as u64);
         Ok(())
     }
 
@@ -243,6 +250,23 @@ impl<'a> Run<'a> {
         self.events.emit(Event::Message(Level::Debug, format!("{packs} packs deleted")));
         Ok(())
     }
+}
+
+/// What the steps after the looking ask the store for; `read` bytes have the packs that are made anew, and `indexes` name the new ones.
+/// What they were made anew from goes as well, in this prune.
+fn requests(summary: &Summary, read: u64, indexes: u64) -> Requests {
+    let Summary { condemned, finished, deleted, repacked, .. } = summary;
+    let mut requests = Requests { gets: repacked.packs, bytes_got: read, ..Requests::default() };
+    let deletes = condemned.packs + finished.packs + deleted.packs + repacked.packs;
+    requests.deletes = deletes;
+    if repacked.packs > 0 {
+        // The new packs, their indexes, and the session's two objects.
+        requests.puts = repacked.bytes.div_ceil(PackSize::default().bytes() as u64) + indexes + 2;
+        requests.bytes_put = repacked.bytes;
+    }
+    // That they are condemned, and that they are gone for good, are two entries of the log, with two copies each.
+    requests.puts += if deletes > 0 { 4 } else { 0 };
+    requests
 }
 
 const fn add(sum: &mut Packs, more: Packs) {

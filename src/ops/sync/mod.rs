@@ -4,15 +4,14 @@
 //! end with the records; whatever dies before leaves packs that the next sync finds there. Nothing is ever removed at the copy but what
 //! somebody asked for, and not while anything about the source is in doubt.
 
-pub mod cost;
-mod decisions;
+pub mod decisions;
 mod needed;
 mod plan;
 mod sample;
 mod steps;
 mod transfer;
 
-pub use cost::Requests;
+pub use super::cost::Requests;
 pub use plan::Plan;
 
 use super::host::Host;

@@ -4,8 +4,10 @@
 //! the pack's parity, still holds the chunk.
 
 mod cache;
+mod kept;
 mod keyring;
 
+pub use kept::{DEFAULT_KEPT, Keep, KeptSegments};
 pub use keyring::KeyRing;
 
 use super::chunk_index::{ChunkIndex, Place};
@@ -32,6 +34,7 @@ pub struct Reader {
     ring: KeyRing,
     index: Arc<ChunkIndex>,
     cache: SegmentCache,
+    kept: Option<Arc<KeptSegments>>,
     events: Arc<dyn Sink>,
     /// The pack healed last: damage comes in clusters, and healing needs the whole pack.
     healed: Mutex<Option<(PackId, Arc<Vec<u8>>)>>,
@@ -73,6 +76,7 @@ impl Reader {
             ring,
             index,
             cache: SegmentCache::new(cache),
+            kept: None,
             events,
             healed: Mutex::default(),
             hopeless: Mutex::default(),
@@ -85,6 +89,12 @@ impl Reader {
     #[must_use]
     pub fn renewed_by(self, renewal: Renewal) -> Self {
         Self { renewal: Some(renewal), ..self }
+    }
+
+    /// Looks for segments there before the store is asked, and leaves there what that gives.
+    #[must_use]
+    pub fn keeping(self, kept: Option<Arc<KeptSegments>>) -> Self {
+        Self { kept, ..self }
     }
 
     fn successor(&self) -> Option<Arc<Self>> {
@@ -140,8 +150,21 @@ impl Reader {
         let name = Name::Pack(place.pack.id).object();
         let (offset, length) = (place.segment.offset, u64::from(place.segment.length));
         let open = |sealed: Vec<u8>| segment::open(&place.segment, &self.repository, &key, sealed, &bases);
+        let kept = self.kept.as_ref().and_then(|kept| kept.get(&place.segment));
+        if let Some(decoded) = kept.and_then(|sealed| open(sealed).ok()) {
+            return Ok(decoded);
+        }
         let first = match self.store.get_range(&name, offset, length) {
-            Ok(sealed) => open(sealed).map_err(|error| error.to_string()),
+            Ok(sealed) => {
+                // Opened where it lies, it is sealed no more.
+                let kept = self.kept.as_ref().filter(|kept| kept.wants(&place.segment));
+                let kept = kept.map(|kept| (kept, sealed.clone()));
+                let opened = open(sealed).map_err(|error| error.to_string());
+                if let Some((kept, sealed)) = kept.filter(|_| opened.is_ok()) {
+                    kept.add(&place.segment, &sealed);
+                }
+                opened
+            }
             Err(error) if error.kind == ErrorKind::NotFound => {
                 return Err(Failure::Damage(format!("{name} is missing")));
             }

@@ -68,16 +68,24 @@ impl Finishing {
     ///
     /// # Errors
     /// The failure of any pack.
+    ///
+    /// # Panics
+    /// When a thread panicked.
     pub(super) fn end(mut self) -> Result<Vec<PackSummary>, store::Error> {
-        drop(std::mem::replace(&mut self.jobs, bounded(0).0));
-        for thread in std::mem::take(&mut self.threads) {
-            thread.join().expect("a thread that finishes packs does not panic");
-        }
+        assert!(self.join(), "a thread that finishes packs does not panic");
         while let Ok(outcome) = self.outcomes.try_recv() {
             self.note(outcome)?;
         }
-        self.finished.sort_unstable_by_key(|(number, _)| *number);
-        Ok(self.finished.into_iter().map(|(_, summary)| summary).collect())
+        let mut finished = std::mem::take(&mut self.finished);
+        finished.sort_unstable_by_key(|(number, _)| *number);
+        Ok(finished.into_iter().map(|(_, summary)| summary).collect())
+    }
+
+    /// Waits for the threads, which take nothing more. Whether all of them ended well.
+    fn join(&mut self) -> bool {
+        drop(std::mem::replace(&mut self.jobs, bounded(0).0));
+        let ended = std::mem::take(&mut self.threads).into_iter().map(|thread| thread.join().is_ok());
+        ended.fold(true, |all, well| all & well)
     }
 
     fn note(&mut self, outcome: Finished) -> Result<(), store::Error> {
@@ -85,6 +93,13 @@ impl Finishing {
         self.finished.push((number, summary));
         self.buffers.push(buffer);
         Ok(())
+    }
+}
+
+impl Drop for Finishing {
+    /// Once one has failed nothing more is put: whoever is told so may end the session.
+    fn drop(&mut self) {
+        self.join();
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a sync asks of the copy's store, and what a provider would want for it.
+//! What is asked of a store, and what a provider would want for it.
 
 /// Thousandths of a US dollar for a thousand puts or listings: the list price of Amazon's S3 Standard in us-east-1.
 const THOUSAND_PUTS: f64 = 5.0;
@@ -7,13 +7,15 @@ const THOUSAND_GETS: f64 = 0.4;
 /// Thousandths of a US dollar for a GiB that is read back over the network.
 const GIB_READ: f64 = 90.0;
 
-/// Requests to the copy's store, and the bytes that they move.
+/// Requests to a store, and the bytes that they move.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Requests {
     /// Objects put.
     pub puts: u64,
     /// Objects read, whole or in part.
     pub gets: u64,
+    /// Objects deleted, which costs nothing.
+    pub deletes: u64,
     /// Listings, in pages of a thousand names.
     pub lists: u64,
     /// Bytes put.
