@@ -2,6 +2,15 @@
 
 use super::secret::Secret;
 use sha2::Digest as _;
+use std::fmt::Write as _;
+
+/// Bytes in hexadecimal, as digests and names of files are written.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // a String takes everything
+        text
+    })
+}
 
 /// Derives a subkey for one purpose. `context` is one of [`super::context`]'s constants.
 pub fn derive_key(context: &'static str, key: &Secret) -> Secret {

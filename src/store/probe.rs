@@ -2,8 +2,8 @@
 //! fast it is. Works under a prefix of its own that no object of a repository has, and removes what it put.
 
 use super::{Error, ErrorKind, Facts, ObjectName, Put, Store};
+use crate::crypto::hash::hex;
 use crate::crypto::secret::random;
-use std::fmt::Write as _;
 use std::sync::{Barrier, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -209,13 +209,6 @@ impl Probe<'_> {
 
 fn unknown(error: &Error) -> Answer {
     Answer::Unknown(error.source.to_string())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // a String takes everything
-        text
-    })
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::kinds::session_id;
-use super::segments::{self, hex, strings, suite};
+use super::segments::{self, strings, suite};
 use crate::cli::time::rfc3339;
+use crate::crypto::hash::hex;
 use crate::repo::census::Census;
 use crate::repo::config::{ChunkerParameters, Config};
 use crate::repo::entry::Timestamp;

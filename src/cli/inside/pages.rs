@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::kinds::session_id;
-use super::segments::{self, hex, strings};
+use super::segments::{self, strings};
 use crate::cli::listing;
 use crate::cli::open::shown;
 use crate::cli::output::put_path;
+use crate::crypto::hash::hex;
 use crate::repo::catalog::{OpenPage, PageItems};
 use crate::repo::entry::{Content, Entry, EntryKind, EntryPath, Extent, XattrValue};
 use crate::repo::id::ChunkId;

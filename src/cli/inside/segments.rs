@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::kinds::session_id;
 use crate::crypto::aead::Suite;
+use crate::crypto::hash::hex;
 use crate::repo::id::ChunkKind;
 use crate::repo::keys::data_key::Wrap;
 use crate::repo::names::SessionName;
@@ -84,9 +85,4 @@ pub const fn suite(suite: Suite) -> &'static str {
 /// Ids as text.
 pub fn strings<T: ToString>(ids: impl IntoIterator<Item = T>) -> Vec<String> {
     ids.into_iter().map(|id| id.to_string()).collect()
-}
-
-/// Bytes in hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

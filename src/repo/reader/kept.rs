@@ -4,11 +4,10 @@
 //! that. So nothing ever has to be taken out because something changed, damage costs a request, and whoever removes the folder
 //! loses time only. Nobody can read more from it than from the place itself.
 
-use crate::crypto::hash;
+use crate::crypto::hash::{self, hex};
 use crate::crypto::secret::random;
 use crate::repo::id::ChunkKind;
 use crate::repo::segment::SegmentDescriptor;
-use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -140,13 +139,6 @@ impl KeptSegments {
         // A panic elsewhere leaves a count that is right or missing.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // a String takes everything
-        text
-    })
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use super::super::disk::{Disk, Stat};
 use super::super::{ObjectName, Put};
 use super::LocalStore;
+use crate::crypto::hash::hex;
 use crate::crypto::secret::random;
-use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -141,7 +141,7 @@ impl<D: Disk> LocalStore<D> {
     /// Writes and syncs a temporary file; on failure none is left.
     fn write_temporary(&self, bytes: &[u8]) -> io::Result<PathBuf> {
         let folder = self.root.join(TEMPORARY);
-        let path = folder.join(random_name());
+        let path = folder.join(hex(&random::<16>()));
         let mut file = match self.disk.create(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.make_dir(&folder)?;
@@ -182,13 +182,6 @@ impl<D: Disk> LocalStore<D> {
         };
         if error.kind() == io::ErrorKind::AlreadyExists { Ok(Put::Exists) } else { Err(error) }
     }
-}
-
-fn random_name() -> String {
-    random::<16>().iter().fold(String::new(), |mut name, byte| {
-        let _ = write!(name, "{byte:02x}"); // a String takes everything
-        name
-    })
 }
 
 fn same_file(a: io::Result<Stat>, b: io::Result<Stat>) -> bool {
