@@ -344,6 +344,28 @@ mod tests {
         assert_eq!(opened.checked(&segment.descriptor, 0, &keys()).unwrap().to_vec(), b"page");
     }
 
+    /// restic#4677: a compressor gave what does not decompress to what went in, and that was stored.
+    #[test]
+    fn what_a_compressor_spoiled_is_not_sealed() {
+        let with = sealing(Suite::Aes256Gcm);
+        let chunk = b"a chunk that compresses well, ".repeat(400);
+        let mut noticed = 0;
+        for at in 0..40 {
+            let mut builder = SegmentBuilder::new(ChunkKind::Data);
+            builder.push(keys().id(ChunkKind::Data, &chunk), &chunk);
+            assert_eq!(builder.compress(Compression::default()), Codec::Zstd);
+            builder.compressed[at] ^= 0x10;
+            // A bit that means nothing may turn: then what comes back is what went in.
+            let Ok(segment) = builder.close(Codec::Zstd, &with, &[]) else {
+                noticed += 1;
+                continue;
+            };
+            let opened = open(&segment.descriptor, &with.repository, &with.key, segment.bytes, &[]).unwrap();
+            assert!(opened.chunk(0).to_vec() == chunk, "byte {at}");
+        }
+        assert!(noticed > 20, "{noticed}");
+    }
+
     #[test]
     fn a_table_that_lies_about_ids_is_noticed() {
         let with = sealing(Suite::Aes256Gcm);
