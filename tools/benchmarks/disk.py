@@ -31,6 +31,7 @@ def empty(folder):
 def mounted(image, place):
     """Whether a new file system is mounted at `place` meanwhile."""
     if os.geteuid() != 0 or not shutil.which("mkfs.ext4"):
+        print("restores go to the same disk, one after the other: a file system of their own takes root and mkfs.ext4", file=sys.stderr)
         yield False
         return
     if not image.exists():
