@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -26,19 +27,39 @@ pub struct Context {
     pub(super) config: OnceLock<Option<Config>>,
     /// The time zone of dates without one.
     pub zone: TimeZone,
+    /// How long a request over the network may make no headway, where it matters more than usual.
+    pub(super) stall: Option<Duration>,
 }
 
 impl Context {
     /// With this process's environment.
     pub fn new(global: Global) -> Self {
-        Self { global, environment: |name| std::env::var_os(name), config: OnceLock::new(), zone: TimeZone::system() }
+        Self {
+            global,
+            environment: |name| std::env::var_os(name),
+            config: OnceLock::new(),
+            zone: TimeZone::system(),
+            stall: None,
+        }
     }
 
     /// The same setting for the repository at another location.
     pub fn at(&self, location: OsString) -> Self {
         let mut global = self.global.clone();
         (global.repository.repo, global.repository.repository_file) = (Some(location), None);
-        Self { global, environment: self.environment, config: OnceLock::new(), zone: self.zone.clone() }
+        Self {
+            global,
+            environment: self.environment,
+            config: OnceLock::new(),
+            zone: self.zone.clone(),
+            stall: self.stall,
+        }
+    }
+
+    /// The same setting for somebody who waits: a request over the network that makes no headway for so long is given up and tried again.
+    pub fn stalling_at_most(&self, stall: Duration) -> Self {
+        let (global, zone) = (self.global.clone(), self.zone.clone());
+        Self { global, environment: self.environment, config: OnceLock::new(), zone, stall: Some(stall) }
     }
 
     /// The same setting with other flags for what opens the repository.
@@ -187,7 +208,7 @@ mod tests {
     use super::*;
 
     fn context(global: Global, environment: Lookup) -> Context {
-        Context { global, environment, config: OnceLock::new(), zone: TimeZone::UTC }
+        Context { global, environment, config: OnceLock::new(), zone: TimeZone::UTC, stall: None }
     }
 
     #[test]

@@ -94,6 +94,9 @@ impl From<repository::Error> for Failure {
             }
             E::Aborted { .. } => Self::because(Code::Failed, &error)
                 .hint("run the command again: what was stored is used by the next session"),
+            E::Unsteady { .. } => Self::because(Code::Damage, &error)
+                .hint("the storage gives other bytes each time; nothing is decided by that: see to the storage first"),
+            E::Newer { .. } => Self::because(Code::Damage, &error).hint("update boveda on this machine"),
             E::Cloned { .. } => Self::because(Code::Failed, &error)
                 .hint("run the command again; do not copy boveda's state folder from one machine to another"),
             // An entry that is not there is damage; no room, or no leave to write, is not.

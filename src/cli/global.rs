@@ -75,7 +75,7 @@ pub struct Secret {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Network")]
 pub struct Network {
-    /// Send at most so much per second: KiB, or such as 2M [env: BOVEDA_LIMIT_UPLOAD]
+    /// Send at most so much per second: KiB, such as 2M, or by the time of day: `08:00,2M 18:00,off` [env: BOVEDA_LIMIT_UPLOAD]
     #[arg(long, global = true, value_name = "RATE")]
     pub limit_upload: Option<LineRate>,
     /// Receive at most so much per second [env: BOVEDA_LIMIT_DOWNLOAD]

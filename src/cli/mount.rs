@@ -16,7 +16,7 @@ use super::open::{Opened, open_to_read, require, shown};
 use super::output::Output;
 use super::selector::Filter;
 use crate::mount::background::{self, Half, Serving};
-use crate::mount::{self, Face, Options, Policy, Program};
+use crate::mount::{self, DEADLINE, Face, Options, Policy, Program};
 use crate::ops::follow::Followed;
 use crate::repo::keys::role::Role;
 use crate::repo::reader::Keep;
@@ -188,7 +188,9 @@ impl Arguments {
 
 fn serve(arguments: &Arguments, context: &Context, folder: &Path, serving: Option<Serving>) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
-    let Opened { repository, host } = open_to_read(context, &output, Keep::All)?;
+    // Of two attempts one must fit into the time that a reader has.
+    let patient = context.stalling_at_most(DEADLINE / 3);
+    let Opened { repository, host } = open_to_read(&patient, &output, Keep::All)?;
     require(&repository, Role::reads_content, "mounting")?;
     let cache = cache();
     let filter = arguments.filter.clone();
@@ -197,6 +199,7 @@ fn serve(arguments: &Arguments, context: &Context, folder: &Path, serving: Optio
     };
     let followed = Followed::choosing(host, repository, cache, Box::new(wanted))?;
     let location = context.location()?.local().map(Path::to_owned);
+    let near = location.is_some();
     if arguments.folder.is_none() {
         mount_place::make(folder)?;
     }
@@ -209,6 +212,7 @@ fn serve(arguments: &Arguments, context: &Context, folder: &Path, serving: Optio
         // The place that is picked when nothing else is there lies in the state folder.
         apart: apart.filter(|(what, _)| !(picked && *what == "state")).collect(),
         ahead: cache as u64 / 2,
+        near,
         audit: (!arguments.no_audit).then(|| context.state_folder()).transpose()?,
         policy: arguments.policy()?,
         writable: arguments.writable.clone(),

@@ -55,8 +55,8 @@ impl Context {
             (None, Some(text)) => parsed(name, &text).map(|rate| Some(rate.pace())),
             (None, None) => Ok(None),
         };
-        access.upload = rate(flags.limit_upload, "BOVEDA_LIMIT_UPLOAD")?.or(access.upload);
-        access.download = rate(flags.limit_download, "BOVEDA_LIMIT_DOWNLOAD")?.or(access.download);
+        access.upload = rate(flags.limit_upload.clone(), "BOVEDA_LIMIT_UPLOAD")?.or(access.upload);
+        access.download = rate(flags.limit_download.clone(), "BOVEDA_LIMIT_DOWNLOAD")?.or(access.download);
         let path = |name: &str| self.variable(name).map(Into::into);
         access.ca_cert = flags.cacert.clone().or_else(|| path("BOVEDA_CACERT")).or(access.ca_cert);
         access.client_cert =
@@ -74,6 +74,7 @@ impl Context {
                 .map(std::time::Duration::from_secs)
                 .ok_or_else(wrong)?;
         }
+        access.stall = self.stall.unwrap_or(access.stall);
         access.traffic = Arc::clone(&flags.traffic);
         Ok(access)
     }

@@ -273,7 +273,7 @@ mod tests {
     type Lookup = fn(&str) -> Option<OsString>;
 
     fn context(global: Global, environment: Lookup) -> Context {
-        Context { global, environment, config: OnceLock::new(), zone: TimeZone::UTC }
+        Context { global, environment, config: OnceLock::new(), zone: TimeZone::UTC, stall: None }
     }
 
     fn with_repo(repo: &str) -> Global {

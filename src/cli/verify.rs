@@ -10,7 +10,8 @@ use super::error::{Code, Failure};
 use super::neighbour::{Priority, Threads};
 use super::open::{Opened, open};
 use super::output::{Output, count, size};
-use crate::ops::verify::{self, Affected, Attested, Finding, Level, ROUNDS, Scrubbed, Share, Summary};
+use crate::ops::verify::{self, Affected, Attested, Finding, Level, Marked, ROUNDS, Scrubbed, Share, Summary};
+use crate::repo::id::SnapshotId;
 use crate::repo::repository;
 
 /// Prove that the repository holds what it promises (also: check)
@@ -38,6 +39,10 @@ pub struct Arguments {
     /// --level full, and a reader's or an admin's keys that may attest
     #[arg(long, conflicts_with = "keyless")]
     attest: bool,
+    /// Give the tag `damaged` to snapshots that lose something, and take it from those that --level full finds whole: `forget` then takes none
+    /// of them for the last good one. Needs an admin's keys
+    #[arg(long, conflicts_with = "keyless")]
+    mark: bool,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -93,13 +98,17 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     if arguments.attest {
         opened.repository.check_attests()?;
     }
+    if arguments.mark {
+        verify::may_mark(&opened.repository)?;
+    }
     arguments.priority.apply(context, &output)?;
     let threads = arguments.threads.count(context)?;
     let verified = verify::verify_with(threads, &opened.repository, &opened.host, level, &*output);
     let summary = verified.map_err(|error| output.stopped(error.into()))?;
     let attested = if arguments.attest { Some(attest(&mut opened, &output)?) } else { None };
+    let marked = if arguments.mark { Some(mark(&mut opened, &summary, level)?) } else { None };
     output.clear();
-    print(&summary, level, attested, &output)?;
+    print(&summary, level, &Decided { attested, marked }, &output)?;
     Ok(if summary.findings.is_empty() { output.code() } else { Code::Damage })
 }
 
@@ -114,7 +123,20 @@ fn attest(opened: &mut Opened, output: &Output) -> Result<usize, Failure> {
     Ok(sessions.len())
 }
 
-fn print(summary: &Summary, level: Level, attested: Option<usize>, output: &Output) -> Result<(), Failure> {
+/// Marks what is damaged, and what no longer is.
+fn mark(opened: &mut Opened, summary: &Summary, level: Level) -> Result<Marked, Failure> {
+    let marked = verify::mark(&mut opened.repository, summary, level)?;
+    opened.host.remember(&opened.repository);
+    Ok(marked)
+}
+
+/// What was entered in the log, if that was asked for.
+struct Decided {
+    attested: Option<usize>,
+    marked: Option<Marked>,
+}
+
+fn print(summary: &Summary, level: Level, decided: &Decided, output: &Output) -> Result<(), Failure> {
     let name = match level {
         Level::Quick => "quick",
         Level::Scrub => "scrub",
@@ -139,8 +161,12 @@ fn print(summary: &Summary, level: Level, attested: Option<usize>, output: &Outp
             "catalogs_affected": summary.affected.catalogs.len(),
             "total_duration": summary.seconds,
         });
-        if let Some(sessions) = attested {
+        if let Some(sessions) = decided.attested {
             line["attested"] = sessions.into();
+        }
+        if let Some(Marked { marked, unmarked }) = &decided.marked {
+            let ids = |ids: &[SnapshotId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+            (line["marked"], line["unmarked"]) = (ids(marked).into(), ids(unmarked).into());
         }
         output.json_line(&line)?;
         return Ok(());
@@ -161,8 +187,15 @@ fn print(summary: &Summary, level: Level, attested: Option<usize>, output: &Outp
         size(summary.bytes),
         summary.seconds
     ))?;
-    if let Some(sessions) = attested {
+    if let Some(sessions) = decided.attested {
         output.remark(&format!("{} attested", count(sessions, "session")))?;
+    }
+    if let Some(Marked { marked, unmarked }) = &decided.marked {
+        output.remark(&format!(
+            "{} marked as damaged, {} marked no more",
+            count(marked.len(), "snapshot"),
+            count(unmarked.len(), "snapshot")
+        ))?;
     }
     hint(&summary.findings, output)
 }

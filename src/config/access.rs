@@ -4,6 +4,7 @@ use super::values::{Command, HomePath, Variable};
 use crate::source::amount;
 use crate::store::access::{Access, Hidden};
 use crate::store::pace::Pace;
+use crate::store::timetable::{DAY, Timetable};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fmt;
@@ -11,31 +12,62 @@ use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes per second. A number alone counts KiB, as in restic; with a letter (`500K`, `2M`) it counts what the letter says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+/// Bytes per second. A number alone counts KiB, as in restic; with a letter (`500K`, `2M`) it counts what the letter says. Or a timetable as
+/// rclone has it: `08:00,500K 18:00,off`, each day or with days of the week, `Mon-08:00,500K Sat-00:00,off`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct LineRate(NonZeroU64);
+pub struct LineRate(Timetable);
 
 impl LineRate {
-    /// A limit of so much.
+    /// The limits of one direction.
     pub fn pace(self) -> Arc<Pace> {
         Arc::new(Pace::new(self.0))
     }
+}
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+fn rate(text: &str) -> Option<NonZeroU64> {
+    let text = text.strip_suffix("/s").unwrap_or(text);
+    let bytes = match text.parse::<u64>() {
+        Ok(kibibytes) => kibibytes.checked_mul(1024),
+        Err(_) => amount::parse(text),
+    };
+    bytes.and_then(NonZeroU64::new)
+}
+
+/// `08:00,500K`, every day, or `Mon-08:00,500K`.
+fn changes(text: &str) -> Option<Vec<(u16, Option<NonZeroU64>)>> {
+    let (when, limit) = text.split_once(',')?;
+    let limit = if limit.eq_ignore_ascii_case("off") { None } else { Some(rate(limit)?) };
+    let (days, clock) = match when.split_once('-') {
+        Some((day, clock)) => {
+            let day = DAYS.iter().position(|known| day.eq_ignore_ascii_case(known))?;
+            (day..day + 1, clock)
+        }
+        None => (0..DAYS.len(), when),
+    };
+    let (hour, minute) = clock.split_once(':')?;
+    let number = |text: &str, below: u16| {
+        let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u16>().ok().filter(|number| digits && *number < below)
+    };
+    let minute = number(hour, 24)? * 60 + number(minute, 60)?;
+    Some(days.map(|day| (day as u16 * DAY + minute, limit)).collect())
 }
 
 impl std::str::FromStr for LineRate {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let text = text.strip_suffix("/s").unwrap_or(text);
-        let bytes = match text.parse::<u64>() {
-            Ok(kibibytes) => kibibytes.checked_mul(1024),
-            Err(_) => amount::parse(text),
+        const KNOWN: &str = "it is a number of KiB per second above zero, such as 500K or 2M, or a timetable such as `08:00,500K 18:00,off`";
+        let table = if text.contains(',') {
+            let changes: Option<Vec<_>> = text.split_ascii_whitespace().map(changes).collect();
+            changes.and_then(|changes| Timetable::new(changes.concat()))
+        } else {
+            rate(text).map(Timetable::always)
         };
-        bytes
-            .and_then(NonZeroU64::new)
-            .map(Self)
-            .ok_or("it is a number of KiB per second above zero, or such as 500K or 2M")
+        table.map(Self).ok_or(KNOWN)
     }
 }
 
@@ -55,7 +87,19 @@ impl From<LineRate> for String {
 
 impl fmt::Display for LineRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}b", self.0)
+        if let [(0, Some(rate))] = self.0.changes() {
+            return write!(f, "{rate}b");
+        }
+        for (number, (minute, limit)) in self.0.changes().iter().enumerate() {
+            let space = if number > 0 { " " } else { "" };
+            let (day, hour, minute) = (DAYS[usize::from(minute / DAY)], minute % DAY / 60, minute % 60);
+            write!(f, "{space}{day}-{hour:02}:{minute:02},")?;
+            match limit {
+                Some(rate) => write!(f, "{rate}b")?,
+                None => f.write_str("off")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -143,8 +187,8 @@ impl Reach {
             ca_cert: path(&self.cacert)?,
             client_cert: path(&self.tls_client_cert)?,
             ssh: ssh.unwrap_or_default(),
-            upload: self.limit_upload.map(LineRate::pace),
-            download: self.limit_download.map(LineRate::pace),
+            upload: self.limit_upload.clone().map(LineRate::pace),
+            download: self.limit_download.clone().map(LineRate::pace),
             ..Access::default()
         })
     }
@@ -176,13 +220,45 @@ mod tests {
 
     #[test]
     fn a_bare_rate_counts_as_in_restic() {
-        let bytes = |text: &str| text.parse::<LineRate>().map(|rate| rate.0.get());
+        let bytes = |text: &str| text.parse::<LineRate>().map(|rate| rate.0.lowest().map_or(0, NonZeroU64::get));
         assert_eq!(bytes("500"), Ok(500 * 1024));
         assert_eq!(bytes("2M"), Ok(2 << 20));
         assert_eq!(bytes("2M/s"), Ok(2 << 20));
         assert_eq!(bytes(&"3k".parse::<LineRate>().unwrap().to_string()), Ok(3072));
         for bad in ["0", "", "fast", "-1", "99999999999999999999"] {
             assert!(bytes(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_timetable_says_which_limit_counts_when() {
+        let table = |text: &str| text.parse::<LineRate>().map(|rate| rate.0);
+        let daily = table("08:00,500 18:30,off").unwrap();
+        for day in 0..7 {
+            assert_eq!(daily.at(day * DAY + 8 * 60), NonZeroU64::new(500 << 10));
+            assert_eq!((daily.at(day * DAY + 18 * 60 + 30), daily.at(day * DAY)), (None, None));
+        }
+        let weekly = table("Mon-00:00,1M sat-12:00,OFF").unwrap();
+        assert_eq!((weekly.at(0), weekly.at(5 * DAY + 719)), (NonZeroU64::new(1 << 20), NonZeroU64::new(1 << 20)));
+        assert_eq!(weekly.at(5 * DAY + 720), None);
+        for text in ["08:00,500 18:30,off", "Mon-00:00,1M sat-12:00,off", "Tue-00:00,2M"] {
+            let rate: LineRate = text.parse().unwrap();
+            assert_eq!(rate.to_string().parse(), Ok(rate), "{text}");
+        }
+        for bad in [
+            "08:00,",
+            ",500",
+            "8:00,500",
+            "24:00,500",
+            "08:60,500",
+            "08:00,0",
+            "xyz-08:00,500",
+            "08:00,500 08:00,600",
+            "08:00,500 mon-08:00,1M",
+            "08:00 500",
+            "08:00,500,600",
+        ] {
+            assert!(table(bad).is_err(), "{bad}");
         }
     }
 

@@ -9,7 +9,7 @@ use super::listing::{Folder, Item};
 use super::node::Node;
 use super::opened::Open;
 use super::shared::Core;
-use super::view::View;
+use super::view::{Patience, View};
 use crate::event::Operation;
 use fuser::{
     Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig,
@@ -101,6 +101,9 @@ impl Filesystem for Fs {
         let giver = Arc::clone(&self.0);
         let ask = move |view: &Arc<View>, patience| {
             let open = core.file(node, view, patience)?;
+            if patience == Patience::Wait {
+                core.look_about(node, &open);
+            }
             // What is slow comes first: nobody is let in twice.
             let whole = core.whole(&open, patience)?;
             let snapshot = open.view.id(node.snapshot());
@@ -131,7 +134,14 @@ impl Filesystem for Fs {
         let range = offset..offset.saturating_add(u64::from(size));
         let read = range.clone();
         let node = Node::of(ino);
-        let ask = move |open: &Open, patience| open.file.read(open.view.source(patience), read.clone());
+        let core = Arc::clone(&self.0);
+        let ask = move |open: &Open, patience| {
+            // With an access log the kernel asks when it opens.
+            if patience == Patience::Wait && read.start == 0 && core.guard.is_none() {
+                core.look_about(node, open);
+            }
+            open.file.read(open.view.source(patience), read.clone())
+        };
         self.0.answer_from_file(reply, node, ask, |reply, bytes| reply.data(&bytes));
         if range.start == 0 && self.0.guard.is_none() {
             self.0.look_around(node);

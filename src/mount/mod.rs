@@ -28,6 +28,7 @@ mod node;
 mod opened;
 mod pool;
 mod prepare;
+mod scattered;
 mod session;
 mod shared;
 mod snapshots;
@@ -43,7 +44,7 @@ mod writable;
 
 pub use face::Face;
 pub use guard::{Policy, Program};
-pub use session::{Options, Session, run};
+pub use session::{DEADLINE, Options, Session, run};
 pub use snapshots::{Listing, MountedSnapshot, SnapshotList};
 pub use unmount::unmount;
 

@@ -30,6 +30,8 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(100);
 /// How long users of a detached mount may go on before it ends.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a request waits for the repository unless told otherwise.
+pub const DEADLINE: Duration = Duration::from_secs(60);
 /// What is decoded ahead unless told otherwise: a third of what a reader usually keeps.
 const AHEAD: u64 = 32 << 20;
 /// Loops that listen to the kernel; more do not help.
@@ -56,6 +58,8 @@ pub struct Options {
     /// Bytes that may be decoded ahead of all readers together: well below what the source keeps in memory, or what was not
     /// read yet would be pushed out.
     pub ahead: u64,
+    /// Whether the repository is near: then what is decoded in vain costs time that nobody needs, else it is fetched for money.
+    pub near: bool,
     /// The folder of the access log; without it nothing is noted.
     pub audit: Option<PathBuf>,
     /// Who may look.
@@ -73,8 +77,9 @@ impl Options {
             face: Face::default(),
             apart: Vec::new(),
             refresh: Duration::from_secs(5),
-            deadline: Duration::from_secs(60),
+            deadline: DEADLINE,
             ahead: AHEAD,
+            near: false,
             audit: None,
             policy: Policy::default(),
             writable: None,
@@ -153,6 +158,7 @@ impl Session {
             files: Default::default(),
             folders: Default::default(),
             neighbours: Default::default(),
+            scattered: options.near.then(Default::default),
             paging: Default::default(),
             guard: watched.then_some(guard),
             give: OnceLock::new(),

@@ -1,5 +1,5 @@
 //! What all requests share, and how each is answered: at once from what is in memory, or by the pool. What will be asked for next is
-//! decoded ahead: the rest of a file that is read in order, and the files after those that are opened in order.
+//! decoded ahead: the rest of a file that is read in order, the files after those that are opened in order, and those around others.
 
 use super::ahead::Budget;
 use super::answers;
@@ -12,6 +12,7 @@ use super::listing::{Folder, Item};
 use super::node::Node;
 use super::opened::{Open, Opened};
 use super::pool::{Pool, Refuse};
+use super::scattered::Scattered;
 use super::view::{Current, Patience, View};
 use crate::event::{Event, Sink};
 use crate::repo::chunks::Bytes;
@@ -26,6 +27,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 const AHEAD_STEP: u64 = 1 << 20;
 /// What of small files is decoded ahead in one go.
 const AROUND_STEP: u64 = 4 << 20;
+/// The same for those that lie around one that was opened in no order.
+const ABOUT_STEP: u64 = 1 << 20;
 /// How many entries further the page is that is decoded ahead: a page has a few hundred.
 const PAGE_AHEAD: u64 = 512;
 /// Files up to this length are handed to the kernel when they are opened.
@@ -51,6 +54,8 @@ pub struct Core {
     pub folders: Handles<Folder>,
     /// Which files are opened one after the other.
     pub neighbours: Mutex<Neighbours>,
+    /// Which files are opened in any order; `None`: reading ahead for those would cost more than it gains.
+    pub scattered: Option<Mutex<Scattered>>,
     /// Whether a page of a catalog is being decoded ahead.
     pub paging: Arc<AtomicBool>,
     /// Who may look, and who did; `None`: nobody asks.
@@ -209,16 +214,34 @@ impl Core {
         let Some(next) = step.filter(|_| self.budget.window() >= AROUND_STEP) else { return };
         let (view, ahead) = (self.current.get(), self.budget.take(AROUND_STEP));
         self.pool.foresee(move || {
-            warm_entries(&view, snapshot, next);
+            warm_entries(&view, snapshot, next, AROUND_STEP);
             drop(ahead);
         });
     }
+
+    /// Notes that a small file has to be waited for, and has its neighbours decoded if others near it had to be, too.
+    pub fn look_about(&self, node: Node, open: &Open) {
+        let (Some(scattered), Node::Entry(snapshot, ordinal)) = (&self.scattered, node) else { return };
+        if !(1..=SMALL).contains(&open.file.size) {
+            return;
+        }
+        for block in scattered.lock().unwrap_or_else(PoisonError::into_inner).step(snapshot, ordinal) {
+            if self.budget.window() < ABOUT_STEP {
+                return;
+            }
+            let (view, ahead) = (Arc::clone(&open.view), self.budget.take(ABOUT_STEP));
+            self.pool.foresee(move || {
+                warm_entries(&view, snapshot, block, ABOUT_STEP);
+                drop(ahead);
+            });
+        }
+    }
 }
 
-/// Brings the content of small files into memory. What cannot be read is found by whoever reads it.
-fn warm_entries(view: &View, snapshot: u32, ordinals: Range<u64>) {
+/// Brings the content of small files into memory, about `most` bytes of it. What cannot be read is found by whoever reads it.
+fn warm_entries(view: &View, snapshot: u32, ordinals: Range<u64>, most: u64) {
     let Ok(tree) = view.tree(snapshot, Patience::Wait) else { return };
-    let mut left = AROUND_STEP;
+    let mut left = most;
     for ordinal in ordinals {
         let Ok(Some((_, entry))) = tree.by_ordinal(ordinal) else { return };
         let EntryKind::File(Content::Extents(extents)) = &entry.kind else { continue };

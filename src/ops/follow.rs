@@ -3,15 +3,19 @@
 //!
 //! Looking is cheap while nothing happens: two listings of names. Only when a session has ended or the log has grown is the
 //! repository read again. Every snapshot keeps the number that this host gave it.
+//!
+//! What is shown is pinned, where these keys may write: a prune leaves it as it is, also once it is forgotten (I12 in `FORMAT.md`).
 
 use super::host::Host;
 use crate::crypto::hash;
+use crate::event::{Event, Level};
 use crate::mount::{Listing, MountedSnapshot, SnapshotList};
-use crate::repo::id::SnapshotId;
+use crate::repo::id::{PinId, SnapshotId};
 use crate::repo::names::{IndexClass, Name};
 use crate::repo::repository::{Error, Repository, Snapshot};
-use crate::store::Store;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::store::{ErrorKind, Store};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 /// Whether a snapshot is to be shown.
 pub type Wanted = Box<dyn Fn(&Snapshot) -> bool + Send + Sync>;
@@ -28,6 +32,7 @@ struct Now {
     repository: Repository,
     mark: [u8; 32],
     listing: Listing,
+    pin: Held,
 }
 
 impl Followed {
@@ -44,18 +49,32 @@ impl Followed {
     /// # Errors
     /// As [`Self::new`].
     pub fn choosing(host: Host, repository: Repository, cache: usize, wanted: Wanted) -> Result<Self, Error> {
+        let mut repository = repository;
         // The mark comes first: what ends meanwhile is then seen by the next look.
         let mark = mark(&**repository.store())?;
+        let pin = Held::take(&repository);
+        if pin.is_some() {
+            // What was forgotten before the pin may be gone.
+            repository.refresh()?;
+        }
         let listing = listing(&host, &repository, cache, &wanted)?;
-        Ok(Self { host, cache, wanted, now: Mutex::new(Now { repository, mark, listing }) })
+        Ok(Self { host, cache, wanted, now: Mutex::new(Now { repository, mark, listing, pin }) })
     }
 
     fn look(&self, now: &mut Now) -> Result<(), Error> {
         let mark = mark(&**now.repository.store())?;
-        if mark == now.mark {
+        if mark == now.mark && !now.pin.is_old() {
             return Ok(());
         }
         now.repository.refresh()?;
+        let forgotten = now.repository.log().state.ledger().forgotten.len();
+        let before = if now.pin.is_old() || now.pin.forgotten != forgotten {
+            let pin = Held::take(&now.repository);
+            now.repository.refresh()?;
+            Some(std::mem::replace(&mut now.pin, pin))
+        } else {
+            None
+        };
         self.host.remember(&now.repository);
         let shown = snapshots(&self.host, &now.repository, &self.wanted);
         // Sessions also end without a new snapshot, and then what is in memory stays good.
@@ -63,7 +82,69 @@ impl Followed {
             now.listing = listing(&self.host, &now.repository, self.cache, &self.wanted)?;
         }
         now.mark = mark;
+        // Only now is nothing shown any more that the pin before was for.
+        before.into_iter().for_each(|before| before.release(&now.repository));
         Ok(())
+    }
+}
+
+/// How old a pin becomes before another one takes its place: several of them fit into the days after which one counts no more.
+const RENEWED: Duration = Duration::from_secs(24 * 3600);
+/// How long the end of a mount waits for the store to take its pin away; one that stays counts no more after some days.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// The pin that is held, if there is one.
+struct Held {
+    id: Option<PinId>,
+    since: Instant,
+    /// How many snapshots were forgotten when it was put.
+    forgotten: usize,
+}
+
+impl Held {
+    /// Pins what the repository shows. Whoever may not write shows it as long as it is there.
+    fn take(repository: &Repository) -> Self {
+        let pin = repository.pin();
+        if let Err(error) = &pin {
+            let denied = matches!(error, Error::Store(error) if error.kind == ErrorKind::Denied);
+            let level = if denied { Level::Debug } else { Level::Warning };
+            let text = format!(
+                "what is forgotten and pruned from now on can vanish while it is read, since no pin could be put: {error}"
+            );
+            repository.events().emit(Event::Message(level, text));
+        }
+        let forgotten = repository.log().state.ledger().forgotten.len();
+        Self { id: pin.ok(), since: Instant::now(), forgotten }
+    }
+
+    const fn is_some(&self) -> bool {
+        self.id.is_some()
+    }
+
+    fn is_old(&self) -> bool {
+        self.since.elapsed() >= RENEWED
+    }
+
+    fn release(self, repository: &Repository) {
+        // One that stays costs space for some days, and nothing else: many readers may not delete.
+        let _ = self.id.map(|id| repository.unpin(&id));
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        let now = self.now.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(id) = now.pin.id.take() else { return };
+        let (store, name) = (Arc::clone(now.repository.store()), Name::Pin(id).object());
+        let (done, finished) = mpsc::channel();
+        // A store that does not answer holds up no end.
+        let farewell = std::thread::Builder::new().spawn(move || {
+            let _ = store.delete(&name);
+            let _ = done.send(());
+        });
+        if farewell.is_ok() {
+            let _ = finished.recv_timeout(FAREWELL);
+        }
     }
 }
 

@@ -204,6 +204,7 @@ mod tests {
             condemned: [(Part { pack, segment: None }, 4), (Part { pack, segment: Some(5) }, 5)].into(),
             finals: [(Part { pack: PackId([2; 32]), segment: None }, 5)].into(),
             marks: [(4, [SNAPSHOT].into())].into(),
+            suspects: std::collections::BTreeSet::new(),
             forgotten: [(SNAPSHOT, 7)].into(),
             holds: [(HoldId([9; 16]), hold)].into(),
             tags: [(SNAPSHOT, tags)].into(),

@@ -23,6 +23,7 @@ pub mod keys;
 pub mod log;
 pub mod names;
 pub mod pack;
+pub mod pin;
 pub mod reader;
 pub mod record;
 pub mod repository;

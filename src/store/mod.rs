@@ -18,6 +18,7 @@ pub mod remote;
 pub mod remote_url;
 pub mod retry;
 pub mod sftp;
+pub mod timetable;
 pub mod traffic;
 pub mod url;
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{Place, Run, write};
@@ -129,6 +130,10 @@ fn webdav() {
     write(&remote.place.path("src/a"), b"a");
     remote.snapshot();
     remote.run(&["verify", "--level", "full"]).ends(0);
+    // Nobody keeps two pruners apart there.
+    remote.run(&["prune"]).ends(5).says("--exclusive");
+    remote.run(&["prune", "--dry-run"]).ends(0);
+    remote.run(&["prune", "--exclusive"]).ends(0);
     // The password of the location is shown nowhere.
     let shown = remote.run(&["config", "show"]);
     assert!(!shown.out.contains("u:p@"), "{}", shown.out);
@@ -180,6 +185,51 @@ fn probe_says_why_it_cannot() {
     let Some(server) = Server::start(Kind::Moto) else { return };
     let mut command = place.command(["store", "probe", &server.location().replace("packs/", "nobody/")]);
     Run::of(command.envs(server.variables())).ends(10);
+}
+
+/// Two machines over one bucket: one takes snapshots, the other forgets and prunes all the while.
+#[test]
+fn a_prune_beside_snapshots_over_s3_loses_nothing() {
+    for kind in [Kind::Minio, Kind::Moto] {
+        let Some(remote) = Remote::init(kind) else { continue };
+        let src = remote.place.path("src");
+        write(&src.join("kept"), noise(400_000, 1));
+        remote.snapshot();
+        let over = AtomicBool::new(false);
+        let elsewhere = remote.place.path("elsewhere");
+        let pruned = std::thread::scope(|scope| {
+            let pruner = scope.spawn(|| {
+                let mut pruned = 0;
+                while !over.load(Ordering::Relaxed) {
+                    for arguments in
+                        [&["forget", "--keep-last", "1"][..], &["prune", "--wait", "0s", "--max-unused", "0"]]
+                    {
+                        let mut command = remote.command(arguments);
+                        command
+                            .env("XDG_STATE_HOME", elsewhere.join("state"))
+                            .env("XDG_CACHE_HOME", elsewhere.join("cache"));
+                        let run = Run::of(&mut command);
+                        // A snapshot is under way: what is condemned goes later.
+                        assert!(matches!(run.code, 0 | 3), "{run:?}");
+                        pruned += usize::from(run.out.contains("deleted"));
+                    }
+                }
+                pruned
+            });
+            for round in 0..6 {
+                write(&src.join("changes"), noise(300_000 + round, 10 + round as u32));
+                remote.snapshot();
+            }
+            over.store(true, Ordering::Relaxed);
+            pruner.join().unwrap()
+        });
+        assert!(pruned > 0);
+        remote.run(&["forget", "--keep-last", "1"]).ends(0);
+        remote.run(&["prune", "--max-unused", "0"]).ends(0);
+        remote.run(&["verify", "--level", "full"]).ends(0);
+        remote.run(&["restore", &format!("latest:{}", src.display()), "--target", "back"]).ends(0);
+        same(&src, &remote.place.path("back"));
+    }
 }
 
 /// A run that is killed while it uploads leaves nothing that the next one stumbles over.

@@ -67,10 +67,10 @@ fn a_line_that_stalls_costs_the_reads_that_need_it_and_nothing_else() {
     assert!((50..90).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
 
     stalled.store(false, Ordering::SeqCst);
-    // The request that hangs is given up after two minutes, and asked anew.
+    // The request that hangs is given up after twenty seconds, and asked anew.
     let mut bytes = vec![0; 100];
     while cold.read_exact_at(&mut bytes, AT as u64).is_err() {
-        assert!(start.elapsed() < Duration::from_secs(200), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(130), "{:?}", start.elapsed());
         std::thread::sleep(Duration::from_millis(200));
     }
     assert!(bytes == noise(1, LARGE)[AT..AT + 100]);

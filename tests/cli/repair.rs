@@ -1,4 +1,4 @@
-//! `repair log` and `repair rollback`: what is shown, what `--yes` does, and what never happens.
+//! `repair log`, `repair sessions` and `repair rollback`: what is shown, what `--yes` does, and what never happens.
 
 use std::path::{Path, PathBuf};
 
@@ -164,4 +164,99 @@ fn a_pack_that_is_gone_is_named_as_beyond_repair() {
     run.tells("1 beyond repair");
     let run = place.admin(["--json", "repair", "objects"]).ends(4);
     assert_eq!(run.message("summary")["num_errors"], 1);
+}
+
+/// The folder of the session that this place's only writer had as its `number`th.
+fn session(place: &Place, number: u64) -> PathBuf {
+    let mut writers = std::fs::read_dir(place.path("repository/sess")).unwrap();
+    writers.next().unwrap().unwrap().path().join(format!("{number:020}"))
+}
+
+/// A place with two snapshots, of `files/a` and then also of `files/b`.
+fn twice() -> Place {
+    let place = Place::init();
+    write(&place.path("files/a"), "one");
+    place.snapshot(&["files"], &[]);
+    write(&place.path("files/b"), "another");
+    place.snapshot(&["files"], &[]);
+    place
+}
+
+#[test]
+fn an_end_that_says_nothing_is_given_up_and_its_files_found_again() {
+    let place = twice();
+    place.admin(["key", "add", "--role", "maintainer", "--label", "m", "--new-key-file", "maintainer.key"]).ends(0);
+    place.admin(["key", "add", "--role", "writer", "--label", "w", "--new-key-file", "writer.key"]).ends(0);
+    place.admin(["repair", "sessions"]).ends(0).tells("all is well");
+    let end = session(&place, 2).join("end");
+    write(&end, "neither commit nor abort");
+    let listed = place.admin(["--json", "snapshots"]).ends(4).json();
+    assert_eq!(listed.iter().filter(|line| line["message_type"] == "snapshot").count(), 1);
+    place.admin(["prune"]).ends(4).says("repair sessions");
+
+    place.with_key("writer.key", ["repair", "sessions", "--yes"]).ends(5);
+    let shown = place.admin(["repair", "sessions"]).ends(4).tells("--yes");
+    assert!(shown.out.contains("/end"), "{shown:?}");
+    let waits = place.with_key("maintainer.key", ["--json", "repair", "sessions", "--yes"]).ends(4);
+    assert!(waits.message("bad_end")["waits_until"].is_string());
+    assert_eq!(waits.message("summary")["waiting"], 1);
+    place.admin(["prune"]).ends(4);
+
+    let summary = place.admin(["--json", "repair", "sessions", "--yes"]).ends(0).message("summary");
+    assert_eq!(summary["given_up"].as_array().unwrap().len(), 1);
+    assert_eq!(std::fs::read_to_string(&end).unwrap(), "neither commit nor abort", "nothing is removed or changed");
+    place.admin(["repair", "sessions"]).ends(0).tells("all is well");
+    place.admin(["recover"]).ends(0);
+    let listed = place.admin(["--json", "snapshots", "--tag", "recovered"]).ends(0).json();
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    place.admin(["restore", "latest", "--target", "back", "--tag", "recovered"]).ends(0);
+    place.snapshot(&["files"], &[]);
+    place.admin(["prune"]).ends(0);
+    place.admin(["verify", "--level", "full"]).ends(0);
+}
+
+#[test]
+fn what_was_decided_about_one_end_says_nothing_of_another() {
+    let place = twice();
+    let end = session(&place, 2).join("end");
+    let truth = std::fs::read(&end).unwrap();
+    write(&end, "neither commit nor abort");
+    place.admin(["repair", "sessions", "--yes"]).ends(0);
+    // The storage gives the true one after all.
+    std::fs::write(&end, &truth).unwrap();
+    let listed = place.admin(["--json", "snapshots"]).ends(0).json();
+    assert_eq!(listed.len(), 2, "it is a commit");
+    std::fs::write(&end, "something else").unwrap();
+    place.admin(["prune"]).ends(4).says("repair sessions");
+}
+
+#[test]
+fn a_snapshot_that_is_gone_from_its_chain_is_accepted_as_gone() {
+    let place = twice();
+    std::fs::remove_dir_all(session(&place, 1)).unwrap();
+    place.admin(["prune"]).ends(4).says("repair sessions");
+    let gap = place.admin(["--json", "repair", "sessions"]).ends(4).message("gap");
+    let summary = place.admin(["--json", "repair", "sessions", "--yes"]).ends(0).message("summary");
+    assert_eq!(summary["accepted"][0], gap["snapshot"]);
+    place.admin(["repair", "sessions"]).ends(0).tells("all is well");
+    place.snapshot(&["files"], &[]);
+    place.admin(["prune"]).ends(0);
+    place.admin(["verify", "--level", "full"]).ends(0);
+}
+
+#[test]
+fn what_a_newer_boveda_may_understand_is_not_given_up() {
+    let place = twice();
+    let end = session(&place, 2).join("end");
+    let mut stored = std::fs::read(&end).unwrap();
+    // The version of the armour, which stands at both of its ends and is checked there.
+    for start in [0, stored.len() - 32] {
+        let fixed = &mut stored[start..start + 32];
+        fixed[8] += 1;
+        let check = blake3::hash(&fixed[..20]);
+        fixed[20..].copy_from_slice(&check.as_bytes()[..12]);
+    }
+    std::fs::write(&end, &stored).unwrap();
+    place.admin(["repair", "sessions", "--yes"]).ends(4).says("newer");
+    place.admin(["prune"]).ends(4);
 }

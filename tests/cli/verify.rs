@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Place, write};
+use super::{Place, Run, write};
+use crate::world::noise;
 
 /// A repository with a snapshot of a file whose name is hostile.
 fn place() -> Place {
@@ -139,6 +140,84 @@ fn what_is_beyond_repair_is_named_and_left() {
     let run = place.admin(["--json", "repair", "objects"]).ends(4).says(name(&pack));
     assert_eq!((&run.message("summary")["repaired"], &run.message("summary")["num_errors"]), (&0.into(), &1.into()));
     assert!(pack.exists());
+}
+
+#[test]
+fn what_is_beyond_repair_is_stored_again_from_unchanged_files() {
+    let place = Place::init();
+    write(&place.path("files/kept"), noise(5, 300_000));
+    write(&place.path("files/gone"), noise(6, 200_000));
+    let first = place.snapshot(&["files"], &[]);
+    let pack = only(&place, "packs");
+    ruin(&pack);
+    let summary = |run: &Run| run.message("summary");
+    let repaired = place.admin(["--json", "repair", "objects"]).ends(4);
+    assert_eq!(summary(&repaired)["packs_marked"], 1);
+    assert_eq!(summary(&place.admin(["--json", "repair", "objects"]).ends(4))["packs_marked"], 0);
+    fs::remove_file(place.path("files/gone")).unwrap();
+    let again = place.admin(["--json", "snapshot", "files"]).ends(0);
+    assert!(summary(&again)["data_added"].as_u64().unwrap() >= 300_000, "{again:?}");
+    let again = place.admin(["--json", "snapshot", "files"]).ends(0);
+    assert!(summary(&again)["data_added"].as_u64().unwrap() < 10_000, "{again:?}");
+    place.admin(["restore", "latest", "--target", "back"]).ends(0);
+    let below = place.path("back").join(place.path("files").strip_prefix("/").unwrap());
+    assert!(fs::read(below.join("kept")).unwrap() == noise(5, 300_000));
+    // What the source has no more is lost with the pack: as long as the first snapshot stands, nobody can tell what it needs.
+    place.admin(["prune"]).ends(4);
+    assert!(pack.exists());
+    place.admin(["forget", &first, "--yes-really"]).ends(0);
+    place.admin(["prune"]).ends(0);
+    assert!(!pack.exists());
+    place.admin(["verify", "--level", "full"]).ends(0);
+}
+
+#[test]
+fn a_pack_that_comes_back_is_relied_on_again() {
+    let place = place();
+    let pack = only(&place, "packs");
+    let truth = fs::read(&pack).unwrap();
+    ruin(&pack);
+    place.admin(["repair", "objects"]).ends(4);
+    fs::write(&pack, truth).unwrap();
+    let run = place.admin(["--json", "repair", "objects"]).ends(0);
+    assert_eq!(run.message("summary")["packs_cleared"], 1);
+    let run = place.admin(["--json", "snapshot", "files"]).ends(0);
+    assert!(run.message("summary")["data_added"].as_u64().unwrap() < 1_000, "{run:?}");
+}
+
+#[test]
+fn what_is_lost_is_marked_until_it_is_whole_again() {
+    let place = place();
+    let first = only(&place, "packs");
+    write(&place.path("files/more"), noise(77, 100_000));
+    let second = place.snapshot(&["files"], &[]);
+    let pack = stored(&place, "packs").into_iter().find(|pack| *pack != first).unwrap();
+    let truth = fs::read(&pack).unwrap();
+    ruin(&pack);
+    place.admin(["key", "add", "--role", "reader", "--new-key-file", "reader.key"]).ends(0);
+    place.with_key("reader.key", ["verify", "--mark"]).ends(5);
+    let ids = |run: &Run, what: &str| {
+        run.message("summary")[what]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|id| id.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let run = place.admin(["--json", "verify", "--level", "full", "--mark"]).ends(4);
+    assert_eq!((ids(&run, "marked"), ids(&run, "unmarked")), (vec![second.clone()], vec![]));
+    let tagged = place.admin(["--json", "snapshots", "--tag", "damaged"]).ends(0).json();
+    assert_eq!(tagged[0]["id"], second.as_str());
+    // The older one is the last good one, and stays.
+    place.admin(["forget", "--keep-tag", "nothing", "--dry-run"]).ends(0).tells("last good");
+    let run = place.admin(["--json", "verify", "--level", "full", "--mark"]).ends(4);
+    assert!(ids(&run, "marked").is_empty());
+    fs::write(&pack, truth).unwrap();
+    let run = place.admin(["--json", "verify", "--mark"]).ends(0);
+    assert!(ids(&run, "unmarked").is_empty(), "it has not read everything");
+    let run = place.admin(["--json", "verify", "--level", "full", "--mark"]).ends(0);
+    assert_eq!(ids(&run, "unmarked"), [second]);
+    assert!(place.admin(["--json", "snapshots", "--tag", "damaged"]).ends(0).json().is_empty());
 }
 
 #[test]

@@ -45,13 +45,13 @@ fn lost_keys_are_handed_out_again() {
         let store = Arc::new(wound.inflict(site));
         assert!(open(store.clone(), &site.writer.key).is_err());
         // A maintainer has no keys to give.
-        let maintainer = open(store.clone(), &site.maintainer.key).unwrap();
-        let summary = objects::repair(&maintainer, false, &Listener::default()).unwrap();
+        let mut maintainer = open(store.clone(), &site.maintainer.key).unwrap();
+        let summary = objects::repair(&mut maintainer, false, &Listener::default()).unwrap();
         assert_eq!(summary.mended, []);
-        let admin = open(store.clone(), &site.world.admin).unwrap();
-        let dry = objects::repair(&admin, true, &Listener::default()).unwrap();
+        let mut admin = open(store.clone(), &site.world.admin).unwrap();
+        let dry = objects::repair(&mut admin, true, &Listener::default()).unwrap();
         assert!(open(store.clone(), &site.writer.key).is_err());
-        let summary = objects::repair(&admin, false, &Listener::default()).unwrap();
+        let summary = objects::repair(&mut admin, false, &Listener::default()).unwrap();
         assert_eq!((&summary.mended, summary.left), (&dry.mended, vec![]));
         let mended: Vec<_> = summary.mended.iter().map(|mended| (mended.name, mended.means)).collect();
         assert_eq!(mended, [(name, Means::Keys)]);

@@ -1,16 +1,21 @@
-//! A repository of very many chunks: the first sync streams, and after it opening costs hardly anything.
+//! A repository of very many chunks: the first sync streams, after it opening costs hardly anything, and deciding what can go little.
 
 use crate::hostile::forger::Forger;
 use crate::world::World;
+use crate::world::hooked::Hooked;
 use boveda::crypto::aead::Suite;
 use boveda::crypto::hash;
+use boveda::event::Silent;
+use boveda::ops::prune::{Options, prune};
 use boveda::repo::id::{ChunkId, ChunkKind, PackId, WriterId};
 use boveda::repo::keys::data_key::Wrap;
 use boveda::repo::keys::role::Role;
-use boveda::repo::names::IndexClass;
+use boveda::repo::names::{IndexClass, Name};
 use boveda::repo::pack::PackSummary;
 use boveda::repo::repository::Indexes;
 use boveda::repo::segment::{Codec, SegmentDescriptor};
+use boveda::repo::session::IndexRef;
+use boveda::store::Listed;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -72,6 +77,16 @@ fn pack(number: u64, forger: &Forger<'_>, wrap: &Wrap) -> PackSummary {
     PackSummary { id: PackId(id(u64::MAX / 2 + number)), length: 36 << 20, md5: None, rows }
 }
 
+/// So many indexes of packs that nobody ever made.
+fn publish(indexes: u64, forger: &Forger<'_>) -> Vec<IndexRef> {
+    let wrap = forger.wrap();
+    let index = |index: u64| {
+        let packs: Vec<_> = (index * PACKS..(index + 1) * PACKS).map(|number| pack(number, forger, &wrap)).collect();
+        forger.index(IndexClass::Data, &packs, std::slice::from_ref(&wrap))
+    };
+    (0..indexes).map(index).collect()
+}
+
 /// A million chunks, or with `BOVEDA_TEST_FULL` a hundred million: six terabytes of the usual files.
 #[test]
 #[allow(clippy::print_stdout, reason = "figures are worth seeing")]
@@ -81,12 +96,7 @@ fn a_large_repository_is_opened_at_once_and_in_little_memory() {
     let world = World::new();
     let writer = world.add(Role::Writer, "writer");
     let forger = Forger::new(&world, &writer.key, WriterId([7; 16]));
-    let wrap = forger.wrap();
-    let written = (0..indexes).map(|index| {
-        let packs: Vec<_> = (index * PACKS..(index + 1) * PACKS).map(|number| pack(number, &forger, &wrap)).collect();
-        forger.index(IndexClass::Data, &packs, std::slice::from_ref(&wrap))
-    });
-    let written = written.collect();
+    let written = publish(indexes, &forger);
     forger.end(forger.record(ChunkId([1; 32]), forger.session), written);
 
     let runs = world.path("runs");
@@ -118,4 +128,41 @@ fn a_large_repository_is_opened_at_once_and_in_little_memory() {
         assert!(most < 300 << 20 && held < 50 << 20, "{most} and {held} bytes");
     }
     assert!(again < Duration::from_secs(if full { 1 } else { 5 }), "{again:?}");
+}
+
+/// A million chunks, or with `BOVEDA_TEST_FULL` ten million: hardly more than two bytes are remembered of each.
+#[test]
+#[allow(clippy::print_stdout, reason = "figures are worth seeing")]
+fn deciding_what_can_go_takes_little_memory() {
+    let full = std::env::var_os("BOVEDA_TEST_FULL").is_some();
+    let indexes = if full { 40 } else { 4 };
+    let world = World::new();
+    let (machine, source) = (world.machine("host"), world.path("source"));
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("file"), "something that is needed").unwrap();
+    machine.snapshot(&world, &world.admin, &source);
+    let root = world.as_admin().snapshots()[0].structure.root;
+    let writer = world.add(Role::Writer, "writer");
+    let forger = Forger::new(&world, &writer.key, WriterId([7; 16]));
+    let written = publish(indexes, &forger);
+    forger.end(forger.record(root, forger.session), written);
+    let made_up = move |prefix: &str, mut all: Vec<Listed>| {
+        let packs = (0..if prefix == "packs" { indexes * PACKS } else { 0 })
+            .map(|number| Listed { name: Name::Pack(PackId(id(u64::MAX / 2 + number))).object(), length: 36 << 20 });
+        all.extend(packs);
+        all
+    };
+    let store = Hooked::listing(world.store.clone(), made_up);
+    let mut repository = machine.host.open(store, &world.admin).unwrap();
+    // What the host keeps of indexes is synced before, as by any command.
+    drop(Indexes::load(&repository, &IndexClass::BOTH).unwrap());
+    let start = Instant::now();
+    let options = Options { dry_run: true, now: 1_800_000_000, ..Options::default() };
+    let (summary, most) = watched(|| prune(&mut repository, &machine.host, &options, &Silent).unwrap());
+    let chunks = indexes * PACKS * SEGMENTS * CHUNKS;
+    println!("{chunks} chunks: decided in {:.1?}, at most {} MiB of private memory", start.elapsed(), most >> 20);
+    assert_eq!(summary.condemned.packs, indexes * PACKS);
+    if full {
+        assert!(most < 300 << 20, "{most} bytes");
+    }
 }

@@ -109,8 +109,8 @@ fn borg_3444_a_repair_leaves_what_is_good_as_it_is() {
         let bytes = world.store.get(&lost).unwrap();
         world.store.overwrite(&lost, noise(9, bytes.len()));
         let before = world.store.objects();
-        let Ok(repository) = machine.host.open_as_it_is(world.store.clone(), &world.admin) else { continue };
-        let summary = objects::repair(&repository, false, &Silent);
+        let Ok(mut repository) = machine.host.open_as_it_is(world.store.clone(), &world.admin) else { continue };
+        let summary = objects::repair(&mut repository, false, &Silent);
         let after = world.store.objects();
         for (name, bytes) in &before {
             assert!(*name == lost || after.get(name) == Some(bytes), "{lost} was damaged, {name} is not as it was");

@@ -1,4 +1,5 @@
-//! Packs that are made anew without what nobody needs of them: segment by segment, as these are sealed.
+//! Packs that are made anew without what nobody needs of them: segment by segment, as these are sealed, and chunk by chunk where much of a
+//! segment is not needed.
 
 use super::{LARGE, NOW, fill, forget, holds, options, try_prune};
 use crate::roles::turns::{Race, everywhere};
@@ -50,7 +51,8 @@ fn a_pack_of_which_a_part_is_needed_is_made_anew_without_the_rest() {
     assert_eq!((preview.repacked.packs, preview.condemned.packs), (1, 0), "{preview:?}");
     assert!(preview.unneeded_segments > 1_900_000, "{preview:?}");
     let summary = run(&world, &machine, &world.admin, &options());
-    assert_eq!((summary.repacked, summary.deleted.packs), (preview.repacked, 1), "{summary:?}");
+    assert_eq!((summary.repacked.packs, summary.deleted.packs), (preview.repacked.packs, 1), "{summary:?}");
+    assert!(summary.repacked.bytes.abs_diff(preview.repacked.bytes) < 100_000, "{summary:?} {preview:?}");
     assert!(world.packed() < before - 1_900_000, "{} of {before}", world.packed());
     holds(&world, &source, &[(second, 2)]);
     // Once is enough.
@@ -248,4 +250,40 @@ fn a_restore_beside_a_repack_finds_what_was_moved() {
         assert!(std::fs::read(target.join("file")).unwrap() == noise(2, LARGE), "{what}");
         std::fs::remove_dir_all(target).unwrap();
     });
+}
+
+/// Small files, of which a few stay: all of them in a segment or two.
+#[test]
+fn of_a_segment_of_which_little_is_needed_the_rest_goes() {
+    let world = World::new();
+    let (machine, source) = (world.machine("host"), world.path("source"));
+    std::fs::create_dir_all(&source).unwrap();
+    let name = |number: u64| source.join(format!("{number:03}"));
+    for number in 0..200 {
+        std::fs::write(name(number), noise(number, 5_000)).unwrap();
+    }
+    let first = machine.snapshot(&world, &world.admin, &source).snapshot.unwrap();
+    for number in (0..200).filter(|number| number % 10 != 0) {
+        std::fs::remove_file(name(number)).unwrap();
+    }
+    let second = machine.snapshot(&world, &world.admin, &source).snapshot.unwrap();
+    forget(&world, &[first]);
+    let before = world.packed();
+    // Nobody who reads nothing can take a segment apart.
+    let maintainer = world.add(Role::Maintainer, "storage");
+    assert_eq!(run(&world, &machine, &maintainer.key, &options()).repacked.packs, 0);
+    let preview = run(&world, &machine, &world.admin, &Options { dry_run: true, ..options() });
+    let summary = run(&world, &machine, &world.admin, &options());
+    assert_eq!((summary.repacked.packs, preview.repacked.packs), (1, 1), "{summary:?} {preview:?}");
+    assert!(world.packed() < before / 4, "{} of {before}", world.packed());
+    let repository = world.as_admin();
+    let target = world.path("out");
+    machine.restore(&repository, &second, &source, &target);
+    for number in (0..200).step_by(10) {
+        assert!(std::fs::read(target.join(format!("{number:03}"))).unwrap() == noise(number, 5_000), "{number}");
+    }
+    // Once is enough.
+    let head = world.as_admin().log().state.head();
+    assert_eq!(run(&world, &machine, &world.admin, &options()).repacked.packs, 0);
+    assert_eq!(world.as_admin().log().state.head(), head);
 }

@@ -127,6 +127,7 @@ fn ours(rules: &Rules) -> BTreeMap<String, Vec<String>> {
             tags: tags(number).iter().map(|tag| token(tag)).collect::<BTreeSet<_>>(),
             progress: Progress::Complete,
             bytes: 1,
+            damaged: false,
         }
     };
     let all: Vec<Candidate> = TIMES.iter().enumerate().map(candidate).collect();

@@ -156,6 +156,7 @@ impl Player<'_> {
             repack_small: self.dice.once_in(2),
             max_repack: None,
             max_time: None,
+            delete_after: Duration::ZERO,
             checkpoint_at: Some(self.dice.pick(&[1, 3, 100])),
             now: BEGINNING + now,
         };
@@ -197,17 +198,36 @@ impl Player<'_> {
     }
 
     fn read(&mut self, store: &Arc<dyn Store>) -> Result<String, Failure> {
-        let repository = self.bench.host.open(store.clone(), &self.bench.key)?;
+        let mut repository = self.bench.host.open(store.clone(), &self.bench.key)?;
+        let (pinned, began) = (self.dice.once_in(2), self.clock.load(Ordering::Relaxed));
+        let pin = if pinned { Some(repository.pin()?) } else { None };
+        if pinned {
+            repository.refresh()?;
+        }
+        let read = self.read_one(&repository, pin.is_some().then_some(began));
+        if let Some(pin) = pin {
+            repository.unpin(&pin)?;
+        }
+        read
+    }
+
+    /// Reads a snapshot as it was shown; `pinned` is the pruners' clock at the time of the pin.
+    fn read_one(&mut self, repository: &Repository, pinned: Option<i64>) -> Result<String, Failure> {
         let snapshots = self.in_order(repository.snapshots());
         if snapshots.is_empty() {
             return Ok("nothing to read".to_owned());
         }
         let chosen = snapshots[self.dice.roll(snapshots.len() as u64) as usize];
-        let reader = self.bench.host.reader(&repository, &IndexClass::BOTH, CACHE)?;
+        let reader = self.bench.host.reader(repository, &IndexClass::BOTH, CACHE)?;
         let reader: Arc<dyn ChunkSource> = Arc::new(reader);
+        // A pin that is a week old by a pruner's clock counts no more.
+        let week = 7 * DAY as i64;
+        let holds = |began: i64| self.clock.load(Ordering::Relaxed) - began < week;
         match self.promises.read(&reader, chosen) {
             Ok(files) if self.promises.is_right(chosen, &files) => {
                 self.promises.count("snapshots read", 1);
+                let gone = pinned.is_some() && self.promises.was_wished_away(&chosen.id);
+                self.promises.count("pinned snapshots read that were to go", u64::from(gone));
                 Ok(format!("{} is right", chosen.id.short()))
             }
             Ok(_) => {
@@ -219,6 +239,7 @@ impl Player<'_> {
                 Ok("wrong".to_owned())
             }
             Err(error) if self.stage.was_hit(self.number) => Err(error),
+            Err(error) if pinned.is_some_and(holds) => Err(error),
             Err(error) if self.promises.was_wished_away(&chosen.id) => Ok(format!("it went meanwhile: {error}")),
             Err(error) => Err(error),
         }

@@ -130,8 +130,8 @@ fn a_repository_is_mended_from_its_copy() {
     pair.world.store.delete(&lost).unwrap();
     pair.world.store.overwrite(&flipped, b"nothing".to_vec());
     let mend = |dry_run| {
-        let repository = pair.world.as_admin();
-        repair_from(&repository, Some(&*pair.copy), dry_run, &Listener::default()).unwrap()
+        let mut repository = pair.world.as_admin();
+        repair_from(&mut repository, Some(&*pair.copy), dry_run, &Listener::default()).unwrap()
     };
     let preview = mend(true);
     assert!(!preview.mended.is_empty() && pair.world.store.length(&lost).is_err(), "{preview:?}");

@@ -32,7 +32,7 @@ def main():
     if options.scale == "dedup":
         return dedup.run(wanted, work)
     tools = peers.install(work, options.tools.split(",") if options.tools else None)
-    count = options.rounds or (2 if options.scale == "quick" else 3)
+    count = options.rounds or (1 if options.scale == "quick" else 3)
     results = rounds.Results(tools, count)
     folder = Path(options.report).resolve() if options.report else work
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def parse():
     parser.add_argument("--work", default=f"{default}/boveda-bench", metavar="DIR", help="where data, peers and repositories go; data and peers are kept for the next run")
     parser.add_argument("--only", metavar="SET,SET", help=f"these data sets: {', '.join(data.SETS)}")
     parser.add_argument("--tools", metavar="TOOL,TOOL", help=f"these tools beside boveda: {', '.join(peers.NAMES)}")
-    parser.add_argument("--rounds", type=int, metavar="N", help="how often each tool does everything (default: 2 quick, 3 full, 5 mount)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="how often each tool does everything (default: 1 quick, 3 full, 5 mount)")
     parser.add_argument("--million", action="store_true", help="with mount: also a snapshot of a million files")
     parser.add_argument("--share", type=float, default=1, metavar="PART", help="with prune: so much shorter histories, 0.1 for a tenth (default: 1)")
     parser.add_argument("--report", metavar="DIR", help="write the report there (default: --work)")

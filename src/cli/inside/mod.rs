@@ -6,3 +6,5 @@ pub mod list;
 mod objects;
 mod pages;
 mod segments;
+
+pub use kinds::session_id;

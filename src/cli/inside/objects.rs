@@ -109,6 +109,7 @@ fn decided(decision: &Decision) -> Value {
             json!({ "writer": writer.to_string(), "missing": missing.to_string() })
         }
         Decision::Checkpoint { number, census } => json!({ "number": number, "census": census.to_string() }),
+        Decision::Suspect { lost, whole } => json!({ "lost": strings(lost), "whole": strings(whole) }),
         Decision::Unknown => Value::Null,
     }
 }

@@ -23,6 +23,7 @@ pub fn print(summary: &Summary, dry_run: bool, output: &Output) -> Result<(), Fa
         "rescued": packs(summary.rescued),
         "finished": packs(summary.finished),
         "deleted": packs(summary.deleted),
+        "delayed": packs(summary.delayed),
         "open": packs(summary.open),
         "unknown": packs(summary.unknown),
         "waiting": summary.waiting.iter().map(waiting).collect::<Vec<_>>(),

@@ -47,6 +47,10 @@ pub struct Pruning {
     /// Make no more packs anew after this time; the next prune goes on: `30m`, `2h`
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Pruning")]
     max_time: Option<Duration>,
+    /// Leave packs where they are for so long after they were given up, for readers whose keys may not write: `12h`, `2d`. The next prune
+    /// after that deletes them
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "0s", help_heading = "Pruning")]
+    delete_after: Duration,
     /// Nobody else writes to the repository now: what looks like a snapshot under way is dead, and is ended
     #[arg(long, help_heading = "Pruning")]
     exclusive: bool,
@@ -81,6 +85,7 @@ pub fn carry_out(
         repack_small: flags.repack_small,
         max_repack: flags.max_repack_size,
         max_time: flags.max_time,
+        delete_after: flags.delete_after,
         checkpoint_at: None,
         now: time::now().seconds,
     };
@@ -110,8 +115,11 @@ fn failure(error: Error) -> Failure {
             .hint("`boveda hold` shows all holds; when it is settled, `boveda release` ends them"),
         Error::Asked { .. } => Failure::because(Code::Refused, &error)
             .hint("look at why it was asked for; enter it with `boveda hold --why`, or remove the object"),
+        Error::NotAlone { .. } => Failure::because(Code::Refused, &error)
+            .hint("make sure that nobody else writes to the repository until it is over, and say so with --exclusive"),
         Error::InDoubt(_) => Failure::because(Code::Damage, &error).hint(
-            "`boveda verify` tells what is damaged, `boveda repair` mends what can be mended; prune again after that",
+            "`boveda verify` tells what is damaged, `boveda repair` mends what can be mended, `boveda repair sessions` \
+             decides what became of sessions and snapshots that nothing brings back; prune again after that",
         ),
     }
 }
@@ -140,6 +148,7 @@ fn limit(text: &str) -> Result<Limit, &'static str> {
 }
 
 fn duration(text: &str) -> Result<Duration, &'static str> {
+    const KNOWN: &str = "write seconds, or a number with s, m, h or d";
     let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
         Some(at) => text.split_at(at),
         None => (text, "s"),
@@ -148,9 +157,10 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
         "s" => 1,
         "m" => 60,
         "h" => 3600,
-        _ => return Err("write seconds, or a number with s, m or h"),
+        "d" => 24 * 3600,
+        _ => return Err(KNOWN),
     };
-    let number: u64 = number.parse().map_err(|_| "write seconds, or a number with s, m or h")?;
+    let number: u64 = number.parse().map_err(|_| KNOWN)?;
     number.checked_mul(seconds).map(Duration::from_secs).ok_or("that is too long")
 }
 

@@ -37,6 +37,12 @@ pub fn print(summary: &Summary, dry_run: bool, context: &Context, output: &Outpu
             output.remark(&format!("{} are needed after all, and stay", packs(*rescued)))?;
         }
         output.remark(&format!("{} deleted", packs(*deleted)))?;
+        if summary.delayed.packs > 0 {
+            output.remark(&format!(
+                "{} given up lately, and left for readers until --delete-after has passed",
+                packs(summary.delayed)
+            ))?;
+        }
     }
     if summary.open.packs > 0 {
         output.remark(&format!("{} of snapshots under way left alone", packs(summary.open)))?;

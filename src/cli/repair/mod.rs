@@ -4,6 +4,7 @@ mod index;
 mod log;
 mod objects;
 mod rollback;
+mod sessions;
 
 use clap::Subcommand;
 
@@ -20,6 +21,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Log(log::Arguments),
+    Sessions(sessions::Arguments),
     Rollback(rollback::Arguments),
     Index(index::Arguments),
     Objects(objects::Arguments),
@@ -29,6 +31,7 @@ enum Verb {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     match &arguments.verb {
         Verb::Log(arguments) => log::run(arguments, context),
+        Verb::Sessions(arguments) => sessions::run(arguments, context),
         Verb::Rollback(arguments) => rollback::run(arguments, context),
         Verb::Index(arguments) => index::run(arguments, context),
         Verb::Objects(arguments) => objects::run(arguments, context),

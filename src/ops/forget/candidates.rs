@@ -1,6 +1,6 @@
 //! From a repository's snapshots to what retention decides about.
 
-use crate::ops::retention::{Candidate, Progress, Source};
+use crate::ops::retention::{Candidate, DAMAGED_TAG, Progress, Source};
 use crate::repo::entry::Timestamp;
 use crate::repo::id::Token;
 use crate::repo::record::Tokens;
@@ -17,6 +17,7 @@ pub(super) fn candidates(repository: &Repository) -> Vec<Candidate> {
         session: snapshot.session,
         source: source(snapshot),
         kind: snapshot.structure.kind,
+        damaged: tags(repository, snapshot).contains(&Tokens::tag(repository.bundle().structure_key(), DAMAGED_TAG)),
         tags: tags(repository, snapshot),
         progress: progress(snapshot, &complete),
         bytes: snapshot.structure.bytes,

@@ -91,11 +91,10 @@ fn doubt(issue: &Issue) -> Option<Doubt> {
     }
 }
 
-/// Stops where somebody asks for a hold; returns whether readers have pinned anything.
-pub(super) fn wishes(repository: &Repository) -> Result<bool, Error> {
-    let (pins, holds) = repository.wishes()?;
-    match holds.first() {
+/// Stops where somebody asks for a hold.
+pub(super) fn asked(repository: &Repository) -> Result<(), Error> {
+    match repository.asked_holds()?.first() {
         Some(hold) => Err(Error::Asked { object: Name::to_string(hold) }),
-        None => Ok(!pins.is_empty()),
+        None => Ok(()),
     }
 }

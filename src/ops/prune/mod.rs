@@ -7,6 +7,7 @@
 
 mod doubts;
 mod heads;
+mod pins;
 mod plan;
 mod reach;
 mod repack;
@@ -15,7 +16,7 @@ mod steps;
 mod unindexed;
 
 pub use doubts::Doubt;
-pub use sessions::Waiting;
+pub use sessions::{Waiting, known as open_sessions};
 
 use super::checkpoint::{self, checkpoint};
 use super::cost::Requests;
@@ -44,6 +45,8 @@ pub struct Options {
     pub max_repack: Option<u64>,
     /// How long after the beginning packs are still made anew; without a time, until it is done.
     pub max_time: Option<Duration>,
+    /// How long what was given up for good is left where it is, for readers that may not pin what they show.
+    pub delete_after: Duration,
     /// A checkpoint is made at the end if it covers so many sessions; without a number, [`checkpoint::WORTH`].
     pub checkpoint_at: Option<u64>,
     /// The time, in seconds since 1970.
@@ -117,6 +120,8 @@ pub struct Summary {
     pub finished: Packs,
     /// Packs that were deleted now.
     pub deleted: Packs,
+    /// Packs that were given up for good too short a time ago.
+    pub delayed: Packs,
     /// Packs of open sessions, which are left alone.
     pub open: Packs,
     /// Packs that no index names and of which nobody can tell whose they are; they are left alone.
@@ -154,6 +159,12 @@ pub enum Error {
         /// The object.
         object: String,
     },
+    /// Two of several clients may win one name there: what a prune enters in the log could be somebody else's.
+    #[error("{place} does not keep two writers apart, and somebody else may write now")]
+    NotAlone {
+        /// Where the repository is.
+        place: String,
+    },
     /// The repository is not what it should be: whatever is deleted now may be all that is left of something.
     #[error("nothing is pruned while {}", list(.0))]
     InDoubt(Vec<Doubt>),
@@ -182,6 +193,10 @@ pub fn prune(repository: &mut Repository, host: &Host, options: &Options, events
     let allowed = if options.dry_run { role.reads_structure() } else { role.may_maintain() };
     if !allowed {
         return Err(repository::Error::Role { role, action: "pruning" }.into());
+    }
+    let store = repository.store();
+    if !(options.dry_run || options.exclusive || store.exclusive()) {
+        return Err(Error::NotAlone { place: store.place() });
     }
     let mut run = steps::Run::new(repository, host, options, events);
     if options.dry_run {

@@ -1,11 +1,12 @@
 //! Which packs nothing needs, and which are needed for nothing that does not lie elsewhere too.
 
 use super::reach::{Mark, Reach};
+use super::repack::Repack;
 use super::{Error, Packs, Summary};
 use crate::repo::chunk_index::ChunkIndex;
 use crate::repo::id::{DataKeyId, PackId};
-use crate::repo::repository::{self, Wanted};
-use crate::repo::segment::SegmentDescriptor;
+use crate::repo::repository;
+use crate::repo::segment::{Codec, SegmentDescriptor};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +23,17 @@ pub(super) struct Use {
     pub dead: u64,
     /// Bytes of segments of which something is needed, that are not: about.
     waste: u64,
+    /// Of these, those that whoever reads can give back.
+    pub rewritable: u64,
+}
+
+/// How much of a segment must not be needed for it to be made anew without that: an eighth. Less is not worth the reading.
+const WORTH: usize = 8;
+
+/// Whether a segment is worth to be made anew by who reads it. Deltas are not: plain, their chunks would take more.
+pub(super) fn is_rewritable(segment: &SegmentDescriptor, marks: &[Mark]) -> bool {
+    let dead = marks.iter().filter(|mark| **mark == 0).count();
+    dead < marks.len() && dead * WORTH >= marks.len() && segment.codec != Codec::Delta
 }
 
 /// A segment's number, what it is, and its chunks' marks.
@@ -39,7 +51,11 @@ pub(super) fn uses(reach: &Reach<'_>, leaving: &BTreeSet<PackId>) -> Result<BTre
         (one.length, one.live) = (pack.length, one.live + live);
         match live {
             0 => one.dead += length,
-            live => one.waste += length * (marks.len() as u64 - live) / marks.len() as u64,
+            live => {
+                let waste = length * (marks.len() as u64 - live) / marks.len() as u64;
+                one.waste += waste;
+                one.rewritable += if is_rewritable(&segment, marks) { waste } else { 0 };
+            }
         }
         if !one.only {
             let elsewhere = |id: &PackId| *id == pack.id || leaving.contains(id);
@@ -68,7 +84,7 @@ pub(super) struct Plan {
     /// Bytes of these.
     pub bytes: Packs,
     /// What to copy of packs that are to be made anew.
-    pub repack: Vec<Wanted>,
+    pub repack: Repack,
     /// The data keys of that, as they are wrapped for readers.
     pub wraps: BTreeMap<DataKeyId, Vec<u8>>,
 }

@@ -87,11 +87,17 @@ pub(super) struct Reach<'a> {
 }
 
 impl<'a> Reach<'a> {
-    /// Walks the catalogs of all snapshots that are not forgotten; with `forgotten`, of those too.
+    /// Walks the catalogs of all snapshots that are not forgotten, and of those that were forgotten behind the position `pinned` of the
+    /// log.
     ///
     /// # Errors
     /// [`Error::InDoubt`] when an index, a page or a needed chunk is lost; when the store fails, or somebody asked to stop.
-    pub fn walk(repository: &'a Repository, host: &Host, forgotten: bool, events: &dyn Sink) -> Result<Self, Error> {
+    pub fn walk(
+        repository: &'a Repository,
+        host: &Host,
+        pinned: Option<u64>,
+        events: &dyn Sink,
+    ) -> Result<Self, Error> {
         let indexes = Indexes::readable(repository)?;
         if !indexes.problems.is_empty() {
             return Err(Error::InDoubt(indexes.problems.into_iter().map(Doubt::Index).collect()));
@@ -102,9 +108,9 @@ impl<'a> Reach<'a> {
         let stored = repository.list_packs()?;
         let mut roots: Vec<(PrincipalId, ChunkId)> =
             repository.snapshots().iter().map(|snapshot| (snapshot.principal, snapshot.structure.root)).collect();
-        if forgotten {
-            let all = repository.forgotten();
-            roots.extend(all.iter().map(|one| (one.snapshot.principal, one.snapshot.structure.root)));
+        if let Some(pinned) = pinned {
+            let shown = repository.forgotten().into_iter().filter(|one| one.position > pinned);
+            roots.extend(shown.map(|one| (one.snapshot.principal, one.snapshot.structure.root)));
         }
         // Whoever's turn it is reads each page once.
         roots.sort_unstable();
@@ -219,10 +225,14 @@ impl<'a> Reach<'a> {
         self.is_there(place) && place.segment.bases.iter().all(plain)
     }
 
-    /// Whether all who need a chunk find it at places that they rely on, in packs that stay: not `leaving`, and never condemned or
-    /// FINAL, all or in part.
+    /// Whether all who need a chunk find it at places that they rely on, in packs that stay and are sound as far as is known: not `leaving`,
+    /// and never condemned or FINAL, all or in part.
     pub fn lies_elsewhere(&self, kind: ChunkKind, id: &ChunkId, mark: Mark, leaving: &dyn Fn(&PackId) -> bool) -> bool {
-        let stays = |place: &Place| self.is_there(place) && !leaving(&place.pack.id) && !self.is_absent(&place.pack.id);
+        let suspects = &self.repository.log().state.ledger().suspects;
+        let stays = |place: &Place| {
+            let pack = &place.pack.id;
+            self.is_there(place) && !leaving(pack) && !self.is_absent(pack) && !suspects.contains(pack)
+        };
         let places: Vec<Place> = self.index.places(kind, id).into_iter().filter(stays).collect();
         let relied = |who: &PrincipalId, place: &Place| self.relies_on(*who, place.segment.origin);
         let based = |who: &PrincipalId, place: &Place| {

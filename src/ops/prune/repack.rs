@@ -1,14 +1,44 @@
 //! Which packs are made anew, because much of them is not needed, and what of them is copied.
 
-use super::plan::{Use, segments_of};
+use super::plan::{Use, is_rewritable, segments_of};
 use super::reach::Reach;
 use super::{Error, Options};
-use crate::repo::id::PackId;
+use crate::repo::id::{ChunkId, ChunkKind, PackId};
+use crate::repo::names::IndexClass;
 use crate::repo::repository::Wanted;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A pack of less than this is small: a quarter of what packs usually have.
 const SMALL: u64 = 8 << 20;
+
+/// What is to be copied.
+#[derive(Debug, Default)]
+pub(super) struct Repack {
+    /// Whole segments, as they are sealed, by the packs that they lie in.
+    pub wanted: Vec<Wanted>,
+    /// Chunks out of segments of which much is not needed, in the order in which they lie.
+    pub chunks: Vec<(ChunkKind, ChunkId)>,
+    /// About how many bytes of segments these chunks take.
+    pub rewritten: u64,
+    /// The packs.
+    pub packs: BTreeSet<PackId>,
+}
+
+impl Repack {
+    /// Bytes that are copied, about.
+    pub fn bytes(&self) -> u64 {
+        self.sessions().iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// How many indexes name, and about how many bytes has, what is copied as it is, and what is sealed anew.
+    pub fn sessions(&self) -> [(u64, u64); 2] {
+        let rows = || self.wanted.iter().flat_map(|one| &one.rows);
+        let number = |classes: BTreeSet<IndexClass>| classes.len() as u64;
+        let whole = number(rows().map(|row| IndexClass::of(row.kind)).collect());
+        let parts = number(self.chunks.iter().map(|(kind, _)| IndexClass::of(*kind)).collect());
+        [(whole, rows().map(|row| u64::from(row.length)).sum()), (parts, self.rewritten)]
+    }
+}
 
 /// Chooses packs, those first that have the most to give back for what is copied, until no more stays that is not needed than is allowed to,
 /// or as much is copied; and then small ones, if that is wished and there are several.
@@ -20,28 +50,30 @@ pub(super) fn choose(
     uses: &BTreeMap<PackId, Use>,
     candidates: &BTreeSet<PackId>,
     options: &Options,
-) -> Result<Vec<Wanted>, Error> {
+    reads: bool,
+) -> Result<Repack, Error> {
+    let spare = |one: &Use| one.dead + if reads { one.rewritable } else { 0 };
     // What nothing needs goes anyway; of the others, packs of which nothing can be given back are not looked at.
-    let partly = uses.iter().filter(|(id, one)| one.live > 0 && one.dead > 0 && candidates.contains(*id));
+    let partly = uses.iter().filter(|(id, one)| one.live > 0 && spare(one) > 0 && candidates.contains(*id));
     let mut partly: Vec<(PackId, Use)> = partly.map(|(id, one)| (*id, *one)).collect();
     let needed: u64 = uses.values().filter(|one| one.live > 0).map(|one| one.length).sum();
-    let mut dead: u64 = uses.values().filter(|one| one.live > 0).map(|one| one.dead).sum();
+    let mut dead: u64 = uses.values().filter(|one| one.live > 0).map(spare).sum();
     let allowed = options.max_unused.of(needed.saturating_sub(dead));
     // By the share that is not needed: u128, since the products of two lengths do not fit otherwise.
     partly.sort_by(|(a, one), (b, other)| {
-        let share = |of: &Use, by: &Use| u128::from(of.dead) * u128::from(by.length);
+        let share = |of: &Use, by: &Use| u128::from(spare(of)) * u128::from(by.length);
         share(other, one).cmp(&share(one, other)).then(a.cmp(b))
     });
     let (mut chosen, mut copied) = (BTreeSet::new(), 0);
     for (id, one) in partly {
-        let costs = one.length.saturating_sub(one.dead);
+        let costs = one.length.saturating_sub(spare(&one));
         if dead <= allowed {
             break;
         }
         if options.max_repack.is_some_and(|most| copied + costs > most) {
             continue;
         }
-        dead -= one.dead;
+        dead -= spare(&one);
         copied += costs;
         chosen.insert(id);
     }
@@ -50,28 +82,39 @@ pub(super) fn choose(
     // One alone is copied for nothing.
     if options.repack_small && small.len() + chosen.len() > 1 {
         for (id, one) in small {
-            let costs = one.length.saturating_sub(one.dead);
+            let costs = one.length.saturating_sub(spare(one));
             if options.max_repack.is_none_or(|most| copied + costs <= most) {
                 copied += costs;
                 chosen.insert(*id);
             }
         }
     }
-    wanted(reach, chosen)
+    wanted(reach, chosen, reads)
 }
 
-/// The segments of these packs of which something is needed, in their order, each once.
-fn wanted(reach: &Reach<'_>, chosen: BTreeSet<PackId>) -> Result<Vec<Wanted>, Error> {
-    let mut all = Vec::new();
-    for (pack, segments) in segments_of(&reach.index, chosen)? {
-        let live = segments
-            .into_iter()
-            .filter(|(number, segment)| reach.marks(*number, segment.ids.len()).iter().any(|mark| *mark != 0));
-        let mut rows: Vec<_> = live.map(|(_, segment)| segment).collect();
+/// The segments of these packs of which something is needed, in their order, each once; out of those worth it, with `reads`, the chunks.
+fn wanted(reach: &Reach<'_>, chosen: BTreeSet<PackId>, reads: bool) -> Result<Repack, Error> {
+    let mut repack = Repack { packs: chosen.clone(), ..Repack::default() };
+    for (pack, mut segments) in segments_of(&reach.index, chosen)? {
         // Two indexes may name one segment.
-        rows.sort_by_key(|row| row.offset);
-        rows.dedup();
-        all.push(Wanted { pack, rows });
+        segments.sort_by_key(|(_, row)| row.offset);
+        segments.dedup_by(|(_, one), (_, other)| one == other);
+        let mut rows = Vec::new();
+        for (number, segment) in segments {
+            let marks = reach.marks(number, segment.ids.len());
+            let live = segment.ids.iter().zip(marks).filter(|(_, mark)| **mark != 0).map(|(id, _)| (segment.kind, *id));
+            if reads && is_rewritable(&segment, marks) {
+                let before = repack.chunks.len();
+                repack.chunks.extend(live);
+                let share = (repack.chunks.len() - before) as u64;
+                repack.rewritten += u64::from(segment.length) * share / marks.len() as u64;
+            } else if live.count() > 0 {
+                rows.push(segment);
+            }
+        }
+        if !rows.is_empty() {
+            repack.wanted.push(Wanted { pack, rows });
+        }
     }
-    Ok(all)
+    Ok(repack)
 }

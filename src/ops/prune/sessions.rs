@@ -46,7 +46,7 @@ fn open(repository: &Repository) -> BTreeMap<SessionName, Option<u64>> {
 }
 
 /// The sessions that are open by what was read, as this host knows them; it remembers those.
-pub(super) fn known(repository: &Repository, host: &Host, now: i64, events: &dyn Sink) -> Vec<Waiting> {
+pub fn known(repository: &Repository, host: &Host, now: i64, events: &dyn Sink) -> Vec<Waiting> {
     let open = open(repository);
     let seen = host.state().open_sessions(&repository.id(), &open, now, events);
     let waiting = |(session, Silence { open_since, silent_since }): (SessionName, Silence)| Waiting {

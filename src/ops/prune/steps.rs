@@ -1,13 +1,12 @@
 //! The steps of a prune, in their order; each can be begun anew, and goes on from what a prune before it left.
 
 use super::reach::Reach;
-use super::{Error, Options, Packs, Summary, doubts, heads, plan, repack, sessions, unindexed};
+use super::{Error, Options, Packs, Summary, doubts, heads, pins, plan, repack, sessions, unindexed};
 use crate::event::{Event, Level, Progress, Sink, Stage};
 use crate::ops::cost::Requests;
 use crate::ops::host::{Host, WriterLock};
 use crate::repo::chunks;
 use crate::repo::id::{DataKeyId, PackId};
-use crate::repo::names::IndexClass;
 use crate::repo::pack::PackSize;
 use crate::repo::repository::{self, Repository};
 use crate::store::ErrorKind;
@@ -55,8 +54,7 @@ impl<'a> Run<'a> {
         let plan = self.plan(&packs)?;
         self.summary.stored = total(&packs);
         self.summary.condemned = plan.bytes;
-        let copied = plan.repack.iter().flat_map(|one| &one.rows).map(|row| u64::from(row.length)).sum();
-        self.summary.repacked = Packs { packs: plan.repack.len() as u64, bytes: copied };
+        self.summary.repacked = Packs { packs: plan.repack.packs.len() as u64, bytes: plan.repack.bytes() };
         let ledger = self.repository.log().state.ledger();
         let pending = self.repository.condemned(u64::MAX);
         for (id, length) in &packs {
@@ -67,10 +65,8 @@ impl<'a> Run<'a> {
             }
         }
         self.summary.waiting = sessions::known(self.repository, self.host, self.options.now, self.events);
-        let from = plan.repack.iter().filter_map(|one| packs.get(&one.pack)).sum();
-        let rows = plan.repack.iter().flat_map(|one| &one.rows);
-        let classes: BTreeSet<IndexClass> = rows.map(|row| IndexClass::of(row.kind)).collect();
-        self.summary.requests = requests(&self.summary, from, classes.len() as u64);
+        let from = plan.repack.packs.iter().filter_map(|pack| packs.get(pack)).sum();
+        self.summary.requests = requests(&self.summary, from, plan.repack.sessions());
         Ok(())
     }
 
@@ -78,7 +74,7 @@ impl<'a> Run<'a> {
     pub fn begin(&mut self) -> Result<(), Error> {
         doubts::check(self.repository, false)?;
         doubts::census(self.repository)?;
-        doubts::wishes(self.repository)?;
+        doubts::asked(self.repository)?;
         self.summary.stored = total(&self.repository.list_packs()?);
         if !self.repository.bundle().role().writes() {
             return Ok(());
@@ -138,19 +134,35 @@ impl<'a> Run<'a> {
     /// Copies what is needed of packs of which much is not. Returns whether anything was: then all is to be looked at again.
     fn repack(&mut self, plan: &plan::Plan) -> Result<bool, Error> {
         let late = self.until.is_some_and(|until| Instant::now() >= until);
-        let Some(lock) = self.lock.as_ref().filter(|_| !late && !plan.repack.is_empty()) else { return Ok(false) };
+        let Some(lock) = self.lock.as_ref().filter(|_| !late && !plan.repack.packs.is_empty()) else {
+            return Ok(false);
+        };
         let wrap = |id: &DataKeyId| plan.wraps.get(id).cloned().unwrap_or_default();
-        let copied = self.repository.copy_segments(lock.writer, &plan.repack, &wrap, self.until, self.events)?;
-        self.summary.repacked = Packs { packs: copied.from, bytes: copied.bytes };
-        self.made.extend(copied.made);
-        Ok(copied.from > 0)
+        let before = self.made.len();
+        self.summary.repacked = Packs { packs: plan.repack.packs.len() as u64, bytes: 0 };
+        if !plan.repack.wanted.is_empty() {
+            let copied =
+                self.repository.copy_segments(lock.writer, &plan.repack.wanted, &wrap, self.until, self.events)?;
+            // A pack of which nothing could be copied is not made anew.
+            self.summary.repacked.packs -= (plan.repack.wanted.len() as u64).saturating_sub(copied.from);
+            self.summary.repacked.bytes += copied.bytes;
+            self.made.extend(copied.made);
+        }
+        if !plan.repack.chunks.is_empty() {
+            let chunks = &plan.repack.chunks;
+            let rewritten = self.repository.rewrite_chunks(lock.writer, chunks, self.until, self.events)?;
+            self.summary.repacked.bytes += rewritten.bytes;
+            self.made.extend(rewritten.made);
+        }
+        Ok(self.made.len() > before)
     }
 
     /// What can be condemned of these packs.
     fn plan(&mut self, packs: &BTreeMap<PackId, u64>) -> Result<plan::Plan, Error> {
         let (repository, summary, made) = (&*self.repository, &mut self.summary, &self.made);
-        let pinned = doubts::wishes(repository)?;
-        let reach = Reach::walk(repository, self.host, pinned, self.events)?;
+        doubts::asked(repository)?;
+        let pinned = pins::look(repository, self.host, self.options.now, self.events)?;
+        let reach = Reach::walk(repository, self.host, pinned.behind, self.events)?;
         let ledger = repository.log().state.ledger();
         let mut unindexed: BTreeMap<PackId, u64> =
             packs.iter().filter(|(id, _)| !ledger.any_absent(id)).map(|(id, length)| (*id, *length)).collect();
@@ -169,10 +181,11 @@ impl<'a> Run<'a> {
         let mut plan = plan::choose(&reach, &uses, &candidates, summary)?;
         if summary.repacked.packs == 0 {
             candidates.retain(|id| !plan.condemn.contains(id));
-            plan.repack = repack::choose(&reach, &uses, &candidates, self.options)?;
-            plan.repack.retain(|one| one.rows.iter().all(|row| repository.knows_origin(row)));
+            let reads = repository.bundle().role().reads_content();
+            plan.repack = repack::choose(&reach, &uses, &candidates, self.options, reads)?;
+            plan.repack.wanted.retain(|one| one.rows.iter().all(|row| repository.knows_origin(row)));
             let keys: BTreeSet<DataKeyId> =
-                plan.repack.iter().flat_map(|one| &one.rows).map(|row| row.key_id).collect();
+                plan.repack.wanted.iter().flat_map(|one| &one.rows).map(|row| row.key_id).collect();
             plan.wraps = keys.into_iter().map(|id| (id, repository.wrap_of(&reach.index, &id))).collect();
         }
         for id in unindexed::left_behind(repository, &unindexed, summary)? {
@@ -199,13 +212,14 @@ impl<'a> Run<'a> {
     pub fn settle_condemned(&mut self) -> Result<(), Error> {
         loop {
             // Pins first, then the log: a reader pins, and then looks whether what it pinned is forgotten (I6, I12).
-            let pinned = doubts::wishes(self.repository)?;
+            doubts::asked(self.repository)?;
+            let pinned = pins::look(self.repository, self.host, self.options.now, self.events)?;
             self.read_again()?;
             let condemned = self.repository.condemned(self.listed);
             if condemned.is_empty() {
                 return Ok(());
             }
-            let reach = match Reach::walk(self.repository, self.host, pinned, self.events) {
+            let reach = match Reach::walk(self.repository, self.host, pinned.behind, self.events) {
                 Err(error) if self.is_overtaken(&error) => continue,
                 reach => reach?,
             };
@@ -233,9 +247,19 @@ impl<'a> Run<'a> {
 
     /// Deletes what is FINAL, whoever gave it up and whenever, also what came back since (I7).
     pub fn delete(&mut self) -> Result<(), Error> {
-        let ledger = self.repository.log().state.ledger();
+        let pinned = pins::look(self.repository, self.host, self.options.now, self.events)?;
+        pins::remove(self.repository, &pinned.expired, self.events);
         let packs = self.repository.list_packs()?;
-        let gone: Vec<(PackId, u64)> = packs.into_iter().filter(|(id, _)| ledger.ever_final(id)).collect();
+        let mut gone: Vec<(PackId, u64)> = Vec::new();
+        let mut times = BTreeMap::new();
+        for (id, length) in packs {
+            let Some(position) = self.repository.log().state.ledger().final_since(&id) else { continue };
+            if self.is_recent(position, &mut times)? {
+                self.summary.delayed.count(length);
+            } else {
+                gone.push((id, length));
+            }
+        }
         let bytes_total = gone.iter().map(|(_, length)| length).sum();
         for (id, length) in gone {
             if self.events.stopping() {
@@ -252,16 +276,36 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What the steps after the looking ask the store for; `read` bytes have the packs that are made anew, and `indexes` name the new ones.
+impl Run<'_> {
+    /// Whether what the log decided at this position has to wait before it is carried out.
+    fn is_recent(&self, position: u64, times: &mut BTreeMap<u64, i64>) -> Result<bool, Error> {
+        if self.options.delete_after.is_zero() {
+            return Ok(false);
+        }
+        let time = match times.get(&position) {
+            Some(time) => *time,
+            None => self.repository.decided_at(position)?.seconds,
+        };
+        times.insert(position, time);
+        let wait = i64::try_from(self.options.delete_after.as_secs()).unwrap_or(i64::MAX);
+        Ok(time.saturating_add(wait) > self.options.now)
+    }
+}
+
+/// What the steps after the looking ask the store for; `read` bytes have the packs that are made anew, in sessions with so many indexes and bytes.
 /// What they were made anew from goes as well, in this prune.
-fn requests(summary: &Summary, read: u64, indexes: u64) -> Requests {
+fn requests(summary: &Summary, read: u64, sessions: [(u64, u64); 2]) -> Requests {
     let Summary { condemned, finished, deleted, repacked, .. } = summary;
     let mut requests = Requests { gets: repacked.packs, bytes_got: read, ..Requests::default() };
     let deletes = condemned.packs + finished.packs + deleted.packs + repacked.packs;
     requests.deletes = deletes;
     if repacked.packs > 0 {
-        // The new packs, their indexes, and the session's two objects.
-        requests.puts = repacked.bytes.div_ceil(PackSize::default().bytes() as u64) + indexes + 2;
+        // In each session the new packs, their indexes, and its two objects.
+        let puts = |(indexes, bytes): (u64, u64)| match bytes {
+            0 => 0,
+            bytes => bytes.div_ceil(PackSize::default().bytes() as u64) + indexes + 2,
+        };
+        requests.puts = sessions.into_iter().map(puts).sum();
         requests.bytes_put = repacked.bytes;
     }
     // That they are condemned, and that they are gone for good, are two entries of the log, with two copies each.

@@ -3,12 +3,13 @@
 //! Invariant: an object is overwritten only if it is damaged, and only by bytes that its name, its signature or its sound copy proves.
 //! They are read back afterwards. A pack that was ever FINAL stays as it is (I1 in `FORMAT.md`).
 
-use crate::event::{Event, Progress, Sink, Stage};
+use crate::event::{Event, Level, Progress, Sink, Stage};
 use crate::ops::verify::objects::{Listed, Seen};
 use crate::repo::chunks;
 use crate::repo::frame::Frame;
+use crate::repo::id::PackId;
 use crate::repo::names::{Name, SessionName};
-use crate::repo::repository::{Error, Indexes, Repository};
+use crate::repo::repository::{Error, Indexes, Repository, Suspects};
 use crate::repo::session::IndexRef;
 use crate::store::{ErrorKind, Store};
 use std::collections::{BTreeSet, HashSet};
@@ -47,6 +48,8 @@ pub struct Summary {
     pub mended: Vec<Mended>,
     /// What is damaged and stays so: name, and why.
     pub left: Vec<(Name, String)>,
+    /// Packs that the log says are damaged beyond repair since now, and that it says so of no more.
+    pub suspects: Suspects,
     /// Seconds that it took.
     pub seconds: f64,
 }
@@ -55,7 +58,7 @@ pub struct Summary {
 ///
 /// # Errors
 /// When the role does not maintain, the store fails, or somebody asked to stop. What is beyond repair is no error.
-pub fn repair(repository: &Repository, dry_run: bool, events: &dyn Sink) -> Result<Summary, Error> {
+pub fn repair(repository: &mut Repository, dry_run: bool, events: &dyn Sink) -> Result<Summary, Error> {
     repair_from(repository, None, dry_run, events)
 }
 
@@ -64,7 +67,7 @@ pub fn repair(repository: &Repository, dry_run: bool, events: &dyn Sink) -> Resu
 /// # Errors
 /// As [`repair`], and when there is no copy of this repository.
 pub fn repair_from(
-    repository: &Repository,
+    repository: &mut Repository,
     other: Option<&dyn Store>,
     dry_run: bool,
     events: &dyn Sink,
@@ -84,8 +87,9 @@ pub fn repair_from(
     let mut groups = listed.small(Some(repository.log()));
     groups.extend(listed.objects.iter().filter(|(name, _)| matches!(name, Name::Pack(_))).map(|(name, _)| vec![*name]));
     let objects = listed.objects.len() as u64;
-    let summary = Summary { objects, bytes: 0, mended: vec![], left: vec![], seconds: 0.0 };
-    let mut repair = Repair { repository, other, dry_run, events, summary, lost: HashSet::new() };
+    let summary =
+        Summary { objects, bytes: 0, mended: vec![], left: vec![], suspects: Suspects::default(), seconds: 0.0 };
+    let mut repair = Repair { repository: &*repository, other, dry_run, events, summary, lost: HashSet::new() };
     for names in groups {
         if events.stopping() {
             return Err(chunks::Error::Stopped.into());
@@ -96,8 +100,33 @@ pub fn repair_from(
     }
     repair.missing(&listed)?;
     repair.keys(&listed)?;
-    repair.summary.seconds = start.elapsed().as_secs_f64();
-    Ok(repair.summary)
+    let mut summary = repair.summary;
+    if !dry_run {
+        summary.suspects = mark(repository, &listed, &summary)?;
+    }
+    summary.seconds = start.elapsed().as_secs_f64();
+    Ok(summary)
+}
+
+/// Tells everybody of packs that nobody should build on, so that what sources still have of them is stored again.
+fn mark(repository: &mut Repository, listed: &Listed, summary: &Summary) -> Result<Suspects, Error> {
+    let pack = |name: &Name| match name {
+        Name::Pack(id) => Some(*id),
+        _ => None,
+    };
+    let there: BTreeSet<PackId> = listed.objects.iter().filter_map(|(name, _)| pack(name)).collect();
+    let left: BTreeSet<PackId> = summary.left.iter().filter_map(|(name, _)| pack(name)).collect();
+    let mended = summary.mended.iter().filter_map(|mended| pack(&mended.name));
+    let whole = there.difference(&left).copied().chain(mended).filter(|pack| !left.contains(pack)).collect();
+    // Of those that are gone altogether the listing tells everybody.
+    let lost: BTreeSet<PackId> = left.intersection(&there).copied().collect();
+    if !lost.is_empty() && repository.log().stopped().is_some() {
+        let text =
+            "packs are not marked while the log is stopped: mend it with `boveda repair log`, and repair objects again";
+        repository.events().emit(Event::Message(Level::Warning, text.to_owned()));
+        return Ok(Suspects::default());
+    }
+    repository.suspect(&lost, &whole)
 }
 
 struct Repair<'a> {

@@ -48,4 +48,14 @@ pub struct Candidate {
     pub progress: Progress,
     /// Bytes of its files.
     pub bytes: u64,
+    /// Whether a verification found that it lost something.
+    pub damaged: bool,
+}
+
+impl Candidate {
+    /// Whether it can be the last good one, beside others of something or of nothing: a snapshot of nothing beside others of something
+    /// is that of a disk that was not there.
+    pub(super) const fn is_good(&self, something: bool) -> bool {
+        !self.damaged && (self.bytes > 0 || !something)
+    }
 }

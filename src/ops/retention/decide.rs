@@ -149,9 +149,9 @@ fn decide_group(key: GroupKey, group: &[&Candidate], question: &Question<'_>) ->
     Group { snapshots: snapshots.collect(), key, last_good }
 }
 
-/// The newest of a list of complete snapshots, newest first, that is not suspect: a snapshot of nothing beside others of
-/// something is that of a disk that was not there.
+/// The newest of a list of complete snapshots, newest first, that is not suspect. Where all are damaged, the newest is better than none.
 pub(super) fn last_good(list: &[&Candidate]) -> Option<SnapshotId> {
     let something = list.iter().any(|one| one.bytes > 0);
-    list.iter().find(|one| one.bytes > 0 || !something).map(|one| one.id)
+    let good = list.iter().find(|one| one.is_good(something));
+    good.or_else(|| list.iter().find(|one| one.bytes > 0 || !something)).map(|one| one.id)
 }

@@ -69,8 +69,11 @@ pub fn guard_last(all: &[Candidate], ids: &BTreeSet<SnapshotId>, now: Timestamp)
         let before: Vec<&Candidate> = group.into_iter().filter(counts).collect();
         let last = last_good(&before)?;
         let something = before.iter().any(|one| one.bytes > 0);
+        // Where none is whole, any is better than none.
+        let whole = before.iter().any(|one| one.is_good(something));
+        let good = |one: &&Candidate| if whole { one.is_good(something) } else { one.bytes > 0 || !something };
         let mut stay = before.iter().filter(|one| !ids.contains(&one.id));
-        (!stay.any(|one| one.bytes > 0 || !something)).then_some(Guard::LastGood(last))
+        (!stay.any(good)).then_some(Guard::LastGood(last))
     };
     Grouping::SOURCE.divide(all, false).into_iter().filter_map(|(_, group)| lost(group)).collect()
 }

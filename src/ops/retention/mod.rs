@@ -21,5 +21,5 @@ pub use candidate::{Candidate, Progress, Source};
 pub use decide::{Decided, Group, GroupKey, Grouping, Question, decide};
 pub use guards::{Guard, guard_clock, guard_groups, guard_last};
 pub use reason::{Cause, Reason, Verdict};
-pub use rules::{KEEP_TAG, Rules, Size};
+pub use rules::{DAMAGED_TAG, KEEP_TAG, Rules, Size};
 pub use span::Span;

@@ -9,6 +9,8 @@ use std::num::NonZeroU32;
 
 /// The tag of snapshots that always stay.
 pub const KEEP_TAG: &str = "keep";
+/// The tag of snapshots that a verification found damaged.
+pub const DAMAGED_TAG: &str = "damaged";
 
 /// Which snapshots stay. Without any rule all do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -37,6 +37,7 @@ fn candidate(number: u64, time: Timestamp) -> Candidate {
         tags: BTreeSet::new(),
         progress: Progress::Complete,
         bytes: 1,
+        damaged: false,
     }
 }
 
@@ -272,6 +273,27 @@ fn a_limit_of_size_takes_the_oldest_and_spares_the_protected() {
     assert_eq!(over_budget(5, &sizes, 34), ([all[1].id].into(), true));
     assert_eq!(over_budget(5, &sizes, 14).0.len(), 3);
     assert_eq!(over_budget(5, &sizes, 4), (order.by_age.iter().copied().collect(), false));
+}
+
+#[test]
+fn a_damaged_snapshot_is_not_the_last_good_one() {
+    let all = |damaged: &[usize]| {
+        let mut all = regular("2026-11-25 20:00:00", DAY, 3);
+        damaged.iter().for_each(|&at| all[at].damaged = true);
+        all
+    };
+    let last_good = |damaged: &[usize]| decided(&all(damaged), &Rules::default(), &TimeZone::UTC)[0].last_good;
+    let ids: Vec<_> = all(&[]).iter().map(|one| one.id).collect();
+    assert_eq!(last_good(&[]), Some(ids[2]));
+    assert_eq!(last_good(&[2]), Some(ids[1]));
+    assert_eq!(last_good(&[0, 1, 2]), Some(ids[2]), "better than none");
+    let now = at("2026-11-26 00:00:00");
+    let guards =
+        |damaged: &[usize], named: &[usize]| guard_last(&all(damaged), &named.iter().map(|&at| ids[at]).collect(), now);
+    assert!(guards(&[2], &[0]).is_empty());
+    assert_eq!(guards(&[2], &[0, 1]), [Guard::LastGood(ids[1])]);
+    assert!(guards(&[0, 1, 2], &[0, 1]).is_empty());
+    assert_eq!(guards(&[0, 1, 2], &[0, 1, 2]), [Guard::LastGood(ids[2])]);
 }
 
 #[test]

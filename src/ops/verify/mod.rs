@@ -7,6 +7,7 @@ mod attest;
 mod catalogs;
 mod content;
 mod history;
+mod mark;
 pub(super) mod objects;
 mod packs;
 mod parallel;
@@ -14,6 +15,7 @@ mod scrub;
 
 pub use affected::Affected;
 pub use attest::{Attested, attest};
+pub use mark::{Marked, mark, may_mark};
 pub use scrub::{Scrubbed, scrub};
 
 use super::host::Host;

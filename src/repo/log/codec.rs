@@ -12,7 +12,7 @@ use crate::repo::session::IndexRef;
 use crate::repo::wire::{Decoder, Encoder, Error, Extensions};
 
 /// The first number that version 1 does not know. From here on, odd types are critical.
-const UNKNOWN_FROM: u64 = 16;
+const UNKNOWN_FROM: u64 = 17;
 
 impl Entry {
     /// The entry's bytes, as they are sealed.
@@ -150,6 +150,14 @@ fn encode_rest(decision: &Decision, encoder: &mut Encoder) -> u64 {
             encoder.uint(*number).raw(&census.0);
             15
         }
+        Decision::Suspect { lost, whole } => {
+            for packs in [lost, whole] {
+                encoder.list(packs, |encoder, pack| {
+                    encoder.raw(&pack.0);
+                });
+            }
+            16
+        }
         _ => unreachable!("the other types were written before, and nobody writes what they do not know"),
     }
 }
@@ -184,6 +192,7 @@ fn decode(kind: u64, decoder: &mut Decoder<'_>) -> Result<Decision, Error> {
         13 => Decision::Config(decoder.bytes()?.to_vec()),
         14 => Decision::Resolve(Verdict::decode(decoder)?),
         15 => Decision::Checkpoint { number: decoder.uint()?, census: CensusId(decoder.array()?) },
+        16 => Decision::Suspect { lost: packs(decoder)?, whole: packs(decoder)? },
         _ => unreachable!("only known types come here"),
     })
 }
@@ -246,6 +255,10 @@ fn targets(decoder: &mut Decoder<'_>) -> Result<Vec<Target>, Error> {
         Ok::<_, Error>(Target { pack, segments })
     })?;
     ascending(targets, |target| target.pack)
+}
+
+fn packs(decoder: &mut Decoder<'_>) -> Result<Vec<PackId>, Error> {
+    ascending(decoder.list(|decoder| decoder.array().map(PackId))?, |pack| *pack)
 }
 
 fn snapshots(encoder: &mut Encoder, ids: &[SnapshotId]) {

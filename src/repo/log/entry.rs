@@ -109,6 +109,13 @@ pub enum Decision {
         /// The census.
         census: CensusId,
     },
+    /// What packs hold was found damaged beyond repair, or is whole again.
+    Suspect {
+        /// Packs of which no place is good any more; what can be read of them stays readable.
+        lost: Vec<PackId>,
+        /// Packs that are whole again.
+        whole: Vec<PackId>,
+    },
     /// A type of a later version that may be skipped.
     Unknown,
 }
@@ -241,6 +248,7 @@ impl Decision {
             Self::Config(_) => "CONFIG",
             Self::Resolve(_) => "RESOLVE",
             Self::Checkpoint { .. } => "CHECKPOINT",
+            Self::Suspect { .. } => "SUSPECT",
             Self::Unknown => "an entry of a later version",
         }
     }

@@ -240,6 +240,12 @@ impl State {
                     change.removed.insert(tag);
                 }
             }
+            Decision::Suspect { lost, whole } => {
+                // What was ever FINAL is relied on by nobody anyway.
+                let lost: Vec<PackId> = lost.into_iter().filter(|pack| !ledger.ever_final(pack)).collect();
+                ledger.suspects.extend(lost);
+                ledger.suspects.retain(|pack| !whole.contains(pack));
+            }
             Decision::Resolve(Verdict::Gap { writer, missing }) => {
                 ledger.gaps.insert((writer, missing));
             }
@@ -294,6 +300,9 @@ impl State {
         }
         for part in self.condemned_parts(targets, listed)? {
             self.ledger.condemned.remove(&part);
+            if part.segment.is_none() {
+                self.ledger.suspects.remove(&part.pack);
+            }
             self.ledger.finals.insert(part, position);
         }
         self.ledger.drop_spent_marks();

@@ -49,6 +49,8 @@ pub struct Ledger {
     pub marks: BTreeMap<u64, BTreeSet<SnapshotId>>,
     /// Everything that was ever FINAL, and where.
     pub finals: BTreeMap<Part, u64>,
+    /// Packs that were found damaged beyond repair: no place in them is good.
+    pub suspects: BTreeSet<PackId>,
     /// Forgotten snapshots, and where.
     pub forgotten: BTreeMap<SnapshotId, u64>,
     /// Holds in force.
@@ -88,6 +90,11 @@ impl Ledger {
     /// Whether a pack was ever FINAL: it is never healed and never relied on again.
     pub fn ever_final(&self, pack: &PackId) -> bool {
         self.finals.contains_key(&Part { pack: *pack, segment: None })
+    }
+
+    /// The position of what made a pack FINAL, if anything did.
+    pub fn final_since(&self, pack: &PackId) -> Option<u64> {
+        self.finals.get(&Part { pack: *pack, segment: None }).copied()
     }
 
     /// Whether a snapshot was forgotten, and not taken back.

@@ -7,6 +7,9 @@ use crate::repo::id::{CensusId, HoldId, PackId, PrincipalId, SnapshotId, WriterI
 use crate::repo::wire::{Decoder, Encoder, Error, Extensions};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The extension that lists packs damaged beyond repair: whoever does not know it must not prune by this ledger.
+const SUSPECTS: u64 = 1;
+
 impl Ledger {
     /// Appends the ledger.
     pub fn encode(&self, encoder: &mut Encoder) {
@@ -39,7 +42,15 @@ impl Ledger {
             }
         });
         self.encode_sessions(encoder);
-        Extensions::default().encode(encoder);
+        let mut extensions = Extensions::default();
+        if !self.suspects.is_empty() {
+            let mut suspects = Encoder::new();
+            set(&mut suspects, &self.suspects, |encoder, pack| {
+                encoder.raw(&pack.0);
+            });
+            extensions.set(SUSPECTS, suspects.into_bytes());
+        }
+        extensions.encode(encoder);
     }
 
     fn encode_sessions(&self, encoder: &mut Encoder) {
@@ -60,7 +71,8 @@ impl Ledger {
     /// # Errors
     /// When the bytes are not one.
     pub fn decode(decoder: &mut Decoder<'_>) -> Result<Self, Error> {
-        let ledger = Self {
+        let mut ledger = Self {
+            suspects: BTreeSet::new(),
             condemned: parts(decoder)?,
             finals: parts(decoder)?,
             marks: read_map(decoder, |decoder| {
@@ -80,7 +92,11 @@ impl Ledger {
             gaps: read_set(decoder, |decoder| Ok((WriterId(decoder.array()?), SnapshotId(decoder.array()?))))?,
             checkpoint: decoder.option(checkpoint)?,
         };
-        Extensions::decode(decoder, &[])?;
+        let extensions = Extensions::decode(decoder, &[SUSPECTS])?;
+        if let Some(suspects) = extensions.get(SUSPECTS) {
+            let packs = |decoder: &mut Decoder<'_>| read_set(decoder, |decoder| decoder.array().map(PackId));
+            ledger.suspects = Decoder::whole(suspects, packs)?;
+        }
         Ok(ledger)
     }
 }

@@ -87,6 +87,12 @@ pub enum Error {
     /// A password or key that opens another principal's keys already: nobody could say whose it opens.
     #[error("this {} opens the keys of {label:?} already", kind.noun())]
     Shared { kind: SlotKind, label: String },
+    /// An object that reads differently from one time to the next: nothing is decided by that.
+    #[error("{object} is not read twice as the same bytes")]
+    Unsteady { object: String },
+    /// An object that a later version wrote.
+    #[error("{object} needs a newer boveda: {why}")]
+    Newer { object: String, why: String },
     /// No principal, or several, of that name.
     #[error("{0}")]
     Label(String),

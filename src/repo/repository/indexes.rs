@@ -118,19 +118,29 @@ impl Indexes {
         Self::default().fill(repository, &IndexClass::BOTH, Source::Objects)
     }
 
-    /// As [`Self::load`] for both classes, for who will build on what is there: a pack that is gone, or of another length, is no
-    /// good place, so that what the source still has of it is stored again.
+    /// As [`Self::load`] for both classes, for who will build on what is there: a pack that is gone, of another length, or known to be damaged
+    /// beyond repair, is no good place, so that what the source still has of it is stored again.
     ///
     /// # Errors
     /// As [`Self::load`].
     pub(super) fn load_for_writing(repository: &Repository) -> Result<Self, Error> {
         // After the sessions were read: whatever an index names was put before.
-        let stored = Some(repository.list_packs()?);
-        let loaded = Self { stored, ..Self::default() }.fill(repository, &IndexClass::BOTH, Source::Cache)?;
+        let mut stored = repository.list_packs()?;
+        let suspects = &repository.log.state.ledger().suspects;
+        stored.retain(|pack, _| !suspects.contains(pack));
+        let loaded =
+            Self { stored: Some(stored), ..Self::default() }.fill(repository, &IndexClass::BOTH, Source::Cache)?;
         let loaded = Self { stored: None, ..loaded };
         for pack in &loaded.lost {
+            let object = Name::Pack(*pack).to_string();
+            if suspects.contains(pack) {
+                let text =
+                    format!("{object} is damaged beyond repair; what the source still has of it is stored again");
+                repository.events.emit(Event::Message(Level::Info, text));
+                continue;
+            }
             let what = "it is missing, or cut short; what the source still has of it is stored again".to_owned();
-            repository.events.emit(Event::Damage { object: Name::Pack(*pack).to_string(), what, healed: false });
+            repository.events.emit(Event::Damage { object, what, healed: false });
         }
         Ok(loaded)
     }

@@ -8,7 +8,7 @@ use crate::repo::entry::Timestamp;
 use crate::repo::frame;
 use crate::repo::id::{PackId, PrincipalId, SnapshotId};
 use crate::repo::log::{Decision, Target};
-use crate::repo::names::{self, Name, SessionName};
+use crate::repo::names::{Name, SessionName};
 use crate::repo::segment::Origin;
 use crate::repo::session::{End, Signer, Verdict};
 use crate::repo::wire::Extensions;
@@ -96,17 +96,6 @@ impl Repository {
             Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// The pins of readers, and what others ask to be held: the names of these objects.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn wishes(&self) -> Result<(Vec<Name>, Vec<Name>), Error> {
-        let named = |prefix| -> Result<Vec<Name>, Error> {
-            Ok(self.store.list(prefix)?.iter().filter_map(|listed| Name::parse(&listed.name)).collect())
-        };
-        Ok((named(names::PINS)?, named(names::HOLDS)?))
     }
 
     /// Removes a pack that was given up for good; of any other, nothing is done.

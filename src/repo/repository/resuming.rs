@@ -26,7 +26,7 @@ impl Repository {
         let known: HashSet<_> = indexes.chunks.packs().filter(|pack| pack.good).map(|pack| pack.id).collect();
         let ledger = self.log.state.ledger();
         for (id, length) in self.list_packs()? {
-            if known.contains(&id) || ledger.any_absent(&id) {
+            if known.contains(&id) || ledger.any_absent(&id) || ledger.suspects.contains(&id) {
                 continue;
             }
             // The table is small: only a pack that says it is ours is read whole.

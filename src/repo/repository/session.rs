@@ -235,11 +235,28 @@ impl WriteSession<'_> {
         heads_digest(&self.repository.view.heads())
     }
 
+    /// The session's name.
+    pub(super) const fn name(&self) -> SessionName {
+        self.name
+    }
+
+    /// Who signs what it stores.
+    pub(super) const fn installation(&self) -> &Installation {
+        &self.installation
+    }
+
     /// Starts putting chunks into packs.
     ///
     /// # Panics
     /// Never: a session is begun with a writer's keys only.
     pub fn pack_writer(&self, effort: Effort, pack_size: PackSize) -> PackWriter {
+        let options = self.writer_options(effort, pack_size);
+        let keys = self.repository.bundle.chunk_keys().expect("a session is begun with a writer's keys only");
+        PackWriter::start(Arc::clone(&self.repository.store), Arc::clone(&self.index), keys, options)
+    }
+
+    /// How this session seals what it stores.
+    pub(super) fn writer_options(&self, effort: Effort, pack_size: PackSize) -> WriterOptions {
         let (repository, bundle) = (self.repository, &self.repository.bundle);
         let epoch = bundle.current();
         let (suite, origin) = (repository.config.suite, Origin { writer: self.name.writer, seq: self.name.seq });
@@ -262,7 +279,7 @@ impl WriteSession<'_> {
             parity: Parity { data_per_parity: repository.config.parity.into() },
             md5: false,
         };
-        let options = WriterOptions {
+        WriterOptions {
             effort,
             pack_size,
             data_sealing,
@@ -270,9 +287,7 @@ impl WriteSession<'_> {
             wrap: encoded(&self.wrap),
             pack_sealing,
             dry_run: self.dry_run,
-        };
-        let keys = bundle.chunk_keys().expect("a session is begun with a writer's keys only");
-        PackWriter::start(Arc::clone(&repository.store), Arc::clone(&self.index), keys, options)
+        }
     }
 
     /// Commits: indexes of the packs, then the one-shot `end`. The snapshot exists when this returns.
@@ -308,7 +323,7 @@ impl WriteSession<'_> {
     }
 
     /// "Exists" was our own put, repeated, or somebody's abort.
-    fn check_own_end(&self, written: &frame::Written) -> Result<(), Error> {
+    pub(super) fn check_own_end(&self, written: &frame::Written) -> Result<(), Error> {
         let repository = self.repository;
         let name = Name::End(self.name);
         let frame = frame::Frame::read(&name, &repository.store.get(&name.object())?)?;
@@ -330,7 +345,7 @@ impl WriteSession<'_> {
         reason.map_or(Ok(()), |reason| Err(Error::Aborted { session: self.name, reason: reason.to_owned() }))
     }
 
-    fn put_indexes(&self, packs: &[PackSummary]) -> Result<Vec<IndexRef>, Error> {
+    pub(super) fn put_indexes(&self, packs: &[PackSummary]) -> Result<Vec<IndexRef>, Error> {
         let mut wraps = self.unfinished.wraps.clone();
         wraps.insert(self.data_key.id(), encoded(&self.wrap));
         let all: Vec<PackSummary> = self.unfinished.packs.iter().chain(packs).cloned().collect();

@@ -69,6 +69,18 @@ pub enum Flaw {
     NotAllowed(PrincipalId),
 }
 
+impl Flaw {
+    /// Whether a later version of boveda may understand what this one does not.
+    pub const fn needs_newer(&self) -> bool {
+        match self {
+            Self::Frame(error) => error.needs_newer(),
+            Self::Format(wire::Error::Critical(_)) | Self::Record(record::Error::Version(_)) => true,
+            Self::Record(record::Error::Format { source, .. }) => matches!(source, wire::Error::Critical(_)),
+            _ => false,
+        }
+    }
+}
+
 /// Something that people, and prune, should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Issue {

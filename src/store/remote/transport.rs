@@ -128,7 +128,7 @@ impl Transport {
         if matches!(host, Some("169.254.169.254" | "metadata.google.internal")) {
             return METADATA;
         }
-        let slowest = self.upload.as_ref().map_or(SLOWEST, |pace| pace.rate().min(SLOWEST)).max(1);
+        let slowest = self.upload.as_ref().map_or(SLOWEST, |pace| pace.slowest().min(SLOWEST)).max(1);
         // Several requests share one limited line.
         DEADLINE + Duration::from_secs(bytes / slowest * 4)
     }

@@ -53,6 +53,10 @@ fn decisions() -> Vec<(&'static str, Decision)> {
         ("log RESOLVE abort", Decision::Resolve(Verdict::Abort { session: session(), end })),
         ("log RESOLVE gap", Decision::Resolve(Verdict::Gap { writer, missing: snapshot })),
         ("log CHECKPOINT", Decision::Checkpoint { number: 300, census: CensusId([0x77; 32]) }),
+        (
+            "log SUSPECT",
+            Decision::Suspect { lost: vec![PackId([1; 32])], whole: vec![PackId([2; 32]), PackId([3; 32])] },
+        ),
     ]
 }
 

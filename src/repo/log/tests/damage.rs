@@ -223,7 +223,7 @@ fn a_later_versions_entries_are_skipped_or_stop() {
         let written = frame::write(state.repository(), &name, b"", Some((sealing, &entry.encode())), &key);
         world.store.put(&name.object(), &written.stored).unwrap();
     };
-    put(16, 4);
+    put(18, 4);
     assert_eq!(world.state().next(), 5);
     put(17, 5);
     assert!(matches!(world.try_read(), Err(Error::Newer { position: 5, .. })));
