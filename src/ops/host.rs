@@ -6,7 +6,7 @@ use crate::event::{Event, Level, Sink};
 use crate::repo::chunk_keys::ChunkKeys;
 use crate::repo::id::{RepositoryId, SnapshotId, WriterId};
 use crate::repo::keys::credential::Credential;
-use crate::repo::log;
+use crate::repo::log::{self, Verdict};
 use crate::repo::names::IndexClass;
 use crate::repo::reader::{Keep, KeptSegments, KeyRing, Reader};
 use crate::repo::repository::{Error, Indexes, Repository};
@@ -14,7 +14,7 @@ use crate::repo::session_view::Issue;
 use crate::state::db::{Head, Known, StateDb};
 use crate::state::lock::CommitLock;
 use crate::store::Store;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -189,8 +189,10 @@ impl Host {
     fn gone_since(&self, repository: &Repository, key: &RepositoryId) -> Vec<(WriterId, SnapshotId)> {
         let known = self.state.known(key, &*self.events);
         let (view, state) = (repository.view(), &repository.log().state);
+        let given_up = given_up(repository, &known);
         let gone = |(writer, id): &(WriterId, SnapshotId)| {
             !view.snapshots.contains_key(id)
+                && !given_up.contains(writer)
                 && !state.ledger().is_forgotten(id)
                 && !view.issues.contains(&Issue::Revoked(*id))
                 // Damage, and reported as that when the repository was opened: no reason to withhold all the rest.
@@ -211,7 +213,13 @@ impl Host {
     }
 
     fn remember_as(&self, repository: &Repository, key: RepositoryId) {
-        let (known, seen) = (self.state.known(&key, &*self.events), seen(repository));
+        let (mut known, seen) = (self.state.known(&key, &*self.events), seen(repository));
+        // Heads only ever go forward, but for those that the log gave up.
+        let given_up = given_up(repository, &known);
+        if !given_up.is_empty() {
+            self.state.forget_writers(&key, &given_up, &*self.events);
+            known = self.state.known(&key, &*self.events);
+        }
         let new = seen.writers.iter().filter(|(writer, head)| known.writers.get(writer) != Some(head));
         let new: Vec<SnapshotId> = new.map(|(_, head)| SnapshotId(head.hash)).collect();
         if (seen.log == known.log && new.is_empty()) || self.settled(repository, seen.log != known.log, &new) {
@@ -370,6 +378,32 @@ fn seen(repository: &Repository) -> Known {
         }
     }
     Known { log, writers }
+}
+
+/// Writers whose newest known record is gone, and of which the log says so: it gave up the session that would have committed that
+/// record, or accepts the gap. A session before the record's predecessor is another one.
+fn given_up(repository: &Repository, known: &Known) -> BTreeSet<WriterId> {
+    let (view, ledger) = (repository.view(), repository.log().state.ledger());
+    let seq_of = |writer: &WriterId, number: u64| {
+        let links = view.snapshots.values().map(|snapshot| snapshot.record.link());
+        links.filter(|link| link.session.writer == *writer && link.number == number).map(|link| link.session.seq).min()
+    };
+    let is_given_up = |(writer, head): &(&WriterId, &Head)| {
+        let id = SnapshotId(head.hash);
+        if view.snapshots.contains_key(&id) {
+            return false;
+        }
+        let before = match head.number.checked_sub(1) {
+            Some(before) => seq_of(writer, before),
+            None => Some(0),
+        };
+        let mut aborted = ledger.resolved.iter().filter(|(session, verdict)| {
+            session.writer == **writer && matches!(verdict, Verdict::Abort { .. })
+        });
+        ledger.gaps.contains(&(**writer, id))
+            || before.is_some_and(|before| aborted.any(|(session, _)| session.seq > before))
+    };
+    known.writers.iter().filter(is_given_up).map(|(writer, _)| *writer).collect()
 }
 
 /// The writers of one installation: itself, and names derived from it for processes beside the first.

@@ -66,7 +66,7 @@ fn what_it_does_not_do_it_says() {
     place.admin(["prune"]).ends(5).says("look \\u{1b}[2J here").says("boveda release");
     place.admin(["forget", "--keep-last", "1", "--prune"]).ends(5);
     place.admin(["release", "--all"]).ends(0);
-    place.admin(["prune", "--wait", "soon"]).ends(2).says("s, m or h");
+    place.admin(["prune", "--wait", "soon"]).ends(2).says("s, m, h or d");
     for role in ["writer", "reader"] {
         place.admin(["key", "add", "--role", role, "--label", role, "--new-key-file", role]).ends(0);
         place.with_key(role, ["prune"]).ends(5).says("do not allow pruning");

@@ -151,7 +151,7 @@ fn every_command_prints_what_the_schema_says() {
         let verb = about.split([' ', ':', ',']).next().unwrap_or_default();
         ["Every", "The"].contains(&verb) || seen.shown.contains(verb)
     };
-    let rare = "access census epoch_keys explanation log_entry message mounted recovery_key_checked repaired revoked \
+    let rare = "access bad_end census epoch_keys explanation gap log_entry message mounted recovery_key_checked repaired revoked \
                 slot_replaced status trusted";
     let defined = seen.schema["anyOf"].as_array().unwrap().iter();
     let types: BTreeSet<_> = defined.map(|one| one["$ref"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
@@ -264,7 +264,7 @@ fn changes(seen: &mut Seen, place: &Place) {
 
 /// What mends, where there is nothing to mend.
 fn repair(seen: &mut Seen, place: &Place) {
-    for what in ["objects", "index", "log", "rollback"] {
+    for what in ["objects", "index", "log", "sessions", "rollback"] {
         seen.run(place, &["repair", what], 0);
     }
 }

@@ -182,8 +182,8 @@ mod tests {
     fn times_are_seconds_or_have_a_unit() {
         let seconds = |text| duration(text).map(|time| time.as_secs()).ok();
         assert_eq!([seconds("0"), seconds("90"), seconds("30s")], [Some(0), Some(90), Some(30)]);
-        assert_eq!([seconds("10m"), seconds("2h")], [Some(600), Some(7200)]);
-        for wrong in ["", "s", "-1", "1d", "1.5h", "10 m", "99999999999999999999", "9999999999999999999h"] {
+        assert_eq!([seconds("10m"), seconds("2h"), seconds("1d")], [Some(600), Some(7200), Some(86_400)]);
+        for wrong in ["", "s", "-1", "1.5h", "10 m", "99999999999999999999", "9999999999999999999h"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -33,12 +33,14 @@ impl Listed {
         Ok(listed)
     }
 
-    /// All but the packs, and but what later entries of `log` voided; copies of one object together, the first copy first.
+    /// All but the packs, and but what later entries of `log` voided or gave up; copies of one object together, the first copy first.
     pub fn small(&self, log: Option<&Log>) -> Vec<Vec<Name>> {
         let voided: HashSet<u64> = log.into_iter().flat_map(Log::voided).collect();
+        let given_up = log.map(|log| &log.state.ledger().resolved);
         let means_something = |name: &Name| match name {
             Name::Pack(_) => false,
             Name::Log(position, _) => !voided.contains(position),
+            Name::End(session) => !given_up.is_some_and(|given_up| given_up.contains_key(session)),
             _ => true,
         };
         let mut groups: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
