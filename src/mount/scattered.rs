@@ -13,9 +13,9 @@ const BLOCK: u64 = 256;
 /// Blocks from the first file to the last: about what is kept of decoded content. Files further apart have nothing to do with each other.
 const SPREAD: u64 = 128;
 /// Files that had to be waited for, before anything is decoded ahead.
-const HITS: u32 = 4;
+const HITS: u32 = 3;
 /// Blocks that each further one causes to be decoded, at most.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 /// Beyond so many it is never tried again with this snapshot's neighbourhood.
 const PATIENCE: u32 = 1 << 12;
 

@@ -29,6 +29,8 @@ const AHEAD_STEP: u64 = 1 << 20;
 const AROUND_STEP: u64 = 4 << 20;
 /// The same for those that lie around one that was opened in no order.
 const ABOUT_STEP: u64 = 1 << 20;
+/// Every so many of these are looked at: what lies between lies in the same segments, or close to it.
+const SAMPLE: usize = 16;
 /// How many entries further the page is that is decoded ahead: a page has a few hundred.
 const PAGE_AHEAD: u64 = 512;
 /// Files up to this length are handed to the kernel when they are opened.
@@ -231,7 +233,8 @@ impl Core {
             }
             let (view, ahead) = (Arc::clone(&open.view), self.budget.take(ABOUT_STEP));
             self.pool.foresee(move || {
-                warm_entries(&view, snapshot, block, ABOUT_STEP);
+                // Of the files of a segment one is enough to have it decoded.
+                warm_entries(&view, snapshot, block.step_by(SAMPLE), ABOUT_STEP);
                 drop(ahead);
             });
         }
@@ -239,7 +242,7 @@ impl Core {
 }
 
 /// Brings the content of small files into memory, about `most` bytes of it. What cannot be read is found by whoever reads it.
-fn warm_entries(view: &View, snapshot: u32, ordinals: Range<u64>, most: u64) {
+fn warm_entries(view: &View, snapshot: u32, ordinals: impl Iterator<Item = u64>, most: u64) {
     let Ok(tree) = view.tree(snapshot, Patience::Wait) else { return };
     let mut left = most;
     for ordinal in ordinals {

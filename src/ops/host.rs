@@ -397,9 +397,10 @@ fn given_up(repository: &Repository, known: &Known) -> BTreeSet<WriterId> {
             Some(before) => seq_of(writer, before),
             None => Some(0),
         };
-        let mut aborted = ledger.resolved.iter().filter(|(session, verdict)| {
-            session.writer == **writer && matches!(verdict, Verdict::Abort { .. })
-        });
+        let mut aborted = ledger
+            .resolved
+            .iter()
+            .filter(|(session, verdict)| session.writer == **writer && matches!(verdict, Verdict::Abort { .. }));
         ledger.gaps.contains(&(**writer, id))
             || before.is_some_and(|before| aborted.any(|(session, _)| session.seq > before))
     };

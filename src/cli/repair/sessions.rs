@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::inside::session_id;
 use crate::cli::open::{open, require};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, count};
 use crate::cli::{escape, time};
 use crate::ops::repair::sessions::{self as op, Summary, Undecided};
 use crate::repo::entry::Timestamp;
@@ -105,8 +105,10 @@ fn sum_up(undecided: &Undecided, summary: &Summary, yes: bool, output: &Output) 
     } else if yes {
         let (ends, gone) = (summary.given_up.len(), summary.accepted.len());
         output.remark(&format!(
-            "{ends} sessions were given up, {gone} snapshots accepted as gone, {} sessions left until later",
-            summary.waiting
+            "{} given up, {} accepted as gone, {} left until later",
+            count(ends, "session"),
+            count(gone, "snapshot"),
+            count(summary.waiting, "session")
         ))?;
     } else {
         output.remark(
