@@ -94,6 +94,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     if arguments.attest && level != Level::Full {
         return Err(Failure::usage("--attest says that every chunk was opened: it goes with --level full"));
     }
+    if arguments.mark && matches!(level, Level::Quick | Level::Scrub) {
+        return Err(Failure::usage("--mark says what damage costs: it goes with the levels that read catalogs"));
+    }
     let mut opened = open(context, &output)?;
     if arguments.attest {
         opened.repository.check_attests()?;

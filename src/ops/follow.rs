@@ -10,12 +10,13 @@ use super::host::Host;
 use crate::crypto::hash;
 use crate::event::{Event, Level};
 use crate::mount::{Listing, MountedSnapshot, SnapshotList};
+use crate::repo::entry::Timestamp;
 use crate::repo::id::{PinId, SnapshotId};
 use crate::repo::names::{IndexClass, Name};
 use crate::repo::repository::{Error, Repository, Snapshot};
 use crate::store::{ErrorKind, Store};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Whether a snapshot is to be shown.
 pub type Wanted = Box<dyn Fn(&Snapshot) -> bool + Send + Sync>;
@@ -32,7 +33,7 @@ struct Now {
     repository: Repository,
     mark: [u8; 32],
     listing: Listing,
-    pin: Held,
+    pins: Pins,
 }
 
 impl Followed {
@@ -52,29 +53,24 @@ impl Followed {
         let mut repository = repository;
         // The mark comes first: what ends meanwhile is then seen by the next look.
         let mark = mark(&**repository.store())?;
-        let pin = Held::take(&repository);
-        if pin.is_some() {
+        let mut pins = Pins::default();
+        if pins.renew(&repository) {
             // What was forgotten before the pin may be gone.
             repository.refresh()?;
         }
         let listing = listing(&host, &repository, cache, &wanted)?;
-        Ok(Self { host, cache, wanted, now: Mutex::new(Now { repository, mark, listing, pin }) })
+        Ok(Self { host, cache, wanted, now: Mutex::new(Now { repository, mark, listing, pins }) })
     }
 
     fn look(&self, now: &mut Now) -> Result<(), Error> {
         let mark = mark(&**now.repository.store())?;
-        if mark == now.mark && !now.pin.is_old() {
+        if mark == now.mark && !now.pins.are_due(&now.repository) {
             return Ok(());
         }
         now.repository.refresh()?;
-        let forgotten = now.repository.log().state.ledger().forgotten.len();
-        let before = if now.pin.is_old() || now.pin.forgotten != forgotten {
-            let pin = Held::take(&now.repository);
+        if now.pins.are_due(&now.repository) && now.pins.renew(&now.repository) {
             now.repository.refresh()?;
-            Some(std::mem::replace(&mut now.pin, pin))
-        } else {
-            None
-        };
+        }
         self.host.remember(&now.repository);
         let shown = snapshots(&self.host, &now.repository, &self.wanted);
         // Sessions also end without a new snapshot, and then what is in memory stays good.
@@ -82,64 +78,96 @@ impl Followed {
             now.listing = listing(&self.host, &now.repository, self.cache, &self.wanted)?;
         }
         now.mark = mark;
-        // Only now is nothing shown any more that the pin before was for.
-        before.into_iter().for_each(|before| before.release(&now.repository));
+        // Only now is nothing shown any more that the pins before were for.
+        now.pins.release_outdated(&now.repository);
         Ok(())
     }
 }
 
-/// How old a pin becomes before another one takes its place: several of them fit into the days after which one counts no more.
-const RENEWED: Duration = Duration::from_secs(24 * 3600);
-/// How long the end of a mount waits for the store to take its pin away; one that stays counts no more after some days.
+/// How old a pin becomes before another one takes its place, in seconds: several of them fit into the days after which one counts no more.
+/// By the clock that goes on while the machine sleeps.
+const RENEWED: i64 = 24 * 3600;
+/// How long after one could not be put it is tried again, in seconds.
+const AGAIN: i64 = 60;
+/// How long the end of a mount waits for the store to take its pins away; those that stay count no more after some days.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// The pin that is held, if there is one.
-struct Held {
-    id: Option<PinId>,
-    since: Instant,
+/// The pins that are held.
+#[derive(Default)]
+struct Pins {
+    held: Option<Pin>,
+    /// Those that were held before: what they were for may still be shown.
+    outdated: Vec<PinId>,
+    /// When one was tried to put last, in seconds since 1970.
+    tried: i64,
+}
+
+struct Pin {
+    id: PinId,
+    since: i64,
     /// How many snapshots were forgotten when it was put.
     forgotten: usize,
 }
 
-impl Held {
-    /// Pins what the repository shows. Whoever may not write shows it as long as it is there.
-    fn take(repository: &Repository) -> Self {
-        let pin = repository.pin();
-        if let Err(error) = &pin {
-            let denied = matches!(error, Error::Store(error) if error.kind == ErrorKind::Denied);
-            let level = if denied { Level::Debug } else { Level::Warning };
-            let text = format!(
-                "what is forgotten and pruned from now on can vanish while it is read, since no pin could be put: {error}"
-            );
-            repository.events().emit(Event::Message(level, text));
+impl Pins {
+    /// Whether what the repository shows, as it was read, should be pinned anew.
+    fn are_due(&self, repository: &Repository) -> bool {
+        let now = Timestamp::now().seconds;
+        let wanted = self.held.as_ref().is_none_or(|pin| {
+            !(pin.since..pin.since.saturating_add(RENEWED)).contains(&now) || pin.forgotten != forgotten(repository)
+        });
+        wanted && !(self.tried..self.tried.saturating_add(AGAIN)).contains(&now)
+    }
+
+    /// Pins what the repository shows. Returns whether it could: whoever may not write shows it as long as it is there, and what was pinned
+    /// before stays so.
+    fn renew(&mut self, repository: &Repository) -> bool {
+        let now = Timestamp::now().seconds;
+        match repository.pin() {
+            Ok(id) => {
+                let pin = Pin { id, since: now, forgotten: forgotten(repository) };
+                self.outdated.extend(self.held.replace(pin).map(|before| before.id));
+                self.tried = 0;
+                true
+            }
+            Err(error) => {
+                let denied = matches!(&error, Error::Store(error) if error.kind == ErrorKind::Denied);
+                // Said once, and tried all the same.
+                let level = if denied || self.tried != 0 { Level::Debug } else { Level::Warning };
+                let text = format!(
+                    "what is forgotten and pruned from now on may vanish while it is read: no pin could be put: {error}"
+                );
+                repository.events().emit(Event::Message(level, text));
+                self.tried = now;
+                false
+            }
         }
-        let forgotten = repository.log().state.ledger().forgotten.len();
-        Self { id: pin.ok(), since: Instant::now(), forgotten }
     }
 
-    const fn is_some(&self) -> bool {
-        self.id.is_some()
+    /// Takes away what was held before. One that stays costs space for some days, and nothing else: many readers may not delete.
+    fn release_outdated(&mut self, repository: &Repository) {
+        self.outdated.drain(..).for_each(|id| _ = repository.unpin(&id));
     }
+}
 
-    fn is_old(&self) -> bool {
-        self.since.elapsed() >= RENEWED
-    }
-
-    fn release(self, repository: &Repository) {
-        // One that stays costs space for some days, and nothing else: many readers may not delete.
-        let _ = self.id.map(|id| repository.unpin(&id));
-    }
+fn forgotten(repository: &Repository) -> usize {
+    repository.log().state.ledger().forgotten.len()
 }
 
 impl Drop for Followed {
     fn drop(&mut self) {
         let now = self.now.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let Some(id) = now.pin.id.take() else { return };
-        let (store, name) = (Arc::clone(now.repository.store()), Name::Pin(id).object());
+        let Pins { held, outdated, .. } = std::mem::take(&mut now.pins);
+        let names: Vec<_> =
+            held.map(|pin| pin.id).into_iter().chain(outdated).map(|id| Name::Pin(id).object()).collect();
+        if names.is_empty() {
+            return;
+        }
+        let store = Arc::clone(now.repository.store());
         let (done, finished) = mpsc::channel();
         // A store that does not answer holds up no end.
         let farewell = std::thread::Builder::new().spawn(move || {
-            let _ = store.delete(&name);
+            names.iter().for_each(|name| _ = store.delete(name));
             let _ = done.send(());
         });
         if farewell.is_ok() {

@@ -7,7 +7,7 @@ use crate::repo::chunk_keys::ChunkKeys;
 use crate::repo::id::{RepositoryId, SnapshotId, WriterId};
 use crate::repo::keys::credential::Credential;
 use crate::repo::log::{self, Verdict};
-use crate::repo::names::IndexClass;
+use crate::repo::names::{IndexClass, SessionName};
 use crate::repo::reader::{Keep, KeptSegments, KeyRing, Reader};
 use crate::repo::repository::{Error, Indexes, Repository};
 use crate::repo::session_view::Issue;
@@ -189,7 +189,7 @@ impl Host {
     fn gone_since(&self, repository: &Repository, key: &RepositoryId) -> Vec<(WriterId, SnapshotId)> {
         let known = self.state.known(key, &*self.events);
         let (view, state) = (repository.view(), &repository.log().state);
-        let given_up = given_up(repository, &known);
+        let given_up = given_up(repository, &known, &self.state.given_up(key, &*self.events));
         let gone = |(writer, id): &(WriterId, SnapshotId)| {
             !view.snapshots.contains_key(id)
                 && !given_up.contains(writer)
@@ -214,10 +214,12 @@ impl Host {
 
     fn remember_as(&self, repository: &Repository, key: RepositoryId) {
         let (mut known, seen) = (self.state.known(&key, &*self.events), seen(repository));
-        // Heads only ever go forward, but for those that the log gave up.
-        let given_up = given_up(repository, &known);
-        if !given_up.is_empty() {
-            self.state.forget_writers(&key, &given_up, &*self.events);
+        // Heads only ever go forward, but for those that the log gave up; and each such decision says so once.
+        let seen_before = self.state.given_up(&key, &*self.events);
+        let sessions: BTreeSet<SessionName> = aborted(repository).collect();
+        let writers = given_up(repository, &known, &seen_before);
+        if !writers.is_empty() || !sessions.is_subset(&seen_before) {
+            self.state.take_given_up(&key, &writers, &sessions, &*self.events);
             known = self.state.known(&key, &*self.events);
         }
         let new = seen.writers.iter().filter(|(writer, head)| known.writers.get(writer) != Some(head));
@@ -380,9 +382,15 @@ fn seen(repository: &Repository) -> Known {
     Known { log, writers }
 }
 
+/// The sessions that the log gave up.
+fn aborted(repository: &Repository) -> impl Iterator<Item = SessionName> {
+    let resolved = repository.log().state.ledger().resolved.iter();
+    resolved.filter(|(_, verdict)| matches!(verdict, Verdict::Abort { .. })).map(|(session, _)| *session)
+}
+
 /// Writers whose newest known record is gone, and of which the log says so: it gave up the session that would have committed that
-/// record, or accepts the gap. A session before the record's predecessor is another one.
-fn given_up(repository: &Repository, known: &Known) -> BTreeSet<WriterId> {
+/// record, which this host did not know `before`, or accepts the gap. A session before the record's predecessor is another one.
+fn given_up(repository: &Repository, known: &Known, before: &BTreeSet<SessionName>) -> BTreeSet<WriterId> {
     let (view, ledger) = (repository.view(), repository.log().state.ledger());
     let seq_of = |writer: &WriterId, number: u64| {
         let links = view.snapshots.values().map(|snapshot| snapshot.record.link());
@@ -393,16 +401,13 @@ fn given_up(repository: &Repository, known: &Known) -> BTreeSet<WriterId> {
         if view.snapshots.contains_key(&id) {
             return false;
         }
-        let before = match head.number.checked_sub(1) {
-            Some(before) => seq_of(writer, before),
+        let follows = match head.number.checked_sub(1) {
+            Some(number) => seq_of(writer, number),
             None => Some(0),
         };
-        let mut aborted = ledger
-            .resolved
-            .iter()
-            .filter(|(session, verdict)| session.writer == **writer && matches!(verdict, Verdict::Abort { .. }));
+        let mut fresh = aborted(repository).filter(|session| session.writer == **writer && !before.contains(session));
         ledger.gaps.contains(&(**writer, id))
-            || before.is_some_and(|before| aborted.any(|(session, _)| session.seq > before))
+            || follows.is_some_and(|follows| fresh.any(|session| session.seq > follows))
     };
     known.writers.iter().filter(is_given_up).map(|(writer, _)| *writer).collect()
 }

@@ -16,7 +16,7 @@ use crate::event::{Event, Level, Sink};
 use crate::repo::id::{PrincipalId, RepositoryId, SnapshotId, WriterId};
 use crate::repo::wire::Encoder;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -103,18 +103,7 @@ impl StateDb {
             let transaction = connection.transaction()?;
             transaction.execute("DELETE FROM log_heads WHERE repository = ?1", [&repository.0[..]])?;
             transaction.execute("DELETE FROM writer_heads WHERE repository = ?1", [&repository.0[..]])?;
-            transaction.commit()
-        });
-    }
-
-    /// Forgets the heads of these writers: after the log gave up what they were.
-    pub fn forget_writers(&self, repository: &RepositoryId, writers: &BTreeSet<WriterId>, sink: &dyn Sink) {
-        self.with(sink, |connection| {
-            let transaction = connection.transaction()?;
-            for writer in writers {
-                let row = params![repository.0, writer.0];
-                transaction.execute("DELETE FROM writer_heads WHERE repository = ?1 AND writer = ?2", row)?;
-            }
+            transaction.execute("DELETE FROM given_up WHERE repository = ?1", [&repository.0[..]])?;
             transaction.commit()
         });
     }

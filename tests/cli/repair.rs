@@ -223,6 +223,18 @@ fn an_end_that_says_nothing_is_given_up_and_its_files_found_again() {
     place.admin(["snapshots"]).ends(4).says(&last);
 }
 
+/// A decision explains one loss, not the next one that looks like it.
+#[test]
+fn what_takes_the_place_of_what_was_given_up_is_not_given_up_with_it() {
+    let place = twice();
+    write(&session(&place, 2).join("end"), "neither commit nor abort");
+    place.admin(["repair", "sessions", "--yes"]).ends(0);
+    let third = place.snapshot(&["files"], &[]);
+    place.admin(["snapshots"]).ends(0);
+    std::fs::remove_dir_all(session(&place, 3)).unwrap();
+    place.admin(["snapshots"]).ends(4).says(&third);
+}
+
 #[test]
 fn what_was_decided_about_one_end_says_nothing_of_another() {
     let place = twice();

@@ -148,3 +148,45 @@ fn who_may_not_write_shows_it_all_the_same() {
     all.sort_unstable();
     assert_eq!((ids, pins(&world)), (all.to_vec(), 0));
 }
+
+/// What was pruned before the pin cannot be pinned, and stops nobody.
+#[test]
+fn what_is_gone_already_is_no_damage_to_whoever_pins_it() {
+    let (world, machine, source, [first, second]) = two();
+    // It reads the log, and pins what it read only after others forgot and pruned.
+    let late = world.as_admin();
+    forget(&world, &[first]);
+    assert!(pruned(&world, &machine, &world.admin).deleted.packs > 0);
+    late.pin().unwrap();
+    fill(&source, 3);
+    let third = machine.snapshot(&world, &world.admin, &source).snapshot.unwrap();
+    forget(&world, &[second]);
+    assert_eq!(pruned(&world, &machine, &world.admin).deleted.packs, 0, "the pin covers this one");
+    let week = Options { now: NOW + 7 * DAY, ..options() };
+    assert!(try_prune(&world, &machine, &world.admin, &week).unwrap().deleted.packs > 0);
+    super::holds(&world, &source, &[(third, 3)]);
+}
+
+/// A disk without room for another pin: the one before stays, and with it what it is for.
+#[test]
+fn a_pin_that_cannot_be_renewed_stays() {
+    let (world, machine, source, [first, second]) = two();
+    let full = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let refuses = Arc::clone(&full);
+    let store = Hooked::before(world.store.clone(), move |call| {
+        let no_room = call.action == Action::Put && refuses.load(std::sync::atomic::Ordering::Relaxed);
+        if no_room { Err(Error { kind: ErrorKind::Full, ..lost(call.name) }) } else { Ok(()) }
+    });
+    let looker = world.machine("looker");
+    let repository = looker.host.open(store, &world.admin).unwrap();
+    let shown = Followed::new(looker.host, repository, 16 << 20).unwrap();
+    full.store(true, std::sync::atomic::Ordering::Relaxed);
+    forget(&world, &[first]);
+    let listing = shown.list().unwrap();
+    assert_eq!((listing.snapshots.len(), pins(&world)), (1, 1));
+    forget(&world, &[second]);
+    fill(&source, 3);
+    machine.snapshot(&world, &world.admin, &source);
+    assert_eq!(pruned(&world, &machine, &world.admin).deleted.packs, 0);
+    assert!(read(&listing.source, listing.snapshots[0].root, &source).unwrap() == noise(2, LARGE));
+}

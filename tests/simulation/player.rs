@@ -191,7 +191,8 @@ impl Player<'_> {
         let level = self.dice.pick(&[Level::Quick, Level::Structure, Level::Full]);
         let repository = self.bench.host.open(store.clone(), &self.bench.key)?;
         let summary = verify_with(1, &repository, &self.bench.host, level, &Silent)?;
-        for finding in &summary.findings {
+        // The second copy of an entry may be late: what the first one still has is no loss.
+        for finding in summary.findings.iter().filter(|finding| !finding.healable) {
             self.promises.fault(format!("beside others, verify finds {}: {}", finding.object, finding.what));
         }
         Ok(format!("{} findings", summary.findings.len()))

@@ -74,6 +74,15 @@ impl Groups {
     }
 }
 
+/// What must be there of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// All of it.
+    All,
+    /// It is forgotten, and somebody may still show it: some of it may have gone before that.
+    WhatIsThere,
+}
+
 /// What is needed, and where it lies.
 pub(super) struct Reach<'a> {
     repository: &'a Repository,
@@ -88,10 +97,10 @@ pub(super) struct Reach<'a> {
 
 impl<'a> Reach<'a> {
     /// Walks the catalogs of all snapshots that are not forgotten, and of those that were forgotten behind the position `pinned` of the
-    /// log.
+    /// log: of these, what is still there, since a prune before the pin may have taken the rest.
     ///
     /// # Errors
-    /// [`Error::InDoubt`] when an index, a page or a needed chunk is lost; when the store fails, or somebody asked to stop.
+    /// [`Error::InDoubt`] when an index is lost, or a page or a chunk that a snapshot needs which is not forgotten; when the store fails, or somebody asked to stop.
     pub fn walk(
         repository: &'a Repository,
         host: &Host,
@@ -108,13 +117,16 @@ impl<'a> Reach<'a> {
         let stored = repository.list_packs()?;
         let mut roots: Vec<(PrincipalId, ChunkId)> =
             repository.snapshots().iter().map(|snapshot| (snapshot.principal, snapshot.structure.root)).collect();
+        let mut shown: Vec<(PrincipalId, ChunkId)> = Vec::new();
         if let Some(pinned) = pinned {
-            let shown = repository.forgotten().into_iter().filter(|one| one.position > pinned);
-            roots.extend(shown.map(|one| (one.snapshot.principal, one.snapshot.structure.root)));
+            let forgotten = repository.forgotten().into_iter().filter(|one| one.position > pinned);
+            shown.extend(forgotten.map(|one| (one.snapshot.principal, one.snapshot.structure.root)));
         }
         // Whoever's turn it is reads each page once.
         roots.sort_unstable();
-        let mut all: Vec<PrincipalId> = roots.iter().map(|(principal, _)| *principal).collect();
+        shown.sort_unstable();
+        let mut all: Vec<PrincipalId> = roots.iter().chain(&shown).map(|(principal, _)| *principal).collect();
+        all.sort_unstable();
         all.dedup();
         let (mut starts, mut chunks) = (vec![0; index.numbers()], 0);
         for named in index.numbered() {
@@ -125,30 +137,47 @@ impl<'a> Reach<'a> {
         let (marks, groups, relied) = (vec![0; chunks], Groups::new(all), RefCell::default());
         let mut reach = Self { repository, index, stored, starts, marks, groups, relied };
         let coarse = reach.groups.coarse;
-        reach.take_all(&reader, &roots, events)?;
+        reach.take_all(&reader, [&roots, &shown], events)?;
         if reach.groups.coarse != coarse {
             // What was marked before does not say which pages were read for whom.
             reach.marks.fill(0);
-            reach.take_all(&reader, &roots, events)?;
+            reach.take_all(&reader, [&roots, &shown], events)?;
         }
         reach.check_damage()?;
         Ok(reach)
     }
 
-    fn take_all(&mut self, reader: &Reader, roots: &[(PrincipalId, ChunkId)], events: &dyn Sink) -> Result<(), Error> {
-        let files_total = roots.len() as u64;
-        for (files, (principal, root)) in (0..).zip(roots) {
+    /// Everything of the first `roots`, and of the second what is there. The first come first: a page that was read for one of them is
+    /// whole, and need not be read for the others.
+    fn take_all(
+        &mut self,
+        reader: &Reader,
+        roots: [&[(PrincipalId, ChunkId)]; 2],
+        events: &dyn Sink,
+    ) -> Result<(), Error> {
+        let files_total = roots.iter().map(|roots| roots.len() as u64).sum();
+        let each = roots.into_iter().zip([Need::All, Need::WhatIsThere]);
+        let each = each.flat_map(|(roots, need)| roots.iter().map(move |root| (root, need)));
+        for (files, ((principal, root), need)) in (0..).zip(each) {
             events.emit(Event::Progress(Stage::Prune, Progress { files, files_total, ..Progress::default() }));
             let who = self.groups.all.binary_search(principal).unwrap_or_default();
-            self.take(reader, *root, u16::try_from(who).unwrap_or(u16::MAX), events)?;
+            self.take(reader, *root, u16::try_from(who).unwrap_or(u16::MAX), need, events)?;
         }
         Ok(())
     }
 
-    fn take(&mut self, reader: &Reader, root: ChunkId, who: u16, events: &dyn Sink) -> Result<(), Error> {
+    /// As [`Self::mark`], and as `need` has it.
+    fn mark_for(&mut self, need: Need, kind: ChunkKind, id: ChunkId, who: u16) -> Result<bool, Error> {
+        match self.mark(kind, id, who) {
+            Err(Error::InDoubt(_)) if need == Need::WhatIsThere => Ok(false),
+            marked => marked,
+        }
+    }
+
+    fn take(&mut self, reader: &Reader, root: ChunkId, who: u16, need: Need, events: &dyn Sink) -> Result<(), Error> {
         let mut pending = vec![root];
         while let Some(id) = pending.pop() {
-            if !self.mark(ChunkKind::Skeleton, id, who)? {
+            if !self.mark_for(need, ChunkKind::Skeleton, id, who)? {
                 continue;
             }
             if events.stopping() {
@@ -156,13 +185,14 @@ impl<'a> Reach<'a> {
             }
             match skeleton(reader, &id) {
                 Ok(refers) => {
-                    self.mark(ChunkKind::Payload, refers.payload, who)?;
+                    self.mark_for(need, ChunkKind::Payload, refers.payload, who)?;
                     for data in refers.data {
-                        self.mark(ChunkKind::Data, data, who)?;
+                        self.mark_for(need, ChunkKind::Data, data, who)?;
                     }
                     pending.extend(refers.children);
                 }
                 Err(Fault::Store(error)) => return Err(repository::Error::from(error).into()),
+                Err(Fault::Damage(_)) if need == Need::WhatIsThere => {}
                 Err(Fault::Damage(why)) => return Err(Error::InDoubt(vec![Doubt::Page { page: id, why }])),
             }
         }

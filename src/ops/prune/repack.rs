@@ -5,38 +5,74 @@ use super::reach::Reach;
 use super::{Error, Options};
 use crate::repo::id::{ChunkId, ChunkKind, PackId};
 use crate::repo::names::IndexClass;
-use crate::repo::repository::Wanted;
+use crate::repo::segment::SegmentDescriptor;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A pack of less than this is small: a quarter of what packs usually have.
 const SMALL: u64 = 8 << 20;
 
+/// What is to be copied in a go, in bytes: when it is done, the packs that it came from can go.
+const BATCH: u64 = 512 << 20;
+
 /// What is to be copied.
 #[derive(Debug, Default)]
 pub(super) struct Repack {
-    /// Whole segments, as they are sealed, by the packs that they lie in.
-    pub wanted: Vec<Wanted>,
+    /// By the packs that it lies in.
+    pub parts: Vec<Part>,
+}
+
+/// What is to be copied of one pack.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The pack.
+    pub pack: PackId,
+    /// Whole segments, as they are sealed.
+    pub rows: Vec<Arc<SegmentDescriptor>>,
     /// Chunks out of segments of which much is not needed, in the order in which they lie.
     pub chunks: Vec<(ChunkKind, ChunkId)>,
     /// About how many bytes of segments these chunks take.
-    pub rewritten: u64,
-    /// The packs.
-    pub packs: BTreeSet<PackId>,
+    rewritten: u64,
+}
+
+impl Part {
+    /// Bytes that are copied, about.
+    fn bytes(&self) -> u64 {
+        self.rows.iter().map(|row| u64::from(row.length)).sum::<u64>() + self.rewritten
+    }
 }
 
 impl Repack {
     /// Bytes that are copied, about.
     pub fn bytes(&self) -> u64 {
-        self.sessions().iter().map(|(_, bytes)| bytes).sum()
+        self.parts.iter().map(Part::bytes).sum()
     }
 
-    /// How many indexes name, and about how many bytes has, what is copied as it is, and what is sealed anew.
-    pub fn sessions(&self) -> [(u64, u64); 2] {
-        let rows = || self.wanted.iter().flat_map(|one| &one.rows);
+    /// Packs that are done with together.
+    pub fn batches(&self) -> impl Iterator<Item = &[Part]> {
+        let mut bytes = 0;
+        self.parts.chunk_by(move |part, _| {
+            bytes += part.bytes();
+            let full = bytes >= BATCH;
+            if full {
+                bytes = 0;
+            }
+            !full
+        })
+    }
+
+    /// The sessions that this takes: how many indexes each has, and about how many bytes.
+    pub fn sessions(&self) -> Vec<(u64, u64)> {
         let number = |classes: BTreeSet<IndexClass>| classes.len() as u64;
-        let whole = number(rows().map(|row| IndexClass::of(row.kind)).collect());
-        let parts = number(self.chunks.iter().map(|(kind, _)| IndexClass::of(*kind)).collect());
-        [(whole, rows().map(|row| u64::from(row.length)).sum()), (parts, self.rewritten)]
+        let of = |batch: &[Part]| {
+            let rows = || batch.iter().flat_map(|part| &part.rows);
+            let chunks = batch.iter().flat_map(|part| &part.chunks);
+            let whole = number(rows().map(|row| IndexClass::of(row.kind)).collect());
+            let parts = number(chunks.map(|(kind, _)| IndexClass::of(*kind)).collect());
+            let copied = rows().map(|row| u64::from(row.length)).sum();
+            [(whole, copied), (parts, batch.iter().map(|part| part.rewritten).sum())]
+        };
+        self.batches().flat_map(of).filter(|(_, bytes)| *bytes > 0).collect()
     }
 }
 
@@ -94,27 +130,25 @@ pub(super) fn choose(
 
 /// The segments of these packs of which something is needed, in their order, each once; out of those worth it, with `reads`, the chunks.
 fn wanted(reach: &Reach<'_>, chosen: BTreeSet<PackId>, reads: bool) -> Result<Repack, Error> {
-    let mut repack = Repack { packs: chosen.clone(), ..Repack::default() };
+    let mut repack = Repack::default();
     for (pack, mut segments) in segments_of(&reach.index, chosen)? {
         // Two indexes may name one segment.
         segments.sort_by_key(|(_, row)| row.offset);
         segments.dedup_by(|(_, one), (_, other)| one == other);
-        let mut rows = Vec::new();
+        let mut part = Part { pack, rows: Vec::new(), chunks: Vec::new(), rewritten: 0 };
         for (number, segment) in segments {
             let marks = reach.marks(number, segment.ids.len());
             let live = segment.ids.iter().zip(marks).filter(|(_, mark)| **mark != 0).map(|(id, _)| (segment.kind, *id));
             if reads && is_rewritable(&segment, marks) {
-                let before = repack.chunks.len();
-                repack.chunks.extend(live);
-                let share = (repack.chunks.len() - before) as u64;
-                repack.rewritten += u64::from(segment.length) * share / marks.len() as u64;
+                let before = part.chunks.len();
+                part.chunks.extend(live);
+                let share = (part.chunks.len() - before) as u64;
+                part.rewritten += u64::from(segment.length) * share / marks.len() as u64;
             } else if live.count() > 0 {
-                rows.push(segment);
+                part.rows.push(segment);
             }
         }
-        if !rows.is_empty() {
-            repack.wanted.push(Wanted { pack, rows });
-        }
+        repack.parts.push(part);
     }
     Ok(repack)
 }

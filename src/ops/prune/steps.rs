@@ -1,14 +1,15 @@
 //! The steps of a prune, in their order; each can be begun anew, and goes on from what a prune before it left.
 
 use super::reach::Reach;
+use super::repack::Part;
 use super::{Error, Options, Packs, Summary, doubts, heads, pins, plan, repack, sessions, unindexed};
 use crate::event::{Event, Level, Progress, Sink, Stage};
 use crate::ops::cost::Requests;
 use crate::ops::host::{Host, WriterLock};
 use crate::repo::chunks;
-use crate::repo::id::{DataKeyId, PackId};
+use crate::repo::id::{ChunkId, ChunkKind, DataKeyId, PackId, WriterId};
 use crate::repo::pack::PackSize;
-use crate::repo::repository::{self, Repository};
+use crate::repo::repository::{self, Repository, Wanted};
 use crate::store::ErrorKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -54,18 +55,21 @@ impl<'a> Run<'a> {
         let plan = self.plan(&packs)?;
         self.summary.stored = total(&packs);
         self.summary.condemned = plan.bytes;
-        self.summary.repacked = Packs { packs: plan.repack.packs.len() as u64, bytes: plan.repack.bytes() };
+        self.summary.repacked = Packs { packs: plan.repack.parts.len() as u64, bytes: plan.repack.bytes() };
         let ledger = self.repository.log().state.ledger();
         let pending = self.repository.condemned(u64::MAX);
+        let mut gone = Vec::new();
         for (id, length) in &packs {
             if ledger.ever_final(id) {
-                self.summary.deleted.count(*length);
+                gone.push((*id, *length));
             } else if pending.contains(id) {
                 self.summary.finished.count(*length);
             }
         }
+        let gone = self.due(gone)?;
+        gone.iter().for_each(|(_, length)| self.summary.deleted.count(*length));
         self.summary.waiting = sessions::known(self.repository, self.host, self.options.now, self.events);
-        let from = plan.repack.packs.iter().filter_map(|pack| packs.get(pack)).sum();
+        let from = plan.repack.parts.iter().filter_map(|part| packs.get(&part.pack)).sum();
         self.summary.requests = requests(&self.summary, from, plan.repack.sessions());
         Ok(())
     }
@@ -131,30 +135,50 @@ impl<'a> Run<'a> {
         Ok(self.repository.settle_found()?)
     }
 
-    /// Copies what is needed of packs of which much is not. Returns whether anything was: then all is to be looked at again.
+    /// Copies what is needed of packs of which much is not, some packs at a time. Returns whether anything was: then all is to be looked at
+    /// again.
     fn repack(&mut self, plan: &plan::Plan) -> Result<bool, Error> {
-        let late = self.until.is_some_and(|until| Instant::now() >= until);
-        let Some(lock) = self.lock.as_ref().filter(|_| !late && !plan.repack.packs.is_empty()) else {
-            return Ok(false);
-        };
-        let wrap = |id: &DataKeyId| plan.wraps.get(id).cloned().unwrap_or_default();
+        let Some(writer) = self.lock.as_ref().map(|lock| lock.writer) else { return Ok(false) };
         let before = self.made.len();
-        self.summary.repacked = Packs { packs: plan.repack.packs.len() as u64, bytes: 0 };
-        if !plan.repack.wanted.is_empty() {
-            let copied =
-                self.repository.copy_segments(lock.writer, &plan.repack.wanted, &wrap, self.until, self.events)?;
-            // A pack of which nothing could be copied is not made anew.
-            self.summary.repacked.packs -= (plan.repack.wanted.len() as u64).saturating_sub(copied.from);
+        for batch in plan.repack.batches() {
+            if self.until.is_some_and(|until| Instant::now() >= until) {
+                break;
+            }
+            match self.repack_batch(writer, batch, plan) {
+                // What nothing needs may make room: that goes all the same.
+                Err(repository::Error::Store(error)) if error.kind == ErrorKind::Full => {
+                    let text = format!("no more packs are made anew this time: {error}");
+                    self.events.emit(Event::Message(Level::Warning, text));
+                    self.until = Some(Instant::now());
+                    break;
+                }
+                done => done?,
+            }
+        }
+        Ok(self.made.len() > before)
+    }
+
+    fn repack_batch(&mut self, writer: WriterId, batch: &[Part], plan: &plan::Plan) -> Result<(), repository::Error> {
+        let wrap = |id: &DataKeyId| plan.wraps.get(id).cloned().unwrap_or_default();
+        let whole = batch.iter().filter(|part| !part.rows.is_empty());
+        let wanted: Vec<Wanted> = whole.map(|part| Wanted { pack: part.pack, rows: part.rows.clone() }).collect();
+        let mut passed_over = BTreeSet::new();
+        if !wanted.is_empty() {
+            let copied = self.repository.copy_segments(writer, &wanted, &wrap, None, self.events)?;
             self.summary.repacked.bytes += copied.bytes;
             self.made.extend(copied.made);
+            passed_over = copied.passed_over;
         }
-        if !plan.repack.chunks.is_empty() {
-            let chunks = &plan.repack.chunks;
-            let rewritten = self.repository.rewrite_chunks(lock.writer, chunks, self.until, self.events)?;
+        // Of a pack that stays, copies would only be in the way.
+        let done = || batch.iter().filter(|part| !passed_over.contains(&part.pack));
+        let chunks: Vec<(ChunkKind, ChunkId)> = done().flat_map(|part| &part.chunks).copied().collect();
+        if !chunks.is_empty() {
+            let rewritten = self.repository.rewrite_chunks(writer, &chunks, self.events)?;
             self.summary.repacked.bytes += rewritten.bytes;
             self.made.extend(rewritten.made);
         }
-        Ok(self.made.len() > before)
+        self.summary.repacked.packs += done().count() as u64;
+        Ok(())
     }
 
     /// What can be condemned of these packs.
@@ -180,12 +204,13 @@ impl<'a> Run<'a> {
         let uses = plan::uses(&reach, &BTreeSet::new())?;
         let mut plan = plan::choose(&reach, &uses, &candidates, summary)?;
         if summary.repacked.packs == 0 {
-            candidates.retain(|id| !plan.condemn.contains(id));
+            // Copies of what may be damaged would only come and go.
+            candidates.retain(|id| !plan.condemn.contains(id) && !ledger.suspects.contains(id));
             let reads = repository.bundle().role().reads_content();
             plan.repack = repack::choose(&reach, &uses, &candidates, self.options, reads)?;
-            plan.repack.wanted.retain(|one| one.rows.iter().all(|row| repository.knows_origin(row)));
+            plan.repack.parts.retain(|part| part.rows.iter().all(|row| repository.knows_origin(row)));
             let keys: BTreeSet<DataKeyId> =
-                plan.repack.wanted.iter().flat_map(|one| &one.rows).map(|row| row.key_id).collect();
+                plan.repack.parts.iter().flat_map(|part| &part.rows).map(|row| row.key_id).collect();
             plan.wraps = keys.into_iter().map(|id| (id, repository.wrap_of(&reach.index, &id))).collect();
         }
         for id in unindexed::left_behind(repository, &unindexed, summary)? {
@@ -250,16 +275,9 @@ impl<'a> Run<'a> {
         let pinned = pins::look(self.repository, self.host, self.options.now, self.events)?;
         pins::remove(self.repository, &pinned.expired, self.events);
         let packs = self.repository.list_packs()?;
-        let mut gone: Vec<(PackId, u64)> = Vec::new();
-        let mut times = BTreeMap::new();
-        for (id, length) in packs {
-            let Some(position) = self.repository.log().state.ledger().final_since(&id) else { continue };
-            if self.is_recent(position, &mut times)? {
-                self.summary.delayed.count(length);
-            } else {
-                gone.push((id, length));
-            }
-        }
+        let ledger = self.repository.log().state.ledger();
+        let gone = packs.into_iter().filter(|(id, _)| ledger.ever_final(id)).collect();
+        let gone = self.due(gone)?;
         let bytes_total = gone.iter().map(|(_, length)| length).sum();
         for (id, length) in gone {
             if self.events.stopping() {
@@ -277,24 +295,39 @@ impl<'a> Run<'a> {
 }
 
 impl Run<'_> {
-    /// Whether what the log decided at this position has to wait before it is carried out.
-    fn is_recent(&self, position: u64, times: &mut BTreeMap<u64, i64>) -> Result<bool, Error> {
-        if self.options.delete_after.is_zero() {
-            return Ok(false);
-        }
-        let time = match times.get(&position) {
-            Some(time) => *time,
-            None => self.repository.decided_at(position)?.seconds,
+    /// When the log's entry at this position was made; `None` when that cannot be read: then nobody hurries.
+    fn time_of(&self, position: u64) -> Option<i64> {
+        let time = self.repository.decided_at(position);
+        let warn = |error: &repository::Error| {
+            let text = format!("packs that log entry {position} gave up stay where they are: {error}");
+            self.events.emit(Event::Message(Level::Warning, text));
         };
-        times.insert(position, time);
+        time.inspect_err(warn).ok().map(|time| time.seconds)
+    }
+
+    /// Of packs that were given up for good, those that need not stay any longer; the others are counted.
+    fn due(&mut self, gone: Vec<(PackId, u64)>) -> Result<Vec<(PackId, u64)>, Error> {
+        if self.options.delete_after.is_zero() {
+            return Ok(gone);
+        }
         let wait = i64::try_from(self.options.delete_after.as_secs()).unwrap_or(i64::MAX);
-        Ok(time.saturating_add(wait) > self.options.now)
+        let (mut due, mut times) = (Vec::new(), BTreeMap::new());
+        for (id, length) in gone {
+            let position = self.repository.log().state.ledger().final_since(&id).unwrap_or_default();
+            let time = *times.entry(position).or_insert_with(|| self.time_of(position));
+            if time.is_some_and(|time| time.saturating_add(wait) <= self.options.now) {
+                due.push((id, length));
+            } else {
+                self.summary.delayed.count(length);
+            }
+        }
+        Ok(due)
     }
 }
 
 /// What the steps after the looking ask the store for; `read` bytes have the packs that are made anew, in sessions with so many indexes and bytes.
 /// What they were made anew from goes as well, in this prune.
-fn requests(summary: &Summary, read: u64, sessions: [(u64, u64); 2]) -> Requests {
+fn requests(summary: &Summary, read: u64, sessions: Vec<(u64, u64)>) -> Requests {
     let Summary { condemned, finished, deleted, repacked, .. } = summary;
     let mut requests = Requests { gets: repacked.packs, bytes_got: read, ..Requests::default() };
     let deletes = condemned.packs + finished.packs + deleted.packs + repacked.packs;

@@ -120,7 +120,10 @@ fn mark(repository: &mut Repository, listed: &Listed, summary: &Summary) -> Resu
     let whole = there.difference(&left).copied().chain(mended).filter(|pack| !left.contains(pack)).collect();
     // Of those that are gone altogether the listing tells everybody.
     let lost: BTreeSet<PackId> = left.intersection(&there).copied().collect();
-    if !lost.is_empty() && repository.log().stopped().is_some() {
+    if repository.log().stopped().is_some() {
+        if lost.is_empty() {
+            return Ok(Suspects::default());
+        }
         let text =
             "packs are not marked while the log is stopped: mend it with `boveda repair log`, and repair objects again";
         repository.events().emit(Event::Message(Level::Warning, text.to_owned()));
@@ -148,6 +151,9 @@ impl Repair<'_> {
             names.iter().filter_map(|name| Seen::read(store, name).transpose()).collect::<Result<Vec<_>, _>>()?;
         self.summary.bytes += copies.iter().map(|seen| seen.len() as u64).sum::<u64>();
         let Some(first) = copies.first() else { return Ok(()) };
+        if self.repository.gave_up(&first.name, first.stored()) {
+            return Ok(());
+        }
         let wanted = [Some(first.name), first.name.other_copy()];
         let complete = copies.len() == wanted.iter().flatten().count();
         let keys = matches!(first.name, Name::EpochKeys { .. });

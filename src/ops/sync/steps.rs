@@ -258,8 +258,9 @@ impl Sync<'_> {
             needed::find(self.host, self.source, copy, &roots, !can_renew, &self.summary, self.events)?;
         if can_renew && !wanted.is_empty() {
             let wrap = |id: &crate::repo::id::DataKeyId| wraps.get(id).cloned().unwrap_or_default();
+            let packs = wanted.len() as u64;
             let (renewed, indexes) = copy.bring_segments(mirroring, self.source, &wanted, &wrap, self.events)?;
-            self.summary.renewed.packs = renewed.from;
+            self.summary.renewed.packs = packs.saturating_sub(renewed.passed_over.len() as u64);
             self.summary.renewed.bytes = renewed.bytes;
             copies.indexes.extend(indexes);
         }

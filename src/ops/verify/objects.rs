@@ -33,14 +33,12 @@ impl Listed {
         Ok(listed)
     }
 
-    /// All but the packs, and but what later entries of `log` voided or gave up; copies of one object together, the first copy first.
+    /// All but the packs, and but what later entries of `log` voided; copies of one object together, the first copy first.
     pub fn small(&self, log: Option<&Log>) -> Vec<Vec<Name>> {
         let voided: HashSet<u64> = log.into_iter().flat_map(Log::voided).collect();
-        let given_up = log.map(|log| &log.state.ledger().resolved);
         let means_something = |name: &Name| match name {
             Name::Pack(_) => false,
             Name::Log(position, _) => !voided.contains(position),
-            Name::End(session) => !given_up.is_some_and(|given_up| given_up.contains_key(session)),
             _ => true,
         };
         let mut groups: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
@@ -169,6 +167,9 @@ impl Run<'_> {
             let copies = names.iter().filter_map(|name| Seen::read(store, name).transpose());
             let copies = copies.collect::<Result<Vec<_>, _>>()?;
             copies.iter().for_each(|seen| self.count_bytes(seen.len()));
+            if copies.iter().any(|seen| self.repository.gave_up(&seen.name, seen.stored())) {
+                return Ok(());
+            }
             for Finding { object, what, healable } in compare(&copies) {
                 // What was judged when the repository was opened was reported with better reasons.
                 if !self.has_found(&object) {

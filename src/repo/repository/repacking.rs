@@ -19,7 +19,7 @@ use crate::repo::segment::{SealedSegment, SegmentDescriptor};
 use crate::repo::session::{IndexRef, Verdict};
 use crate::repo::wire::Decoder;
 use crate::store::Put;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,8 +35,8 @@ pub struct Wanted {
 /// Packs that were made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Copied {
-    /// How many packs were copied from.
-    pub from: u64,
+    /// Packs of which nothing was copied: condemned meanwhile, or damaged.
+    pub passed_over: BTreeSet<PackId>,
     /// Their bytes that were copied.
     pub bytes: u64,
     /// The packs that hold the copies.
@@ -140,11 +140,11 @@ impl Repository {
             if until.is_some_and(|until| Instant::now() >= until) {
                 break;
             }
-            if source.log.state.ledger().any_absent(pack) {
+            let absent = source.log.state.ledger().any_absent(pack);
+            let Some(segments) = (if absent { None } else { source.segments(pack, rows)? }) else {
+                copied.passed_over.insert(*pack);
                 continue;
-            }
-            let Some(segments) = source.segments(pack, rows)? else { continue };
-            copied.from += 1;
+            };
             for segment in segments {
                 copied.bytes += u64::from(segment.descriptor.length);
                 let wrap = wrap(&segment.descriptor.key_id);

@@ -29,6 +29,13 @@ impl Repository {
         })
     }
 
+    /// Whether these bytes are an end that the log gave up.
+    pub fn gave_up(&self, name: &Name, stored: &[u8]) -> bool {
+        let Name::End(session) = name else { return false };
+        let resolved = self.log.state.ledger().resolved.get(session);
+        matches!(resolved, Some(Verdict::Abort { end, .. }) if *end == hash::sha256(stored))
+    }
+
     /// Decides that a session whose end does not verify did not commit. Returns whether that was needed: not, when its end can be read
     /// after all, or somebody else decided.
     ///

@@ -16,7 +16,6 @@ use crate::repo::session::Verdict;
 use crate::repo::writer::{Lane, PackWriter};
 use crate::store::Put;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Bytes of decoded segments that are kept: chunks come in the order in which they lie.
 const CACHE: usize = 16 << 20;
@@ -31,8 +30,7 @@ pub struct Rewritten {
 }
 
 impl Repository {
-    /// Stores these chunks once more, in a session of `writer`, whose lock the caller holds. What is damaged is passed over, and nothing is begun
-    /// after `until`.
+    /// Stores these chunks once more, in a session of `writer`, whose lock the caller holds. What is damaged is passed over.
     ///
     /// # Errors
     /// When these are no admin's keys, the log is in doubt, the store fails, or somebody asked to stop: then nothing has changed for anybody.
@@ -40,7 +38,6 @@ impl Repository {
         &mut self,
         writer: WriterId,
         wanted: &[(ChunkKind, ChunkId)],
-        until: Option<Instant>,
         events: &dyn Sink,
     ) -> Result<Rewritten, Error> {
         let role = self.bundle.role();
@@ -48,7 +45,7 @@ impl Repository {
             return Err(Error::Role { role, action: "making segments anew" });
         }
         let session = self.begin(writer, false)?;
-        let rewritten = session.rewrite(wanted, until, events);
+        let rewritten = session.rewrite(wanted, events);
         if rewritten.is_err() {
             session.abort("the segments could not be made anew");
         }
@@ -57,12 +54,7 @@ impl Repository {
 }
 
 impl WriteSession<'_> {
-    fn rewrite(
-        &self,
-        wanted: &[(ChunkKind, ChunkId)],
-        until: Option<Instant>,
-        events: &dyn Sink,
-    ) -> Result<Rewritten, Error> {
+    fn rewrite(&self, wanted: &[(ChunkKind, ChunkId)], events: &dyn Sink) -> Result<Rewritten, Error> {
         let repository = self.repository();
         let (Some(reader), Some(keys)) = (self.reader(CACHE), repository.bundle.chunk_keys()) else {
             return Err(Error::Role { role: repository.bundle.role(), action: "making segments anew" });
@@ -72,7 +64,7 @@ impl WriteSession<'_> {
         let options = self.writer_options(Effort::default(), PackSize::default());
         let packs = PackWriter::start(Arc::clone(&repository.store), nothing, keys, options);
         let mut lane = packs.lane();
-        let read = pass_on(wanted, &reader, &mut lane, until, events);
+        let read = pass_on(wanted, &reader, &mut lane, events);
         let flushed = read.and_then(|()| Ok(lane.flush()?));
         drop(lane);
         if flushed.is_err() {
@@ -91,24 +83,17 @@ impl WriteSession<'_> {
     }
 }
 
-fn pass_on(
-    wanted: &[(ChunkKind, ChunkId)],
-    reader: &Reader,
-    lane: &mut Lane,
-    until: Option<Instant>,
-    events: &dyn Sink,
-) -> Result<(), Error> {
+fn pass_on(wanted: &[(ChunkKind, ChunkId)], reader: &Reader, lane: &mut Lane, events: &dyn Sink) -> Result<(), Error> {
     let files_total = wanted.len() as u64;
     for (files, (kind, id)) in (0..).zip(wanted) {
         if events.stopping() {
             return Err(chunks::Error::Stopped.into());
         }
-        if until.is_some_and(|until| Instant::now() >= until) {
-            return Ok(());
-        }
         match reader.get(*kind, id) {
             Ok(bytes) => lane.put_as(*kind, *id, &bytes)?,
-            Err(error @ (chunks::Error::Damaged { .. } | chunks::Error::NoKey { .. })) => {
+            Err(
+                error @ (chunks::Error::Damaged { .. } | chunks::Error::NoKey { .. } | chunks::Error::Unknown { .. }),
+            ) => {
                 events.emit(Event::Message(Level::Warning, format!("{kind:?} chunk {id} stays where it is: {error}")));
             }
             Err(error) => return Err(error.into()),

@@ -6,7 +6,7 @@ use crate::event::Sink;
 use crate::repo::id::{RepositoryId, WriterId};
 use crate::repo::names::SessionName;
 use rusqlite::params;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a host knows of an open session; in seconds since 1970 by its own clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,44 @@ impl StateDb {
             transaction.commit()?;
             Ok(seen)
         })
+    }
+}
+
+impl StateDb {
+    /// The sessions of a repository that this host knows to have been given up.
+    pub fn given_up(&self, repository: &RepositoryId, sink: &dyn Sink) -> BTreeSet<SessionName> {
+        self.with(sink, |connection| {
+            let mut select = connection.prepare("SELECT writer, seq FROM given_up WHERE repository = ?1")?;
+            let session = |row: &rusqlite::Row<'_>| {
+                Ok(SessionName { writer: WriterId(row.get(0)?), seq: u64::from_be_bytes(row.get(1)?) })
+            };
+            let sessions = select.query_map([&repository.0[..]], session)?;
+            sessions.collect()
+        })
+    }
+
+    /// Forgets the heads of these writers, which the log gave up with these sessions: what they lose from now on is another matter.
+    pub fn take_given_up(
+        &self,
+        repository: &RepositoryId,
+        writers: &BTreeSet<WriterId>,
+        sessions: &BTreeSet<SessionName>,
+        sink: &dyn Sink,
+    ) {
+        self.with(sink, |connection| {
+            let transaction = connection.transaction()?;
+            for writer in writers {
+                let row = params![repository.0, writer.0];
+                transaction.execute("DELETE FROM writer_heads WHERE repository = ?1 AND writer = ?2", row)?;
+            }
+            for session in sessions {
+                let row = params![repository.0, session.writer.0, session.seq.to_be_bytes()];
+                let insert =
+                    "INSERT INTO given_up (repository, writer, seq) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+                transaction.execute(insert, row)?;
+            }
+            transaction.commit()
+        });
     }
 }
 
