@@ -225,7 +225,11 @@ fn serve(arguments: &Arguments, context: &Context, folder: &Path, serving: Optio
         let _ = tell(&told, folder, picked, arguments.writable.as_deref());
         serving.map_or(Ok(()), |serving| serving.ready(log))
     };
-    mount::run(&options, Arc::new(followed), Arc::clone(&output) as _, ready)?;
+    let followed = Arc::new(followed);
+    let served = mount::run(&options, Arc::clone(&followed) as _, Arc::clone(&output) as _, ready);
+    // A thread may still look when this process ends.
+    followed.end();
+    served?;
     Ok(output.signal().unwrap_or(Code::Ok))
 }
 

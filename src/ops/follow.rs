@@ -15,8 +15,8 @@ use crate::repo::id::{PinId, SnapshotId};
 use crate::repo::names::{IndexClass, Name};
 use crate::repo::repository::{Error, Repository, Snapshot};
 use crate::store::{ErrorKind, Store};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError, mpsc};
+use std::time::{Duration, Instant};
 
 /// Whether a snapshot is to be shown.
 pub type Wanted = Box<dyn Fn(&Snapshot) -> bool + Send + Sync>;
@@ -54,11 +54,13 @@ impl Followed {
         // The mark comes first: what ends meanwhile is then seen by the next look.
         let mark = mark(&**repository.store())?;
         let mut pins = Pins::default();
-        if pins.renew(&repository) {
-            // What was forgotten before the pin may be gone.
-            repository.refresh()?;
-        }
-        let listing = listing(&host, &repository, cache, &wanted)?;
+        let renewed = pins.renew(&repository);
+        // What was forgotten before the pin may be gone.
+        let read = if renewed { repository.refresh() } else { Ok(()) };
+        let listing = read.and_then(|()| listing(&host, &repository, cache, &wanted)).inspect_err(|_| {
+            pins.outdated.extend(pins.held.take().map(|pin| pin.id));
+            pins.release_outdated(&repository);
+        })?;
         Ok(Self { host, cache, wanted, now: Mutex::new(Now { repository, mark, listing, pins }) })
     }
 
@@ -100,6 +102,8 @@ struct Pins {
     outdated: Vec<PinId>,
     /// When one was tried to put last, in seconds since 1970.
     tried: i64,
+    /// Nothing is shown any more.
+    ended: bool,
 }
 
 struct Pin {
@@ -116,7 +120,7 @@ impl Pins {
         let wanted = self.held.as_ref().is_none_or(|pin| {
             !(pin.since..pin.since.saturating_add(RENEWED)).contains(&now) || pin.forgotten != forgotten(repository)
         });
-        wanted && !(self.tried..self.tried.saturating_add(AGAIN)).contains(&now)
+        wanted && !self.ended && !(self.tried..self.tried.saturating_add(AGAIN)).contains(&now)
     }
 
     /// Pins what the repository shows. Returns whether it could: whoever may not write shows it as long as it is there, and what was pinned
@@ -154,24 +158,45 @@ fn forgotten(repository: &Repository) -> usize {
     repository.log().state.ledger().forgotten.len()
 }
 
+impl Followed {
+    /// Takes the pins away: nothing is shown any more. Whoever still looks, on a thread of its own, pins nothing after this.
+    pub fn end(&self) {
+        let until = Instant::now() + FAREWELL;
+        // A look that a store holds up holds up no end.
+        while Instant::now() < until {
+            match self.now.try_lock() {
+                Ok(mut now) => return now.let_go(until),
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner().let_go(until),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+}
+
 impl Drop for Followed {
     fn drop(&mut self) {
         let now = self.now.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let Pins { held, outdated, .. } = std::mem::take(&mut now.pins);
-        let names: Vec<_> =
-            held.map(|pin| pin.id).into_iter().chain(outdated).map(|id| Name::Pin(id).object()).collect();
+        now.let_go(Instant::now() + FAREWELL);
+    }
+}
+
+impl Now {
+    /// Takes the pins away, and waits for that no longer than `until`.
+    fn let_go(&mut self, until: Instant) {
+        let Pins { held, outdated, .. } = std::mem::replace(&mut self.pins, Pins { ended: true, ..Pins::default() });
+        let ids = held.map(|pin| pin.id).into_iter().chain(outdated);
+        let names: Vec<_> = ids.map(|id| Name::Pin(id).object()).collect();
         if names.is_empty() {
             return;
         }
-        let store = Arc::clone(now.repository.store());
+        let store = Arc::clone(self.repository.store());
         let (done, finished) = mpsc::channel();
-        // A store that does not answer holds up no end.
         let farewell = std::thread::Builder::new().spawn(move || {
             names.iter().for_each(|name| _ = store.delete(name));
             let _ = done.send(());
         });
         if farewell.is_ok() {
-            let _ = finished.recv_timeout(FAREWELL);
+            let _ = finished.recv_timeout(until.saturating_duration_since(Instant::now()));
         }
     }
 }

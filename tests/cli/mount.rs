@@ -235,3 +235,25 @@ fn a_service_is_printed_and_fstab_understood() {
     assert_eq!(fs::read(below(&place, "latest", "a")).unwrap(), b"first");
     place.run(["umount", "there"]).ends(0);
 }
+
+#[test]
+fn a_mount_leaves_no_pin_behind_however_short_it_is() {
+    if !has_fuse() {
+        return;
+    }
+    let place = Place::init();
+    write(&place.path("files/a"), "one");
+    place.snapshot(&["files"], &[]);
+    fs::create_dir(place.path("there")).unwrap();
+    let pins = || fs::read_dir(place.path("repository/pins")).map_or(0, Iterator::count);
+    for _ in 0..8 {
+        place.admin(["mount", "there"]).ends(0);
+        assert!(pins() > 0);
+        place.run(["umount", "there"]).ends(0);
+        let start = Instant::now();
+        while pins() > 0 {
+            assert!(start.elapsed() < Duration::from_secs(10), "{} pins stay", pins());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}

@@ -7,6 +7,7 @@ mod pins;
 mod refusals;
 mod repack;
 mod sessions;
+mod suspects;
 
 use crate::world::{Listener, Machine, World, noise};
 use boveda::ops::prune::{Error, Options, Summary, prune};

@@ -1,0 +1,41 @@
+//! Packs that are damaged beyond repair, and marked so: nobody takes them for another copy of what they held.
+
+use super::{fill, holds, pruned};
+use crate::world::{World, noise};
+use boveda::repo::id::PackId;
+use boveda::repo::names::Name;
+use boveda::store::Store;
+use std::collections::BTreeSet;
+
+fn packs(world: &World) -> BTreeSet<PackId> {
+    world.as_admin().list_packs().unwrap().into_keys().collect()
+}
+
+/// Of a damaged pack and a sound one that hold the same, the damaged one goes, whichever would have gone otherwise.
+#[test]
+fn a_damaged_copy_makes_no_sound_one_superfluous() {
+    for round in 0..8 {
+        let world = World::new();
+        let (machine, source) = (world.machine("host"), world.path("source"));
+        fill(&source, round);
+        let first = machine.snapshot(&world, &world.admin, &source).snapshot.unwrap();
+        let damaged = packs(&world);
+        for pack in &damaged {
+            let name = Name::Pack(*pack).object();
+            let length = world.store.get(&name).unwrap().len();
+            world.store.overwrite(&name, noise(9, length));
+        }
+        let changed = world.as_admin().suspect(&damaged, &BTreeSet::new()).unwrap();
+        assert_eq!(
+            (changed.marked, world.as_admin().suspect(&damaged, &BTreeSet::new()).unwrap().marked.len()),
+            (damaged.clone(), 0)
+        );
+        let second = machine.snapshot(&world, &world.admin, &source).snapshot.unwrap();
+        let sound: BTreeSet<PackId> = packs(&world).difference(&damaged).copied().collect();
+        assert!(!sound.is_empty(), "what the source still has is stored again");
+        let summary = pruned(&world, &machine, &world.admin);
+        assert_eq!((packs(&world), summary.deleted.packs), (sound, damaged.len() as u64));
+        assert!(world.as_admin().log().state.ledger().suspects.is_empty(), "what is gone needs no mark");
+        holds(&world, &source, &[(first, round), (second, round)]);
+    }
+}
