@@ -2,6 +2,8 @@
 
 use super::{Error, secret::Secret};
 use ed25519_dalek::Signer as _;
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 
 /// Bytes of a signature.
 pub const SIGNATURE_LEN: usize = 64;
@@ -16,14 +18,52 @@ pub struct Purpose(pub &'static str);
 pub struct PublicKey(pub [u8; 32]);
 
 impl PublicKey {
-    /// Checks a signature strictly (no malleability, no weak keys).
+    /// Checks a signature strictly (no malleability, no weak keys). One that was found good once in this process is not calculated again: every
+    /// look at a repository judges all of its sessions anew.
     ///
     /// # Errors
     /// [`Error::PublicKey`] or [`Error::Signature`].
     pub fn verify(&self, purpose: Purpose, message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> Result<(), Error> {
+        let signed = prefixed(purpose, message);
+        let seen = Good::name(self, &signed, signature);
+        if GOOD.has(&seen) {
+            return Ok(());
+        }
         let key = ed25519_dalek::VerifyingKey::from_bytes(&self.0).map_err(|_| Error::PublicKey)?;
-        key.verify_strict(&prefixed(purpose, message), &ed25519_dalek::Signature::from_bytes(signature))
-            .map_err(|_| Error::Signature)
+        key.verify_strict(&signed, &ed25519_dalek::Signature::from_bytes(signature)).map_err(|_| Error::Signature)?;
+        GOOD.add(seen);
+        Ok(())
+    }
+}
+
+/// Signatures that were found good: hashes of key, signed bytes and signature together.
+#[derive(Default)]
+struct Good(Mutex<Option<HashSet<[u8; 32]>>>);
+
+static GOOD: Good = Good(Mutex::new(None));
+
+impl Good {
+    /// So many are remembered, some 3 MiB; then it begins anew.
+    const MOST: usize = 1 << 16;
+
+    fn name(key: &PublicKey, signed: &[u8], signature: &[u8; SIGNATURE_LEN]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        // Both have one length, so no two triples give the same bytes.
+        hasher.update(&key.0).update(signature).update(signed);
+        *hasher.finalize().as_bytes()
+    }
+
+    fn has(&self, seen: &[u8; 32]) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|good| good.contains(seen))
+    }
+
+    fn add(&self, seen: [u8; 32]) {
+        let mut good = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let good = good.get_or_insert_default();
+        if good.len() >= Self::MOST {
+            good.clear();
+        }
+        good.insert(seen);
     }
 }
 
@@ -83,5 +123,32 @@ mod tests {
         assert!(key.public().verify(Purpose("a"), b"massage", &signature).is_err());
         let other = SigningKey::from_seed(&Secret::generate()).public();
         assert!(other.verify(Purpose("a"), b"message", &signature).is_err());
+    }
+
+    #[test]
+    fn what_was_good_once_is_good_again_and_nothing_else_is() {
+        let key = SigningKey::from_seed(&Secret::generate());
+        let mut signature = key.sign(Purpose("a"), b"message");
+        let good = Good::name(&key.public(), &prefixed(Purpose("a"), b"message"), &signature);
+        assert!(!GOOD.has(&good));
+        for _ in 0..2 {
+            key.public().verify(Purpose("a"), b"message", &signature).unwrap();
+            assert!(GOOD.has(&good));
+        }
+        signature[40] ^= 1;
+        for _ in 0..2 {
+            assert!(key.public().verify(Purpose("a"), b"message", &signature).is_err());
+        }
+    }
+
+    #[test]
+    fn as_many_are_remembered_as_are_allowed_to() {
+        let good = Good::default();
+        for number in 0..=Good::MOST as u64 {
+            let mut name = [0; 32];
+            name[..8].copy_from_slice(&number.to_le_bytes());
+            good.add(name);
+        }
+        assert_eq!(good.0.lock().unwrap().as_ref().map(HashSet::len), Some(1));
     }
 }

@@ -19,6 +19,8 @@ SMALL_READS = 1000
 RANDOM_READS = 2000
 PATIENCE = 15  # Seconds that one row of single reads may take; the rate is what counts.
 
+PEERS = ["restic-debian", "restic"]
+
 # Row, unit, whether more is better, and the times of restic that boveda is to reach.
 ROWS = {
     "cold": ("first read from front to back", "MiB/s", True, 6),
@@ -38,7 +40,7 @@ ROWS = {
 def main(options, work):
     """Everything: data, repositories, rounds, table."""
     million = options.million
-    tools = [tool for tool in peers.install(work, ["restic"]) if tool.name in ("boveda", "restic")]
+    tools = peers.install(work, PEERS)
     tree = data.make("mounted", work)
     results = rounds.Results(tools, options.rounds or 5)
     for tool in tools:
@@ -186,23 +188,26 @@ def same(a, b):
 
 
 def table(results):
-    """A row for each kind of work: the medians, the range of boveda's, and how many times restic's it is."""
+    """A row for each kind of work: the medians, the range of boveda's, and how many times each restic's it is."""
     value = lambda row, tool: results.median("mount", row, tool, "value")
     lines = [
         f"Measured on {results.started}, {machine()}. Medians of {results.rounds} rounds in one run, each with fresh mounts; the repository",
         "is in the page cache. In brackets: the slowest and the fastest round. Versions: "
         + ", ".join(f"{name} {version}" for name, version in results.versions.items()) + ".",
         "",
-        "| | boveda | restic | ext4 | times restic | to reach |",
-        "|---|---|---|---|---|---|",
+        "| | boveda | " + " | ".join(f"{peer} (times)" for peer in PEERS) + " | ext4 | to reach |",
+        "|---|---|" + "---|" * len(PEERS) + "---|---|",
     ]
     for row, (what, unit, more, goal) in ROWS.items():
-        ours, theirs, plain = (value(row, tool) for tool in ("boveda", "restic", "ext4"))
+        ours = value(row, "boveda")
         if ours is None:
             continue
         all_ours = [run["value"] for run in results.figures["mount"][row]["boveda"]]
-        times = "" if theirs is None else f"{(ours / theirs if more else theirs / ours):.1f}×"
-        cells = [f"{what}, {unit}", f"{shown(ours)} ({shown(min(all_ours))}–{shown(max(all_ours))})", shown(theirs), shown(plain), times, f"{goal}×" if goal else ""]
+        cells = [f"{what}, {unit}", f"{shown(ours)} ({shown(min(all_ours))}–{shown(max(all_ours))})"]
+        for peer in PEERS:
+            theirs = value(row, peer)
+            cells.append("" if theirs is None else f"{shown(theirs)} ({(ours / theirs if more else theirs / ours):.1f}×)")
+        cells += [shown(value(row, "ext4")), f"{goal}×" if goal else ""]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
