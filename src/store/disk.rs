@@ -4,6 +4,8 @@
 //! Every call does one thing and reports the system's error as it is. Which calls make an object durable, and in what
 //! order, is the local store's knowledge and not the disk's.
 
+mod direct;
+
 use rustix::buffer::spare_capacity;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
@@ -115,7 +117,8 @@ impl Disk for RealDisk {
     }
 
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
-        file.write_all(bytes)
+        let written = direct::write(file, bytes)?;
+        file.write_all(&bytes[written..])
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {

@@ -117,8 +117,8 @@ def measure_tool(tool, work, path, results):
         add("copy", timed(["cp", "-r", str(mount.tree / "small"), str(target)]))
     same(path / "small", target / "small")
     target = rounds.fresh(work / "run" / "copied")
-    argv = [tool.binary, "-q", "restore", f"latest:{path / 'small'}", "--target", str(target)]
-    add("restore", timed(argv, env=tool.env, cwd=tool.home))
+    argv = tool.restore_part(str(path / "small"), str(target))
+    add("restore", timed([tool.binary, *argv], env=tool.env, cwd=tool.home))
     shutil.rmtree(target)
 
 

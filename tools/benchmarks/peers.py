@@ -53,6 +53,9 @@ class Boveda(Tool):
     def restore(self, _, target):
         return ["-q", "restore", "latest", "--target", target]
 
+    def restore_part(self, path, target):
+        return ["-q", "restore", f"latest:{path}", "--target", target]
+
     def unlock(self):
         (self.home / "password").write_text("x\n")
         self.quiet("-q", "key", "slot", "add", "--new-password-file", "password")
@@ -72,12 +75,19 @@ class Restic(Tool):
     def restore(self, _, target):
         return ["-q", "restore", "latest", "--target", target]
 
+    def restore_part(self, path, target):
+        return ["-q", "restore", f"latest:{path}", "--target", target]
+
     def unlock(self):
         return ["-q", "snapshots"]
 
 
 class DebianRestic(Restic):
     name = "restic-debian"
+
+    def restore_part(self, path, target):
+        # It does not know folders in snapshots yet.
+        return ["-q", "restore", "latest", "--include", path, "--target", target]
 
 
 class NewRestic(Restic):
