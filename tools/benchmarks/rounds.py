@@ -80,6 +80,8 @@ def run(tree, tools, work, rounds, results):
 
 def once(tree, tool, phase, work, results):
     if phase == "restore":
+        # What wrote past the page cache has not left its repository there, and what read it last has.
+        warm(tool.repository)
         with disk.empty(work / "run") as target:
             figures = measure([tool.binary, *tool.restore(tree.path, str(target))], tool.env, target if tool.name == "borg" else tool.home)
     else:
