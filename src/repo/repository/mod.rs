@@ -69,7 +69,7 @@ use super::frame::Sealing;
 use super::id::{RepositoryId, SlotId};
 use super::keys::bundle::Bundle;
 use super::log::Log;
-use super::session_view::View;
+use super::session_view::{self, View};
 use crate::event::Sink;
 use crate::store::Store;
 use std::sync::Arc;
@@ -82,6 +82,8 @@ pub struct Repository {
     slot: SlotId,
     log: Log,
     view: View,
+    /// What the sessions were judged by.
+    found: session_view::All,
     snapshots: Vec<Snapshot>,
     events: Arc<dyn Sink>,
     /// Where this machine keeps what indexes say.

@@ -47,11 +47,11 @@ impl Repository {
         events: Arc<dyn Sink>,
     ) -> Result<Self, Error> {
         let pin = pin(&config.repository);
-        let Read { log, view } = read(&*store, &config, &mut bundle, pin)?;
+        let Read { log, view, found } = read(&*store, &config, &mut bundle, pin, &session_view::All::new())?;
         let bundle = Arc::new(bundle);
         let snapshots = snapshots::of(&view, &bundle, &log.state);
         complaints::report(&log, &view, &*events);
-        Ok(Self { store, config, bundle, slot, log, view, snapshots, events, runs: None })
+        Ok(Self { store, config, bundle, slot, log, view, found, snapshots, events, runs: None })
     }
 
     /// Opens another copy of the same repository, with the keys at hand.
@@ -80,8 +80,9 @@ impl Repository {
     /// As [`Self::open`].
     pub fn refresh(&mut self) -> Result<(), Error> {
         let mut bundle = (*self.bundle).clone();
-        let Read { log, view } = read(&*self.store, &self.config, &mut bundle, self.log.state.head())?;
-        (self.log, self.view, self.bundle) = (log, view, Arc::new(bundle));
+        let Read { log, view, found } =
+            read(&*self.store, &self.config, &mut bundle, self.log.state.head(), &self.found)?;
+        (self.log, self.view, self.found, self.bundle) = (log, view, found, Arc::new(bundle));
         self.snapshots = snapshots::of(&self.view, &self.bundle, &self.log.state);
         Ok(())
     }
@@ -183,12 +184,19 @@ const ATTEMPTS: u32 = 4;
 struct Read {
     log: Log,
     view: View,
+    found: session_view::All,
 }
 
-fn read(store: &dyn Store, config: &Config, bundle: &mut Bundle, pin: Option<Head>) -> Result<Read, Error> {
+fn read(
+    store: &dyn Store,
+    config: &Config,
+    bundle: &mut Bundle,
+    pin: Option<Head>,
+    known: &session_view::All,
+) -> Result<Read, Error> {
     let mut attempts = 1..ATTEMPTS;
     let (found, log, census) = loop {
-        let found = session_view::read(store, |_| 0)?;
+        let found = session_view::read(store, known, |_| 0)?;
         let log = read_log(store, config, bundle, pin)?;
         let next = Name::Log(log.state.next() + log.doubts.len() as u64, Copy::First).object();
         match read_census(store, &log.state, bundle) {
@@ -204,7 +212,7 @@ fn read(store: &dyn Store, config: &Config, bundle: &mut Bundle, pin: Option<Hea
     };
     check_standing(&log, bundle)?;
     let view = View::judge(&log.state, census.as_ref(), &found, &keys)?;
-    Ok(Read { log, view })
+    Ok(Read { log, view, found })
 }
 
 /// Only who is certified and was not revoked has any business here.

@@ -9,7 +9,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use read::{Found, Object, read};
+pub use read::{All, Found, Object, read};
 
 use super::census::{Census, Receipt};
 use super::frame;

@@ -21,6 +21,11 @@ impl Object {
     pub fn new(name: &Name, stored: &[u8]) -> Self {
         Self { frame: Frame::read(name, stored), sha256: hash::sha256(stored) }
     }
+
+    /// Whether every byte was as it should be: what is damaged may be mended meanwhile.
+    fn is_sound(&self) -> bool {
+        self.frame.as_ref().is_ok_and(|frame| frame.healed().is_none())
+    }
 }
 
 /// What was found of one session.
@@ -34,30 +39,67 @@ pub struct Found {
     pub beat: Option<u64>,
 }
 
-/// Reads every session whose number is above its writer's `watermark`.
+impl Found {
+    fn set(&mut self, name: &Name, object: Object) {
+        *(if matches!(name, Name::Open(_)) { &mut self.open } else { &mut self.end }) = Some(object);
+    }
+}
+
+/// What was found of all sessions.
+pub type All = BTreeMap<SessionName, Found>;
+
+/// Reads every session whose number is above its writer's `watermark`. What is in `known`, from an earlier reading, and was sound is not fetched again as
+/// long as it is listed: nobody replaces it but by the same.
 ///
 /// # Errors
 /// When the store fails. A session that vanishes between listing and reading is read as far as it is still there: whoever
 /// collected it entered a CHECKPOINT before.
-pub fn read(
-    store: &dyn Store,
-    watermark: impl Fn(&WriterId) -> u64,
-) -> Result<BTreeMap<SessionName, Found>, store::Error> {
-    let mut found: BTreeMap<SessionName, Found> = BTreeMap::new();
+pub fn read(store: &dyn Store, known: &All, watermark: impl Fn(&WriterId) -> u64) -> Result<All, store::Error> {
+    let mut found = All::new();
+    let mut wanted = Vec::new();
     for listed in store.list(names::SESSIONS)? {
         let Some(name) = Name::parse(&listed.name) else { continue };
         let (Name::Open(session) | Name::End(session) | Name::Beat(session, _)) = name else { continue };
         if session.seq <= watermark(&session.writer) {
             continue;
         }
-        let found = found.entry(session).or_default();
-        match name {
-            Name::Beat(_, beat) => found.beat = found.beat.max(Some(beat)),
-            Name::Open(_) => found.open = get(store, &name)?,
-            _ => found.end = get(store, &name)?,
+        let (found, known) = (found.entry(session).or_default(), known.get(&session));
+        let object = match name {
+            Name::Beat(_, beat) => {
+                found.beat = found.beat.max(Some(beat));
+                continue;
+            }
+            Name::Open(_) => known.and_then(|known| known.open.as_ref()),
+            _ => known.and_then(|known| known.end.as_ref()),
+        };
+        match object.filter(|object| object.is_sound()) {
+            Some(object) => found.set(&name, object.clone()),
+            None => wanted.push((session, name)),
+        }
+    }
+    for ((session, name), object) in wanted.iter().zip(get_all(store, &wanted)?) {
+        if let (Some(found), Some(object)) = (found.get_mut(session), object) {
+            found.set(name, object);
         }
     }
     Ok(found)
+}
+
+/// Objects of this many puts in flight and more are far away: there one waits for many answers at once.
+const FAR: usize = 3;
+/// How many.
+const AT_ONCE: usize = 8;
+
+fn get_all(store: &dyn Store, wanted: &[(SessionName, Name)]) -> Result<Vec<Option<Object>>, store::Error> {
+    if store.in_flight() < FAR || wanted.len() < 2 {
+        return wanted.iter().map(|(_, name)| get(store, name)).collect();
+    }
+    let part = wanted.len().div_ceil(AT_ONCE);
+    std::thread::scope(|scope| {
+        let read = |part: &[(SessionName, Name)]| part.iter().map(|(_, name)| get(store, name)).collect::<Vec<_>>();
+        let readers: Vec<_> = wanted.chunks(part).map(|part| scope.spawn(move || read(part))).collect();
+        readers.into_iter().flat_map(|reader| reader.join().expect("reading does not panic")).collect()
+    })
 }
 
 fn get(store: &dyn Store, name: &Name) -> Result<Option<Object>, store::Error> {

@@ -123,7 +123,7 @@ fn index(seq: u64) -> IndexRef {
 }
 
 fn view_with(world: &World, census: Option<&Census>) -> View {
-    let found = read(&world.store, |_| 0).unwrap();
+    let found = read(&world.store, &All::new(), |_| 0).unwrap();
     View::judge(&world.state(), census, &found, &world.keys()).unwrap()
 }
 
