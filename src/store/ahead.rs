@@ -14,12 +14,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 const PACKS: &str = "packs/";
 /// Bytes of a block: they begin at multiples of it.
 const BLOCK: u64 = 2 << 20;
-/// Blocks that are kept: 56 MiB of them.
-const KEPT: NonZeroUsize = NonZeroUsize::new(28).expect("twenty-eight is not zero");
+/// Blocks that are kept: 48 MiB of them.
+const KEPT: NonZeroUsize = NonZeroUsize::new(24).expect("twenty-four is not zero");
 /// Blocks that are fetched at once, at most, and how far ahead.
-const RUN: u64 = 8;
+const RUN: u64 = 4;
 /// Fetches ahead that are under way at once.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 2;
 /// Packs of which is known where they were read last.
 const PLACES: NonZeroUsize = NonZeroUsize::new(64).expect("sixty-four is not zero");
 /// Bytes between two parts that are still near each other: several threads read on in one pack, and not in step.
@@ -135,7 +135,7 @@ impl State {
         };
         let slots = blocks.clone().filter_map(|block| self.blocks.get(&(name.clone(), block)).cloned()).collect();
         let ahead = if row > 0 && self.under_way < AT_ONCE {
-            let depth = if steady { RUN } else { 1 << row.saturating_sub(1).min(3) };
+            let depth = if steady { RUN } else { 1 << row.saturating_sub(1).min(2) };
             let reach = blocks.end..(blocks.end + depth).min(end);
             let first = reach.clone().find(|block| !self.blocks.contains(&(name.clone(), *block)));
             // Not for one block at a time: when half of the way ahead is used up.
@@ -340,7 +340,7 @@ mod tests {
     }
 
     fn pattern(length: u32) -> Vec<u8> {
-        (0..length).map(|n| (n / 3 ^ n >> 11) as u8).collect()
+        (0..length).map(|n| ((n / 3) ^ (n >> 11)) as u8).collect()
     }
 
     #[test]
@@ -352,7 +352,7 @@ mod tests {
             assert!(part == bytes[start..start + 500_000], "{start}");
         }
         settle(&ahead);
-        assert!(inner.calls() <= 10, "{}", inner.calls());
+        assert!(inner.calls() <= 12, "{}", inner.calls());
         assert_eq!(ahead.get_range(&name(), 39_999_990, 100).unwrap(), bytes[39_999_990..]);
         assert_eq!(ahead.get_range(&name(), 50_000_000, 100).unwrap(), b"");
     }
@@ -370,7 +370,7 @@ mod tests {
             }
         }
         settle(&ahead);
-        assert!(inner.calls() <= 10, "{}", inner.calls());
+        assert!(inner.calls() <= 12, "{}", inner.calls());
     }
 
     #[test]
@@ -388,7 +388,7 @@ mod tests {
             assert!(ahead.get_range(&second, start as u64, 300_000).unwrap() == bytes[start..start + 300_000]);
         }
         settle(&ahead);
-        assert!(inner.calls() - before <= 4, "{}", inner.calls() - before);
+        assert!(inner.calls() - before <= 6, "{}", inner.calls() - before);
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn a_seed_plays_the_same_way_every_time() {
         while plays.len() < TRIES {
             let trace = play(&workshop, seed).trace;
             let ways: Vec<String> = trace.iter().map(|line| masked(line)).collect();
-            let agree = plays.iter().any(|other| *other == ways);
+            let agree = plays.contains(&ways);
             plays.push(ways);
             if agree {
                 break;

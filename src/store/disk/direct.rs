@@ -3,7 +3,7 @@
 //! What a pack's bytes would push out of the page cache is more useful there, and copying them into it costs: of 512 MiB in a virtual machine,
 //! 0.5 to 1.3 seconds of processor time instead of 0.1 to 0.25 (`dd bs=1M oflag=direct conv=fsync` beside `dd bs=32M conv=fsync`, ext4).
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, fstatfs};
+use rustix::fs::{FsWord, OFlags, fcntl_getfl, fcntl_setfl, fstatfs};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -18,7 +18,7 @@ const ALIGNMENT: usize = 4096;
 
 /// The file systems that are known to gain by it, by the magic numbers of statfs(2): ext2 to ext4, and XFS. Others go through the page cache whatever
 /// one asks for, or check and compress on the way; over a network each write would wait for the server.
-const KINDS: [i64; 2] = [0xEF53, 0x5846_5342];
+const KINDS: [FsWord; 2] = [0xEF53, 0x5846_5342];
 
 /// Writes as much of `bytes` as can be written this way to a file that is empty so far. Returns how much that is, maybe nothing: the rest is the caller's
 /// to write, as usual.
@@ -26,7 +26,7 @@ const KINDS: [i64; 2] = [0xEF53, 0x5846_5342];
 /// # Errors
 /// As write(2), but for what only means that this way is barred.
 pub(super) fn write(file: &mut File, bytes: &[u8]) -> io::Result<usize> {
-    if bytes.len() < FROM || !fstatfs(&*file).is_ok_and(|system| KINDS.contains(&(system.f_type as i64))) {
+    if bytes.len() < FROM || !fstatfs(&*file).is_ok_and(|system| KINDS.contains(&system.f_type)) {
         return Ok(0);
     }
     let Ok(flags) = fcntl_getfl(&*file) else { return Ok(0) };
