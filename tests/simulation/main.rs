@@ -22,7 +22,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use workshop::Workshop;
 
-/// Seeds that are played without optimisation, a quarter of a second of processor time each; `tools/test` plays 10,000 with the optimised build.
+/// Seeds that are played without optimisation, a quarter of a second of processor time each; with optimisation a third of that.
 const SEEDS: u64 = 60;
 /// Seeds that may fail before the rest is left.
 const ENOUGH: usize = 5;
