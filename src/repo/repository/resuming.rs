@@ -8,6 +8,7 @@ use crate::event::{Event, Level};
 use crate::repo::id::{DataKeyId, WriterId};
 use crate::repo::names::Name;
 use crate::repo::pack::PackSummary;
+use crate::repo::segment::SegmentDescriptor;
 use std::collections::{BTreeMap, HashSet};
 
 /// Packs that this writer uploaded and no snapshot counts on yet.
@@ -25,6 +26,7 @@ impl Repository {
         let mut unfinished = Unfinished::default();
         let known: HashSet<_> = indexes.chunks.packs().filter(|pack| pack.good).map(|pack| pack.id).collect();
         let ledger = self.log.state.ledger();
+        let own = |row: &SegmentDescriptor| row.origin.writer == *writer && self.relies_on(&row.origin);
         for (id, length) in self.list_packs()? {
             if known.contains(&id) || ledger.any_absent(&id) || ledger.suspects.contains(&id) {
                 continue;
@@ -32,8 +34,9 @@ impl Repository {
             // The table is small: only a pack that says it is ours is read whole.
             let mine = self.read_table(&id, length).map(|table| table.signer == *writer);
             let table = match mine.and_then(|mine| mine.then(|| self.read_proven_table(&id)).transpose()) {
-                // Somebody else may use this writer's name.
-                Ok(Some(table)) if table.rows.iter().any(|row| !self.relies_on(&row.origin)) => continue,
+                // Somebody else may use this writer's name; and what a prune copied of others, this writer's indexes may not speak for: they
+                // would count for nothing, with all that the next snapshot stored.
+                Ok(Some(table)) if !table.rows.iter().all(own) => continue,
                 Ok(Some(table)) => table,
                 // Another writer's upload under way, or what a crash left of a pack.
                 Ok(None) | Err(Error::Pack { .. }) => continue,
