@@ -101,9 +101,14 @@ impl<'a> Run<'a> {
     /// Condemns what nothing needs, and what lies elsewhere too: also because it was copied just now.
     pub fn condemn(&mut self) -> Result<(), Error> {
         loop {
+            let before = self.repository.log().state.next();
             // Before the sessions are read: of whatever is in this list, the session is in that one.
             let packs = self.repository.list_packs()?;
             self.read_again()?;
+            // Another prune decided something meanwhile: what it made anew may not be in the list, and what it took still is.
+            if self.repository.log().state.next() != before {
+                continue;
+            }
             let plan = match self.plan(&packs) {
                 Err(error) if self.is_overtaken(&error) => continue,
                 plan => plan?,

@@ -195,9 +195,16 @@ fn read(
     known: &session_view::All,
 ) -> Result<Read, Error> {
     let mut attempts = 1..ATTEMPTS;
+    let (mut earlier, mut before) = (None, pin.map(|head| head.position + 1));
     let (found, log, census) = loop {
-        let found = session_view::read(store, known, |_| 0)?;
+        let found = session_view::read(store, earlier.as_ref().unwrap_or(known), |_| 0)?;
         let log = read_log(store, config, bundle, pin)?;
+        // What was decided after the sessions were listed may count on a session that is not among them: packs are gone, and their copies unheard of.
+        let moved = before.replace(log.state.next()).is_some_and(|before| before < log.state.next());
+        if moved && attempts.next().is_some() {
+            earlier = Some(found);
+            continue;
+        }
         let next = Name::Log(log.state.next() + log.doubts.len() as u64, Copy::First).object();
         match read_census(store, &log.state, bundle) {
             Ok(census) => break (found, log, census),
