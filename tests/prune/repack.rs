@@ -3,7 +3,7 @@
 
 use super::{LARGE, NOW, fill, forget, holds, options, try_prune};
 use crate::roles::turns::{Race, everywhere};
-use crate::world::hooked::{Action, Hooked};
+use crate::world::hooked::{Action, Call, Hooked, lost, puts_end};
 use crate::world::{Listener, Machine, World, noise};
 use boveda::event::Silent;
 use boveda::ops::cost::Requests;
@@ -321,4 +321,21 @@ fn a_full_disk_keeps_nothing_from_going() {
     assert_eq!(summary.repacked.packs, 0);
     assert!(summary.deleted.packs > 0 && world.packed() < before - GONE as u64 * 9 / 10, "{summary:?}");
     holds(&world, &source, &[(second, 2)]);
+}
+
+/// What a prune had copied of others when it died, its host's next snapshot does not name: an index speaks for its own writer only, and would count for
+/// nothing with that in it.
+#[test]
+fn what_a_dead_prune_copied_of_others_makes_no_later_index_void() {
+    let (world, machine, source, second) = world();
+    let other = world.machine("other");
+    let cut = |call: Call<'_>| if puts_end(&call) { Err(lost(call.name)) } else { Ok(()) };
+    let mut repository = other.host.open(Hooked::before(world.store.clone(), cut), &world.admin).unwrap();
+    let before = world.packed();
+    prune(&mut repository, &other.host, &options(), &Silent).unwrap_err();
+    drop(repository);
+    assert!(world.packed() > before + LARGE as u64, "it copied something");
+    let third = other.snapshot(&world, &world.admin, &source).snapshot.unwrap();
+    run(&world, &machine, &world.admin, &options());
+    holds(&world, &source, &[(second, 2), (third, 2)]);
 }
