@@ -221,23 +221,23 @@ fn a_snapshot_beside_a_repack_is_whole() {
 
 /// All of a prune, which moves what a snapshot needs into a new pack and deletes the old one, comes between one call and the next of
 /// somebody who looks.
-fn beside_a_repack(look: impl Fn(&World, &boveda::repo::repository::Repository, &Path, &str)) {
+fn beside_a_repack(stride: usize, look: impl Fn(&World, &mut boveda::repo::repository::Repository, &Path, &str)) {
     let (base, _, source, _) = world();
-    for call in (1..).step_by(6) {
+    for call in (1..).step_by(stride) {
         let world = base.fork();
         let race = Race::over(&world.store);
-        let [ours, mut theirs] = race.opened([&world.admin, &world.admin]);
+        let [mut ours, mut theirs] = race.opened([&world.admin, &world.admin]);
         let (storage, how) = (world.machine("storage"), Options { now: NOW, checkpoint_at: Some(1), ..options() });
         let mut told = None;
         let reached = race.run(
             (call, u64::MAX),
-            || look(&world, &ours, &source, &format!("before call {call}")),
+            || look(&world, &mut ours, &source, &format!("before call {call}")),
             || told = Some(prune(&mut theirs, &storage.host, &how, &Silent)),
         );
         let summary = told.unwrap().unwrap();
         assert_eq!((summary.repacked.packs, summary.deleted.packs), (1, 1), "{summary:?}");
         if !reached {
-            assert!(call > 6, "it is over before it began");
+            assert!(call > 1, "it is over before it began");
             break;
         }
     }
@@ -246,7 +246,7 @@ fn beside_a_repack(look: impl Fn(&World, &boveda::repo::repository::Repository, 
 #[test]
 fn a_verify_beside_a_repack_finds_nothing() {
     use boveda::ops::verify::{Level, verify_with};
-    beside_a_repack(|world, repository, _, what| {
+    beside_a_repack(6, |world, repository, _, what| {
         let machine = world.machine("auditor");
         let found = verify_with(1, repository, &machine.host, Level::Full, &Silent);
         assert_eq!(found.unwrap_or_else(|error| panic!("{what}: {error}")).findings, [], "{what}");
@@ -255,12 +255,21 @@ fn a_verify_beside_a_repack_finds_nothing() {
 
 #[test]
 fn a_restore_beside_a_repack_finds_what_was_moved() {
-    beside_a_repack(|world, repository, source, what| {
+    beside_a_repack(6, |world, repository, source, what| {
         let (machine, target) = (world.machine("reader"), world.path(&what.replace(' ', "-")));
         let id = repository.snapshots()[0].id;
         machine.restore(repository, &id, source, &target);
         assert!(std::fs::read(target.join("file")).unwrap() == noise(2, LARGE), "{what}");
         std::fs::remove_dir_all(target).unwrap();
+    });
+}
+
+#[test]
+fn a_dry_run_beside_a_repack_finds_nothing_missing() {
+    beside_a_repack(1, |world, repository, _, what| {
+        let (machine, how) = (world.machine("auditor"), Options { dry_run: true, ..options() });
+        let seen = prune(repository, &machine.host, &how, &Silent);
+        seen.unwrap_or_else(|error| panic!("{what}: {error}"));
     });
 }
 

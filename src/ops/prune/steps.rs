@@ -48,11 +48,11 @@ impl<'a> Run<'a> {
 
     /// Says what would be done, and does nothing.
     pub fn look(&mut self) -> Result<(), Error> {
-        let packs = self.repository.list_packs()?;
-        self.repository.refresh()?;
-        doubts::check(self.repository, true)?;
-        doubts::census(self.repository)?;
-        let plan = self.plan(&packs)?;
+        let (packs, plan) = self.see(|run| {
+            run.repository.refresh()?;
+            doubts::check(run.repository, true)?;
+            doubts::census(run.repository)
+        })?;
         self.summary.stored = total(&packs);
         self.summary.condemned = plan.bytes;
         self.summary.repacked = Packs { packs: plan.repack.parts.len() as u64, bytes: plan.repack.bytes() };
@@ -101,18 +101,7 @@ impl<'a> Run<'a> {
     /// Condemns what nothing needs, and what lies elsewhere too: also because it was copied just now.
     pub fn condemn(&mut self) -> Result<(), Error> {
         loop {
-            let before = self.repository.log().state.next();
-            // Before the sessions are read: of whatever is in this list, the session is in that one.
-            let packs = self.repository.list_packs()?;
-            self.read_again()?;
-            // Another prune decided something meanwhile: what it made anew may not be in the list, and what it took still is.
-            if self.repository.log().state.next() != before {
-                continue;
-            }
-            let plan = match self.plan(&packs) {
-                Err(error) if self.is_overtaken(&error) => continue,
-                plan => plan?,
-            };
+            let (_, plan) = self.see(Self::read_again)?;
             if self.repack(&plan)? {
                 continue;
             }
@@ -124,14 +113,39 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// What packs there are, and what is to be done with them, after `read` read the sessions and the log anew: all of one moment, as
+    /// far as prunes go.
+    fn see(
+        &mut self,
+        read: impl Fn(&mut Self) -> Result<(), Error>,
+    ) -> Result<(BTreeMap<PackId, u64>, plan::Plan), Error> {
+        loop {
+            let before = self.repository.log().state.next();
+            // Before the sessions are read: of whatever is in this list, the session is in that one.
+            let packs = self.repository.list_packs()?;
+            read(self)?;
+            // Another prune decided something meanwhile: what it made anew may not be in the list, and what it took still is.
+            if self.repository.log().state.next() != before {
+                continue;
+            }
+            match self.plan(&packs) {
+                Err(error) if self.is_overtaken(&error)? => {}
+                plan => return Ok((packs, plan?)),
+            }
+        }
+    }
+
     /// Whether something is missing because another prune came to its end meanwhile: then all is to be looked at again.
-    fn is_overtaken(&self, error: &Error) -> bool {
+    ///
+    /// # Errors
+    /// When the store cannot tell: what seems lost may be no loss.
+    fn is_overtaken(&self, error: &Error) -> Result<bool, Error> {
         let missing = match error {
             Error::InDoubt(_) => true,
             Error::Repository(repository::Error::Store(error)) => error.kind == ErrorKind::NotFound,
             _ => false,
         };
-        missing && self.repository.again().has_moved()
+        Ok(missing && self.repository.again().moved().map_err(repository::Error::from)?)
     }
 
     fn read_again(&mut self) -> Result<(), Error> {
@@ -250,7 +264,7 @@ impl<'a> Run<'a> {
                 return Ok(());
             }
             let reach = match Reach::walk(self.repository, self.host, pinned.behind, self.events) {
-                Err(error) if self.is_overtaken(&error) => continue,
+                Err(error) if self.is_overtaken(&error)? => continue,
                 reach => reach?,
             };
             let (gone, needed) = plan::judge(&reach, &condemned)?;

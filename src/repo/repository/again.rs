@@ -8,7 +8,7 @@ use crate::repo::id::SlotId;
 use crate::repo::keys::bundle::Bundle;
 use crate::repo::log::Head;
 use crate::repo::names::{Copy, Name};
-use crate::store::Store;
+use crate::store::{self, ErrorKind, Store};
 use std::sync::Arc;
 
 /// What it takes to open a repository again, and how far its log went.
@@ -43,7 +43,19 @@ impl Repository {
 impl Again {
     /// Whether anything was entered in the log since. Where that cannot be told, it was not: whoever asks has a failure to report.
     pub fn has_moved(&self) -> bool {
-        self.store.length(&Name::Log(self.next, Copy::First).object()).is_ok()
+        self.moved().unwrap_or(false)
+    }
+
+    /// Whether anything was entered in the log since.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn moved(&self) -> Result<bool, store::Error> {
+        match self.store.length(&Name::Log(self.next, Copy::First).object()) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The repository as it is now.
