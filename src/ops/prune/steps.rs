@@ -277,7 +277,10 @@ impl<'a> Run<'a> {
             };
             let (finished, rescued) = (sizes(&gone), sizes(&needed));
             drop(reach);
-            self.repository.settle_packs(&self.made)?;
+            match self.settle_made() {
+                Err(error) if self.is_overtaken(&error)? => continue,
+                settled => settled?,
+            }
             if !needed.is_empty() && !self.repository.rescue(&needed)? {
                 continue;
             }
@@ -287,6 +290,13 @@ impl<'a> Run<'a> {
                 return Ok(());
             }
         }
+    }
+
+    /// Makes the new packs durable. Of those that another prune took since, nothing is expected any more.
+    fn settle_made(&self) -> Result<(), Error> {
+        let ledger = self.repository.log().state.ledger();
+        let made = self.made.iter().filter(|pack| !ledger.ever_final(pack)).copied().collect();
+        Ok(self.repository.settle_packs(&made)?)
     }
 
     /// Deletes what is FINAL, whoever gave it up and whenever, also what came back since (I7).

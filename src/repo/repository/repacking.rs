@@ -18,7 +18,7 @@ use crate::repo::pack::{self, FinishedPack, PackBuilder, PackSealing, PackSummar
 use crate::repo::segment::{SealedSegment, SegmentDescriptor};
 use crate::repo::session::{IndexRef, Verdict};
 use crate::repo::wire::Decoder;
-use crate::store::Put;
+use crate::store::{ErrorKind, Put};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,7 +35,7 @@ pub struct Wanted {
 /// Packs that were made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Copied {
-    /// Packs of which nothing was copied: condemned meanwhile, or damaged.
+    /// Packs of which nothing was copied: condemned or deleted meanwhile, or damaged.
     pub passed_over: BTreeSet<PackId>,
     /// Their bytes that were copied.
     pub bytes: u64,
@@ -160,7 +160,12 @@ impl Repository {
     /// A pack's segments as they are sealed, if the pack is sound and they are what its index says.
     fn segments(&self, id: &PackId, rows: &[Arc<SegmentDescriptor>]) -> Result<Option<Vec<SealedSegment>>, Error> {
         let name = Name::Pack(*id);
-        let mut stored = self.store.get(&name.object())?;
+        let mut stored = match self.store.get(&name.object()) {
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                return Ok(self.pass_over(&name, "somebody deleted it meanwhile"));
+            }
+            stored => stored?,
+        };
         if !pack::is_intact(id, &stored) {
             match pack::heal(id, &stored) {
                 Ok(healed) => stored = healed,

@@ -9,6 +9,7 @@ use crate::repo::id::{DataKeyId, WriterId};
 use crate::repo::names::Name;
 use crate::repo::pack::PackSummary;
 use crate::repo::segment::SegmentDescriptor;
+use crate::store::ErrorKind;
 use std::collections::{BTreeMap, HashSet};
 
 /// Packs that this writer uploaded and no snapshot counts on yet.
@@ -40,9 +41,13 @@ impl Repository {
                 Ok(Some(table)) => table,
                 // Another writer's upload under way, or what a crash left of a pack.
                 Ok(None) | Err(Error::Pack { .. }) => continue,
+                Err(error) if is_gone(&error) => continue,
                 Err(error) => return Err(error),
             };
-            self.store.settle(&Name::Pack(id).object())?;
+            match self.store.settle(&Name::Pack(id).object()).map_err(Error::from) {
+                Err(error) if is_gone(&error) => continue,
+                settled => settled?,
+            }
             unfinished.wraps.extend(table.wraps.into_iter().map(|key| (key.id, key.wrap)));
             unfinished.packs.push(PackSummary { id, length, md5: None, rows: table.rows });
         }
@@ -56,4 +61,9 @@ impl Repository {
         }
         Ok(unfinished)
     }
+}
+
+/// Whether a pack was deleted since it was listed: by a prune for which this session is not alive.
+fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::Store(error) if error.kind == ErrorKind::NotFound)
 }
