@@ -121,6 +121,9 @@ impl PartialAfter {
     }
 }
 
+/// Threads that list directories before the walk comes to them, at most.
+const AHEAD: usize = 4;
+
 impl Options {
     /// What of them the walk goes by.
     pub fn walk(&self) -> walk::Options {
@@ -134,6 +137,8 @@ impl Options {
             read_special: self.read_special,
             tell: false,
             towards: None,
+            // One thread walks anyway.
+            ahead: (self.threads() - 1).min(AHEAD),
         }
     }
 

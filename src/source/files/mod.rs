@@ -4,6 +4,7 @@
 //! `PATH_MAX` are nothing special and no symlink that appears during the run is ever followed. Nothing here blocks on a
 //! FIFO, changes an access time where the system lets us avoid it, or decides what is stored.
 
+mod ahead;
 pub mod attributes;
 mod behind;
 pub mod content;
@@ -23,6 +24,7 @@ pub mod rules;
 pub mod sieve;
 pub mod special;
 pub mod stat;
+mod visit;
 pub mod walk;
 mod xattrs;
 

@@ -55,7 +55,20 @@ struct Walked {
 }
 
 impl Walked {
+    /// Walks, and once more with threads that go ahead: which find the same.
     fn new(options: Options) -> Self {
+        let walked = Self::alone(options.clone());
+        let beside = Self::alone(Options { ahead: 3, ..options });
+        assert_eq!((beside.paths(), beside.complaints()), (walked.paths(), walked.complaints()));
+        let seen = |walked: &Self| -> Vec<_> {
+            let excluded = |directory: &Directory| format!("{:?}", directory.excluded);
+            walked.directories.iter().map(|one| (one.path().clone(), one.stat.identity(), excluded(one))).collect()
+        };
+        assert_eq!(seen(&beside), seen(&walked));
+        walked
+    }
+
+    fn alone(options: Options) -> Self {
         let mut walk = Walk::new(options).unwrap();
         let mut walked = Self::default();
         while let Some(found) = walk.next_directory() {
@@ -92,7 +105,7 @@ impl Walked {
 
 /// The directory at `path` and its child `wanted`, as a walk gives them.
 pub(super) fn find(path: &Path, wanted: &[u8]) -> (Directory, Child) {
-    let walked = Walked::new(options(&[path.to_owned()]));
+    let walked = Walked::alone(options(&[path.to_owned()]));
     let path = entry_path(path);
     let directory = walked.directories.into_iter().find(|directory| *directory.path() == path).unwrap();
     let child = directory.children.iter().find(|child| child.name.as_bytes() == wanted).unwrap().clone();

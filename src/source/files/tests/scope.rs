@@ -147,19 +147,19 @@ fn mount_points_are_entered_only_when_they_may() {
     let _proc = Mounted::new("proc", temp.path().join("proc"));
     plant(&mounted.0, &["deep/x", "y"]);
     let all = options(&[temp.path().to_owned()]);
-    let walked = Walked::new(all.clone());
+    let walked = Walked::alone(all.clone());
     let everything = ["mounted", "plain", "proc", "mounted/deep", "mounted/y", "mounted/deep/x", "plain/x"];
     assert_eq!(walked.below(temp.path()), everything);
-    let walked = Walked::new(Options { one_file_system: true, ..all });
+    let walked = Walked::alone(Options { one_file_system: true, ..all });
     assert_eq!(walked.below(temp.path()), ["mounted", "plain", "proc", "plain/x"]);
     // Asked for by name, or with something below asked for by name.
     for (root, expected) in [("mounted", vec!["deep", "y", "deep/x"]), ("mounted/deep", vec!["deep", "deep/x"])] {
         let options = options(&[temp.path().to_owned(), temp.path().join(root)]);
-        let walked = Walked::new(Options { one_file_system: true, ..options });
+        let walked = Walked::alone(Options { one_file_system: true, ..options });
         assert_eq!(walked.below(&mounted.0), expected, "{root}");
         assert!(walked.problems.is_empty(), "{:?}", walked.complaints());
     }
-    let walked = Walked::new(options(&[temp.path().join("proc/self/fdinfo")]));
+    let walked = Walked::alone(options(&[temp.path().join("proc/self/fdinfo")]));
     assert!(walked.below(&temp.path().join("proc/self/fdinfo")).contains(&"0".to_owned()));
 }
 

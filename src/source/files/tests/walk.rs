@@ -98,22 +98,47 @@ fn a_tree_deeper_than_a_path_may_be_is_walked_with_few_descriptors() {
     let temp = temp();
     let long = [b'd'; 40];
     plant_deep(temp.path(), 300, &long);
-    let mut walk = Walk::new(options(&[temp.path().to_owned()])).unwrap();
+    // Those listed before their turn keep as many open again, and what they lie in.
+    for (ahead, limits) in [(0, 60..=64 + 3), (2, 60..=3 * 64 + 8)] {
+        let most = most_descriptors(temp.path(), ahead);
+        assert!(limits.contains(&most), "{most} descriptors");
+    }
+    remove_deep(temp.path(), &long);
+}
+
+fn most_descriptors(root: &Path, ahead: usize) -> usize {
+    let mut walk = Walk::new(Options { ahead, ..options(&[root.to_owned()]) }).unwrap();
     let (mut entries, mut directories, mut most) = (0, 0, 0);
     while let Some(found) = walk.next_directory() {
         let directory = found.unwrap();
         assert!(directory.problems.is_empty());
-        if directory.path().0.len() >= entry_path(temp.path()).0.len() {
+        if directory.path().0.len() >= entry_path(root).0.len() {
             entries += directory.children.len();
             directories += 1;
         }
         if directories % 50 == 0 {
-            most = most.max(descriptors_below(temp.path()));
+            most = most.max(descriptors_below(root));
         }
     }
     assert_eq!((entries, directories), (900, 601));
-    assert!((60..=64 + 3).contains(&most), "{most} descriptors");
-    remove_deep(temp.path(), &long);
+    most
+}
+
+#[test]
+fn a_walk_that_ends_early_leaves_no_thread_and_no_descriptor() {
+    let temp = temp();
+    let names: Vec<String> = (0..200).map(|number| format!("d{number:03}/x")).collect();
+    plant(temp.path(), &names.iter().map(String::as_str).collect::<Vec<_>>());
+    for stop in [1, 30, 150] {
+        let mut walk = Walk::new(Options { ahead: 2, ..options(&[temp.path().to_owned()]) }).unwrap();
+        while let Some(found) = walk.next_directory() {
+            if found.unwrap().path() == &entry_path(&temp.path().join(format!("d{stop:03}"))) {
+                break;
+            }
+        }
+        drop(walk);
+        assert_eq!(descriptors_below(temp.path()), 0);
+    }
 }
 
 /// The standard library's removal keeps a descriptor per level.
