@@ -110,13 +110,14 @@ fn a_repository_of_many_small_snapshots_opens_in_few_requests() {
         }
         let how = Options { checkpoint_at: Some(each), repack_small: true, ..options() };
         assert!(try_prune(&world, &storage, &world.admin, &how).unwrap().is_complete());
-        // The log's entries are read one by one.
-        let entries = objects(&world, "log") as u64 / 2;
-        most = most.max((calls_to_open(&world).saturating_sub(entries), objects(&world, "idx")));
+        most = most.max((calls_to_open(&world), objects(&world, "idx")));
         assert!(objects(&world, "sess") as u64 <= 2 * each, "{}", objects(&world, "sess"));
     }
     // Those of one round, and those that the round before put together.
     assert!(most.0 < 110 && (most.1 as u64) < 4 * each + 64, "{most:?}");
+    // Opening took the census' word for the decisions before it.
+    let opened = world.as_admin();
+    assert_eq!(opened.whole_log().unwrap().state, opened.log().state);
     assert_eq!(world.as_admin().snapshots().len(), ids.len());
     let found = boveda::ops::verify::verify(
         &machine.open(&world.store, &world.admin).unwrap(),
@@ -268,6 +269,50 @@ fn who_reads_while_checkpoints_are_made_sees_what_is_there() {
             break;
         }
     }
+}
+
+/// Of a log of any length, opening reads what came after the newest checkpoint.
+#[test]
+fn decisions_before_a_checkpoint_cost_nothing() {
+    let (world, ..) = super::two();
+    let ids: Vec<SnapshotId> = world.as_admin().snapshots().iter().map(|one| one.id).collect();
+    let decide = |times: usize| {
+        for _ in 0..times {
+            forget(&world, &ids[..1]);
+            assert!(world.as_admin().unforget(ids[..1].to_vec()).unwrap());
+        }
+    };
+    let mut calls = Vec::new();
+    for times in [2, 20] {
+        decide(times);
+        assert!(matches!(world.as_admin().checkpoint().unwrap(), Checkpointed::Stands(_)));
+        calls.push(calls_to_open(&world));
+        let opened = world.as_admin();
+        assert_eq!(opened.whole_log().unwrap().state, opened.log().state);
+    }
+    assert_eq!(calls[0], calls[1]);
+    // What is decided afterwards is read.
+    decide(1);
+    assert_eq!(calls_to_open(&world), calls[1] + 2);
+}
+
+/// What a host remembers must lead to the checkpoint that opening begins with, though nothing else before that is read.
+#[test]
+fn a_checkpoint_hides_no_log_that_was_exchanged() {
+    let (base, _, _, [first, second]) = super::two();
+    let (ours, theirs) = (base.fork(), base.fork());
+    forget(&ours, &[first]);
+    let seen = ours.as_admin().log().state.head();
+    forget(&theirs, &[second]);
+    let open = |world: &World| Repository::open(world.store.clone(), &world.admin, |_| seen, Arc::new(Silent));
+    for world in [&ours, &theirs] {
+        forget(world, &[first, second]);
+        assert!(matches!(world.as_admin().checkpoint().unwrap(), Checkpointed::Stands(_)));
+    }
+    assert_eq!(open(&ours).unwrap().forgotten().len(), 2);
+    let refused = open(&theirs).map(|_| ()).unwrap_err();
+    let rolled_back = boveda::repo::log::Error::RolledBack(seen.unwrap().position);
+    assert_eq!(refused.to_string(), boveda::repo::repository::Error::Log(rolled_back).to_string());
 }
 
 /// A host that opened the repository before it was summed up reads on, and another one that prunes does not disturb it.

@@ -44,17 +44,17 @@ class Boveda(Tool):
         self.env["BOVEDA_KEY_FILE"] = str(self.home / "key")
 
     def snapshot(self, path, reread):
-        return ["-q", "snapshot", *self.neighbour(), *(["--full"] if reread else []), path]
+        return ["-q", "snapshot", *self.neighbour("snapshot"), *(["--full"] if reread else []), path]
 
-    def neighbour(self):
+    def neighbour(self, verb):
         # Priorities are the operator's choice, and no tool here gets less than the others.
-        return ["--nice=off"] if "--nice" in self.quiet("snapshot", "--help") else []
+        return ["--nice=off"] if "--nice" in self.quiet(verb, "--help") else []
 
     def restore(self, _, target):
-        return ["-q", "restore", "latest", "--target", target]
+        return ["-q", "restore", *self.neighbour("restore"), "latest", "--target", target]
 
     def restore_part(self, path, target):
-        return ["-q", "restore", f"latest:{path}", "--target", target]
+        return ["-q", "restore", *self.neighbour("restore"), f"latest:{path}", "--target", target]
 
     def unlock(self):
         (self.home / "password").write_text("x\n")

@@ -8,8 +8,15 @@ use crate::repo::session_view::Issue;
 
 impl Run<'_> {
     /// Reports all of it.
-    pub(super) fn history(&self) {
-        let log = self.repository.log();
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(super) fn history(&self) -> Result<(), repository::Error> {
+        // Opening begins with the newest checkpoint, and takes its word for what came before.
+        let (opened, log) = (self.repository.log(), self.repository.whole_log()?);
+        if log.end() == opened.end() && log.state != opened.state {
+            self.find("the newest census", "it does not say what the log before it comes to", false);
+        }
         log.doubts.iter().for_each(|doubt| self.find(Name::Log(doubt.position, Copy::First), doubt, false));
         for note in &log.notes {
             match note {
@@ -23,6 +30,7 @@ impl Run<'_> {
             self.issue(issue);
         }
         self.records();
+        Ok(())
     }
 
     /// The newest census lists what the one before did, but for what somebody decided.

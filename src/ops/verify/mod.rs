@@ -188,7 +188,7 @@ impl Watch {
 fn once(run: Run<'_>, host: &Host, level: Level, start: Instant) -> Result<Summary, repository::Error> {
     let (repository, events) = (run.repository, run.events);
     let role = repository.bundle().role();
-    run.history();
+    run.history()?;
     run.census()?;
     let listed = run.listed()?;
     if level != Level::Quick {

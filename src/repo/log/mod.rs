@@ -12,8 +12,10 @@ pub(in crate::repo) mod fixture;
 pub mod fold;
 pub mod ledger;
 mod ledger_codec;
+mod newest;
 pub mod read;
 mod restore;
+mod source;
 #[cfg(test)]
 mod tests;
 pub mod trust;
@@ -22,7 +24,9 @@ pub use append::{Appended, Author, append};
 pub use entry::{Cert, Decision, Entry, Part, Target, Verdict};
 pub use fold::{State, Violation};
 pub use ledger::Ledger;
-pub use read::{Doubt, Log, Note, read};
+pub use newest::Newest;
+pub use read::{Doubt, Log, Note, read, read_on};
+pub use source::Source;
 pub use trust::Trust;
 
 use crate::crypto::hpke::SealingKey;

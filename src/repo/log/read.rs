@@ -5,11 +5,11 @@
 
 use super::entry::Entry;
 use super::fold::{State, Violation};
+use super::source::{Fetched, Source};
 use super::{EpochKeys, Error, Head};
-use crate::crypto::hash;
 use crate::repo::frame::{self, Frame};
-use crate::repo::names::{self, Copy, Name};
-use crate::store::{self, ErrorKind, Store};
+use crate::repo::names::{Copy, Name};
+use crate::store::Store;
 use std::collections::BTreeSet;
 
 /// A log as read.
@@ -25,6 +25,11 @@ pub struct Log {
 }
 
 impl Log {
+    /// The position behind the last that was read, whether it counts or not.
+    pub fn end(&self) -> u64 {
+        self.state.next() + self.doubts.len() as u64
+    }
+
     /// The first thing that stops the log, if anything does.
     pub fn stopped(&self) -> Option<&Doubt> {
         self.doubts.first()
@@ -87,90 +92,54 @@ pub enum Note {
 /// When the store fails, a key is missing, an entry is missing or needs a newer version, or the log does not hold
 /// what was read before.
 pub fn read(store: &dyn Store, from: State, keys: &EpochKeys<'_>, pin: Option<Head>) -> Result<Log, Error> {
-    let (firsts, seconds) = listed(store)?;
-    let start = from.next();
+    let source = Source::list(store)?;
     if let Some(head) = from.head() {
-        still_there(store, head)?;
+        still_there(&source, head)?;
     }
-    let mut walk =
-        Walk { sure: Branch::new(from), unproven: None, notes: Vec::new(), voided: BTreeSet::new(), keys, pin };
-    let mut position = start;
-    while walk.step(store, position)? {
-        position += 1;
-    }
-    if firsts.range(position..).next().is_some() {
+    read_from(&source, from, keys, pin)
+}
+
+/// As [`read`], from a listing that was made, and from a state whose newest entry was seen there or is named by the next.
+pub(super) fn read_from(
+    source: &Source<'_>,
+    from: State,
+    keys: &EpochKeys<'_>,
+    pin: Option<Head>,
+) -> Result<Log, Error> {
+    let start = from.next();
+    let mut walk = Walk::new(from, keys, pin);
+    let position = walk.to_end(source, start)?;
+    if source.firsts.range(position..).next().is_some() {
         return Err(Error::Gap(position));
     }
     walk.check_length(position)?;
-    let mut lacking: BTreeSet<u64> = firsts.difference(&seconds).copied().collect();
+    let mut lacking: BTreeSet<u64> = source.firsts.difference(&source.seconds).copied().collect();
     lacking.retain(|at| (start..walk.sure.state.next()).contains(at) && !walk.voided.contains(at));
     walk.notes.extend(lacking.into_iter().map(Note::SecondCopyMissing));
     Ok(Log { state: walk.sure.state, doubts: walk.sure.doubts, notes: walk.notes })
 }
 
-/// Positions that have a first copy, and that have a second.
-fn listed(store: &dyn Store) -> Result<(BTreeSet<u64>, BTreeSet<u64>), Error> {
-    let (mut firsts, mut seconds) = (BTreeSet::new(), BTreeSet::new());
-    for object in store.list(names::LOG)? {
-        match Name::parse(&object.name) {
-            Some(Name::Log(position, Copy::First)) => firsts.insert(position),
-            Some(Name::Log(position, Copy::Second)) => seconds.insert(position),
-            _ => continue,
-        };
-    }
-    Ok((firsts, seconds))
+/// What was entered since `earlier` was read, in which nothing was in doubt: by name, without a listing.
+///
+/// # Errors
+/// When the store fails, a key is missing, or an entry needs a newer version.
+pub fn read_on(store: &dyn Store, earlier: &Log, keys: &EpochKeys<'_>) -> Result<Log, Error> {
+    let source = Source::unlisted(store);
+    let mut walk = Walk::new(earlier.state.clone(), keys, None);
+    walk.to_end(&source, earlier.state.next())?;
+    let notes = earlier.notes.iter().cloned().chain(walk.notes).collect();
+    Ok(Log { state: walk.sure.state, doubts: walk.sure.doubts, notes })
 }
 
 /// Checks that an entry read earlier is still the same.
-fn still_there(store: &dyn Store, head: Head) -> Result<(), Error> {
-    match fetch(store, head.position)? {
+fn still_there(source: &Source<'_>, head: Head) -> Result<(), Error> {
+    match source.fetch(head.position)? {
         Fetched::First(frame) | Fetched::Second(frame, _) if frame.digest() != head.digest => {
             Err(Error::RolledBack(head.position))
         }
         Fetched::Nothing => Err(Error::RolledBack(head.position)),
         // Damage that came later takes nothing back.
         _ => Ok(()),
-    }
-}
-
-enum Fetched {
-    Nothing,
-    First(Frame),
-    /// The second copy, and what stands for the unreadable first one.
-    Second(Frame, [u8; 32]),
-    Unreadable([u8; 32], frame::Error),
-}
-
-fn fetch(store: &dyn Store, position: u64) -> Result<Fetched, Error> {
-    let first = get(store, &Name::Log(position, Copy::First))?;
-    let lost = match &first {
-        Some(stored) => match Frame::read(&Name::Log(position, Copy::First), stored) {
-            Ok(frame) => return Ok(Fetched::First(frame)),
-            Err(error) => Some((hash::sha256(stored), error)),
-        },
-        None => None,
-    };
-    let name = Name::Log(position, Copy::Second);
-    let second = get(store, &name)?.and_then(|stored| Frame::read(&name, &stored).ok());
-    if lost.is_none() && second.is_some() {
-        // Somebody may have entered it just now: the first copy comes before the second, so that it must be there by now.
-        let name = Name::Log(position, Copy::First);
-        if let Some(frame) = get(store, &name)?.and_then(|stored| Frame::read(&name, &stored).ok()) {
-            return Ok(Fetched::First(frame));
-        }
-    }
-    Ok(match (second, lost) {
-        (Some(frame), lost) => Fetched::Second(frame, lost.map_or([0; 32], |(digest, _)| digest)),
-        (None, Some((digest, error))) => Fetched::Unreadable(digest, error),
-        (None, None) => Fetched::Nothing,
-    })
-}
-
-fn get(store: &dyn Store, name: &Name) -> Result<Option<Vec<u8>>, store::Error> {
-    match store.get(&name.object()) {
-        Ok(stored) => Ok(Some(stored)),
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }
 
@@ -220,10 +189,23 @@ struct Walk<'a> {
     pin: Option<Head>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(from: State, keys: &'a EpochKeys<'a>, pin: Option<Head>) -> Self {
+        let (notes, voided) = (Vec::new(), BTreeSet::new());
+        Self { sure: Branch::new(from), unproven: None, notes, voided, keys, pin }
+    }
+
+    /// Takes in everything from `position` on. Returns the first position where nothing is.
+    fn to_end(&mut self, source: &Source<'_>, mut position: u64) -> Result<u64, Error> {
+        while self.step(source, position)? {
+            position += 1;
+        }
+        Ok(position)
+    }
+
     /// Takes in one position; whether there was anything.
-    fn step(&mut self, store: &dyn Store, position: u64) -> Result<bool, Error> {
-        match fetch(store, position)? {
+    fn step(&mut self, source: &Source<'_>, position: u64) -> Result<bool, Error> {
+        match source.fetch(position)? {
             Fetched::Nothing => return Ok(false),
             Fetched::Unreadable(digest, error) => {
                 self.doubt(Doubt { position, digest, reason: Reason::Unreadable(error) });

@@ -5,7 +5,7 @@
 //! no end, and leaves out no record, no index and no decision. Nothing is removed here: see [`super::collecting`].
 
 use super::consolidating::Consolidated;
-use super::opening::read_census;
+use super::reading_log::read_census;
 use super::{Error, Repository};
 use crate::crypto::hash;
 use crate::repo::census::{AdminEntry, Beside, Census, Listed};

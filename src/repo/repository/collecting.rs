@@ -5,7 +5,7 @@
 //! stays, with the indexes that it names, for those who read it a moment ago. Which indexes are superfluous is believed of a census that
 //! the log named, or that somebody signed who maintains: anybody else could name what a session has stored and not committed yet.
 
-use super::opening::{census_of, read_census};
+use super::reading_log::{census_of, read_census};
 use super::{Error, Repository};
 use crate::crypto::hash;
 use crate::repo::census::{Census, Listed};

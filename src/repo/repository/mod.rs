@@ -28,6 +28,7 @@ mod objects;
 mod opening;
 mod pinning;
 mod pruning;
+mod reading_log;
 mod reindexing;
 mod repacking;
 mod resolving;

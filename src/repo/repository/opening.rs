@@ -1,25 +1,20 @@
 //! Opening: config, slots, bundle, the log with the epochs that it hands out, the sessions.
 
+use super::reading_log::{LogReading, read_census};
 use super::{Error, Repository, complaints, founding, objects, slots, snapshots};
 use crate::crypto::hash;
-use crate::crypto::hpke::SealingKey;
-use crate::crypto::secret::Secret;
 use crate::event::{Event, Sink};
 use crate::repo::census::{Census, Listed};
 use crate::repo::config::Config;
 use crate::repo::frame::{Cause, Frame};
-use crate::repo::id::{CensusId, RepositoryId, SlotId, SnapshotId};
-use crate::repo::keys;
+use crate::repo::id::{RepositoryId, SlotId, SnapshotId};
 use crate::repo::keys::bundle::Bundle;
 use crate::repo::keys::credential::Credential;
-use crate::repo::keys::epoch::{EpochKeys, key_set, unwrap_epoch};
 use crate::repo::keys::unlock::{Unlocked, unlock};
-use crate::repo::log::{self, Head, Log, State};
+use crate::repo::log::{self, Head, Log};
 use crate::repo::names::{Copy, Name, SessionName};
 use crate::repo::session_view::{self, View};
-use crate::repo::wire;
 use crate::store::{ErrorKind, Store};
-use std::cell::RefCell;
 use std::sync::Arc;
 
 impl Repository {
@@ -47,7 +42,7 @@ impl Repository {
         events: Arc<dyn Sink>,
     ) -> Result<Self, Error> {
         let pin = pin(&config.repository);
-        let Read { log, view, found } = read(&*store, &config, &mut bundle, pin, &session_view::All::new())?;
+        let Read { log, view, found } = read(&*store, &config, &mut bundle, pin, None)?;
         let bundle = Arc::new(bundle);
         let snapshots = snapshots::of(&view, &bundle, &log.state);
         complaints::report(&log, &view, &*events);
@@ -70,8 +65,22 @@ impl Repository {
     /// The census that the newest CHECKPOINT names, as the log is by now.
     pub(super) fn census_now(&self) -> Result<Option<Census>, Error> {
         let mut bundle = (*self.bundle).clone();
-        let log = read_log(&*self.store, &self.config, &mut bundle, self.log.state.head())?;
+        let log = self.log_now(&mut bundle)?;
         read_census(&*self.store, &log.state, &bundle)
+    }
+
+    fn log_now(&self, bundle: &mut Bundle) -> Result<Log, Error> {
+        let reading = LogReading::begin(&*self.store, Some(&self.log), self.log.state.head())?;
+        Ok(reading.finish(&self.config, bundle)?.0)
+    }
+
+    /// The whole log, from its first entry on: opening begins with the newest checkpoint.
+    ///
+    /// # Errors
+    /// When it cannot be read, or does not hold what this host remembers.
+    pub fn whole_log(&self) -> Result<Log, Error> {
+        let mut bundle = (*self.bundle).clone();
+        LogReading::whole(&*self.store, self.log.state.head(), &self.config, &mut bundle)
     }
 
     /// Reads sessions and log again: new snapshots appear, forgotten ones are gone.
@@ -80,8 +89,8 @@ impl Repository {
     /// As [`Self::open`].
     pub fn refresh(&mut self) -> Result<(), Error> {
         let mut bundle = (*self.bundle).clone();
-        let Read { log, view, found } =
-            read(&*self.store, &self.config, &mut bundle, self.log.state.head(), &self.found)?;
+        let known = Some((&self.log, &self.found));
+        let Read { log, view, found } = read(&*self.store, &self.config, &mut bundle, self.log.state.head(), known)?;
         (self.log, self.view, self.found, self.bundle) = (log, view, found, Arc::new(bundle));
         self.snapshots = snapshots::of(&self.view, &self.bundle, &self.log.state);
         Ok(())
@@ -92,7 +101,7 @@ impl Repository {
     pub(super) fn is_void(&self, session: SessionName, record: &SnapshotId) -> Result<Option<&'static str>, Error> {
         let mut bundle = (*self.bundle).clone();
         let known = self.log.state.ledger().checkpoint_number();
-        let log = read_log(&*self.store, &self.config, &mut bundle, self.log.state.head())?;
+        let log = self.log_now(&mut bundle)?;
         let me = log.state.trust().principal(&self.bundle.principal_id());
         let revoked = me.and_then(|principal| principal.revoked.as_ref());
         if revoked.is_some_and(|revoked| !revoked.accepted.contains(&(session.writer, *record))) {
@@ -187,29 +196,33 @@ struct Read {
     found: session_view::All,
 }
 
+/// Reads on from `known`, if there is an earlier reading; else `pin` is the entry that this host remembers.
 fn read(
     store: &dyn Store,
     config: &Config,
     bundle: &mut Bundle,
     pin: Option<Head>,
-    known: &session_view::All,
+    known: Option<(&Log, &session_view::All)>,
 ) -> Result<Read, Error> {
     let mut attempts = 1..ATTEMPTS;
-    let (mut earlier, mut before) = (None, pin.map(|head| head.position + 1));
+    let nothing = session_view::All::new();
+    let mut earlier: Option<(Log, session_view::All)> = None;
     let (found, log, census) = loop {
-        let found = session_view::read(store, earlier.as_ref().unwrap_or(known), |_| 0)?;
-        let log = read_log(store, config, bundle, pin)?;
+        let known = earlier.as_ref().map(|(log, found)| (log, found)).or(known);
+        let log = LogReading::begin(store, known.map(|(log, _)| log), pin)?;
+        let found = session_view::read(store, known.map_or(&nothing, |(_, found)| found), |_| 0)?;
+        let seen = log.seen();
+        let (log, census) = log.finish(config, bundle)?;
         // What was decided after the sessions were listed may count on a session that is not among them: packs are gone, and their copies unheard of.
-        let moved = before.replace(log.state.next()).is_some_and(|before| before < log.state.next());
-        if moved && attempts.next().is_some() {
-            earlier = Some(found);
+        if seen < log.end() && attempts.next().is_some() {
+            earlier = Some((log, found));
             continue;
         }
-        let next = Name::Log(log.state.next() + log.doubts.len() as u64, Copy::First).object();
-        match read_census(store, &log.state, bundle) {
+        let next = Name::Log(log.end(), Copy::First).object();
+        match census.map_or_else(|| read_census(store, &log.state, bundle), |census| Ok(Some(census))) {
             Ok(census) => break (found, log, census),
             // Two checkpoints were made meanwhile, and what was the newest census is gone.
-            Err(_) if store.length(&next).is_ok() && attempts.next().is_some() => {}
+            Err(_) if store.length(&next).is_ok() && attempts.next().is_some() => earlier = Some((log, found)),
             Err(error) => return Err(error),
         }
     };
@@ -240,34 +253,6 @@ fn check_standing(log: &Log, bundle: &Bundle) -> Result<(), Error> {
     Err(Error::Principal { principal, why })
 }
 
-/// The census that the newest CHECKPOINT names.
-pub(super) fn read_census(store: &dyn Store, state: &State, bundle: &Bundle) -> Result<Option<Census>, Error> {
-    let Some(checkpoint) = &state.ledger().checkpoint else { return Ok(None) };
-    let lost = |source| Error::Body { object: Name::Census(checkpoint.census, Copy::First).to_string(), source };
-    let mut failure = lost(wire::Error::Invalid("neither copy exists"));
-    for copy in Copy::BOTH {
-        let name = Name::Census(checkpoint.census, copy);
-        let Some(stored) = objects::get(store, &name)? else { continue };
-        match census_of(&name, &stored, checkpoint.census, bundle) {
-            Ok(census) => return Ok(Some(census)),
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
-}
-
-pub(super) fn census_of(name: &Name, stored: &[u8], id: CensusId, bundle: &Bundle) -> Result<Census, Error> {
-    let invalid = |source| Error::Body { object: name.to_string(), source };
-    let frame = Frame::read(name, stored)?;
-    // The log is signed, and names the census by its bytes.
-    if hash::sha256(frame.healed().unwrap_or(stored)) != id.0 {
-        return Err(invalid(wire::Error::Invalid("its bytes are not what its name promises")));
-    }
-    let epoch = frame.epoch().ok_or_else(|| frame.fail(Cause::NotSealed))?;
-    let plain = frame.unseal(&bundle.repository(), &bundle.epoch(epoch)?.index)?;
-    Census::decode(&plain).map_err(invalid)
-}
-
 /// Whether a repository can be opened at that place as far as this can be told without keys: so that nobody is asked for a
 /// password where there is none.
 ///
@@ -296,64 +281,5 @@ pub(super) fn read_config(store: &dyn Store, events: &dyn Sink) -> Result<Config
         Err(Error::Store(error)) if error.kind == ErrorKind::NoStore => Err(Error::NotFound { place }),
         Err(Error::Frame(error)) if founding::exists(store)? => Err(Error::ConfigLost { reason: error.to_string() }),
         Err(error) => Err(error),
-    }
-}
-
-/// Reads the log; an epoch that the bundle does not know yet comes from `keys/`.
-fn read_log(store: &dyn Store, config: &Config, bundle: &mut Bundle, pin: Option<Head>) -> Result<Log, Error> {
-    let learning = RefCell::new(bundle);
-    let keys = |epoch: u32, read: Option<SealingKey>| -> Result<Secret, log::Cause> {
-        let mut bundle = learning.borrow_mut();
-        if let (true, Some(read)) = (bundle.epoch(epoch).is_err(), read) {
-            learn_epoch(store, &mut bundle, epoch, read).map_err(|error| Arc::new(error) as log::Cause)?;
-        }
-        let keys = bundle.epoch(epoch).map_err(|error| Arc::new(error) as log::Cause)?;
-        Ok(keys.index.clone())
-    };
-    let start = State::new(config.repository, config.admin, config.hash());
-    let log = log::read(store, start, &keys, pin)?;
-    learn_current(store, learning.into_inner(), &log.state)?;
-    Ok(log)
-}
-
-/// An epoch is in force from the entry that starts it, long before anything is sealed for it. Whoever was revoked gets no
-/// keys of it, and is told so elsewhere.
-fn learn_current(store: &dyn Store, bundle: &mut Bundle, state: &State) -> Result<(), Error> {
-    if state.trust().active(&bundle.principal_id()).is_none() {
-        return Ok(());
-    }
-    for (epoch, start) in state.trust().epochs() {
-        if bundle.epoch(*epoch).is_err() {
-            learn_epoch(store, bundle, *epoch, start.read)?;
-        }
-    }
-    Ok(())
-}
-
-/// Takes the keys of an epoch that an admin left for this principal: those whose public read key the log names. Others may
-/// lie beside them, drawn by an admin who came second.
-fn learn_epoch(store: &dyn Store, bundle: &mut Bundle, epoch: u32, read: SealingKey) -> Result<(), Error> {
-    let principal = bundle.principal_id();
-    let published = Name::EpochKeys { epoch, principal };
-    let mut failure = None;
-    for name in [Name::EpochOffer { epoch, set: key_set(&read), principal }, published] {
-        match objects::get(store, &name)?.map(|stored| open_keys(&name, &stored, bundle, read)) {
-            Some(Ok(keys)) => return Ok(bundle.add_epoch(keys)?),
-            Some(Err(error)) => failure = Some(error),
-            None => {}
-        }
-    }
-    // The store's own words for something that is not there.
-    failure.map_or_else(|| store.get(&published.object()).map(drop).map_err(Error::from), Err)
-}
-
-fn open_keys(name: &Name, stored: &[u8], bundle: &Bundle, read: SealingKey) -> Result<EpochKeys, Error> {
-    let frame = Frame::read(name, stored)?;
-    frame.verify(&bundle.repository(), &bundle.admin_key())?;
-    let keys = unwrap_epoch(frame.clear(), bundle)?;
-    // A maintainer gets no read key; its keys are told apart by the name alone.
-    match keys.read_public() {
-        Some(found) if found != read => Err(keys::Error::EpochConflict(keys.epoch).into()),
-        _ => Ok(keys),
     }
 }
