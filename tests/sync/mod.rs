@@ -4,6 +4,8 @@ mod beside;
 mod checkpoints;
 mod cut;
 mod damage;
+mod hashes;
+mod places;
 mod standing;
 
 use crate::world::{Listener, Machine, World, noise};
