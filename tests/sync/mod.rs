@@ -5,6 +5,7 @@ mod checkpoints;
 mod cut;
 mod damage;
 mod hashes;
+mod many;
 mod places;
 mod standing;
 
