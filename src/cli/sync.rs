@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::copies::{self, Target};
+use super::copy_age;
 use super::error::{Code, Failure};
 use super::open::open;
 use crate::ops::sync::{Check, Options};
@@ -78,7 +79,15 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         return Err(Failure::usage(format!("{location} is not a copy of itself")));
     }
     let options = Options { learn: copies::to_learn(&location), ..options };
-    let mut opened = open(from, &output)?;
+    let mut opened = match open(from, &output) {
+        Ok(opened) => opened,
+        Err(failure) => {
+            if copy_age::may_help(&failure) {
+                copy_age::tell(&targets, from, &output);
+            }
+            return Err(output.stopped(failure));
+        }
+    };
     let mut code = Code::Ok;
     for target in &targets {
         let synced = copies::bring(&opened.host, &mut opened.repository, target, &options, &output);

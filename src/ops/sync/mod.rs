@@ -9,11 +9,13 @@ mod marks;
 mod needed;
 mod plan;
 mod sample;
+pub mod stand;
 mod steps;
 mod transfer;
 
 pub use super::cost::Requests;
 pub use plan::Plan;
+pub use stand::Stand;
 
 use super::host::Host;
 use crate::event::{Event, Level, Sink};
