@@ -6,10 +6,12 @@
 use std::fmt;
 
 /// What a place reports of an object's bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Mark {
-    /// Their MD5, as the place reckoned it: Azure's Content-MD5, Google's md5Hash.
+    /// Their MD5: Google's md5Hash.
     Md5([u8; 16]),
+    /// Their MD5, which whoever puts them may set, and a tag that is new with every put: Azure's Content-MD5 and ETag.
+    Tagged([u8; 16], Box<str>),
     /// A tag that other bytes do not get: S3's ETag. Often it is the MD5, but not of what came in parts, or is encrypted with a key of KMS.
     Tag(Box<str>),
 }
@@ -17,17 +19,19 @@ pub enum Mark {
 impl Mark {
     /// From an MD5 in base64 and an ETag, as far as they are there. A weak tag is none, and neither is one without any letter or digit.
     pub fn reported(md5: Option<&str>, tag: Option<&str>) -> Option<Self> {
-        if let Some(md5) = md5.and_then(from_base64) {
-            return Some(Self::Md5(md5));
+        let strong = tag.filter(|tag| !tag.starts_with("W/")).map(|tag| tag.trim_matches('"'));
+        let tag = strong.filter(|tag| tag.contains(|c: char| c.is_ascii_alphanumeric()));
+        match (md5.and_then(from_base64), tag) {
+            (Some(md5), Some(tag)) => Some(Self::Tagged(md5, tag.into())),
+            (Some(md5), None) => Some(Self::Md5(md5)),
+            (None, tag) => tag.map(|tag| Self::Tag(tag.into())),
         }
-        let tag = tag.filter(|tag| !tag.starts_with("W/"))?.trim_matches('"');
-        tag.contains(|c: char| c.is_ascii_alphanumeric()).then(|| Self::Tag(tag.into()))
     }
 
     /// Whether it is that of bytes with this MD5; `None` where it cannot tell.
     pub fn fits(&self, md5: &[u8; 16]) -> Option<bool> {
         match self {
-            Self::Md5(theirs) => Some(theirs == md5),
+            Self::Md5(theirs) | Self::Tagged(theirs, _) => Some(theirs == md5),
             Self::Tag(tag) => tag.eq_ignore_ascii_case(&hex(md5)).then_some(true),
         }
     }
@@ -35,7 +39,7 @@ impl Mark {
     /// Whether it looks like an MD5: a tag of something else, too, may.
     pub fn may_be_md5(&self) -> bool {
         match self {
-            Self::Md5(_) => true,
+            Self::Md5(_) | Self::Tagged(..) => true,
             Self::Tag(tag) => tag.len() == 32 && tag.bytes().all(|byte| byte.is_ascii_hexdigit()),
         }
     }
@@ -45,6 +49,7 @@ impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Md5(md5) => write!(f, "md5:{}", hex(md5)),
+            Self::Tagged(md5, tag) => write!(f, "md5:{} tag:{tag}", hex(md5)),
             Self::Tag(tag) => write!(f, "tag:{tag}"),
         }
     }
@@ -84,7 +89,11 @@ mod tests {
     fn what_providers_report_is_understood() {
         // `printf abc | md5sum`, and the same in base64.
         let (base64, hexadecimal) = ("kAFQmDzST7DWlj99KOF/cg==", "900150983cd24fb0d6963f7d28e17f72");
-        assert_eq!(Mark::reported(Some(base64), Some("\"0x8D\"")), Some(Mark::Md5(md5(b"abc"))));
+        assert_eq!(Mark::reported(Some(base64), None), Some(Mark::Md5(md5(b"abc"))));
+        // Whoever commits a list of blocks at Azure may say any MD5: the tag is a new one all the same.
+        let azure = |tag| Mark::reported(Some(base64), Some(tag)).unwrap();
+        assert_eq!((azure("\"0x8D\""), azure("0x8D").fits(&md5(b"abd"))), (azure("0x8D"), Some(false)));
+        assert_ne!(azure("0x8D").to_string(), azure("0x8E").to_string());
         let tag = Mark::reported(None, Some(&format!("\"{hexadecimal}\""))).unwrap();
         assert_eq!(tag, Mark::Tag(hexadecimal.into()));
         assert!(tag.may_be_md5());

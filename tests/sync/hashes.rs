@@ -14,8 +14,10 @@ use std::sync::{Arc, Mutex};
 /// How a place marks what it holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// By MD5s that it calls so: Azure, Google.
+    /// By MD5s that it calls so: Google.
     Md5,
+    /// By MD5s as somebody said them with the put, and a tag that is new with every put: Azure.
+    Said,
     /// By tags that are MD5s: S3.
     Etag,
     /// By tags that are new with every put: S3 with keys of KMS.
@@ -28,17 +30,30 @@ enum Kind {
     Silent,
 }
 
+/// How a pack comes to be another one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Garble {
+    /// On its way.
+    Sent,
+    /// Somebody else puts it under its name, just before.
+    Before,
+}
+
 /// A place that marks what it holds, and counts what is read of packs.
 struct Marking {
     inner: Arc<MemoryStore>,
     kind: Kind,
     puts: Mutex<BTreeMap<ObjectName, u64>>,
+    said: Mutex<BTreeMap<ObjectName, [u8; 16]>>,
+    /// Whether and how the next large pack gets a byte that is another one.
+    garbles: Mutex<Option<Garble>>,
     read: Mutex<Vec<ObjectName>>,
 }
 
 impl Marking {
     fn over(inner: &Arc<MemoryStore>, kind: Kind) -> Arc<Self> {
-        Arc::new(Self { inner: inner.clone(), kind, puts: Mutex::default(), read: Mutex::default() })
+        let (puts, said, read) = Default::default();
+        Arc::new(Self { inner: inner.clone(), kind, puts, said, garbles: Mutex::default(), read })
     }
 
     fn mark(&self, name: &ObjectName) -> Option<Mark> {
@@ -46,14 +61,17 @@ impl Marking {
         match self.kind {
             Kind::Md5 => Some(Mark::Md5(md5())),
             Kind::Etag => Some(Mark::Tag(hash::hex(&md5()).into())),
-            Kind::Opaque | Kind::OneByOne => {
-                let puts = self.puts.lock().unwrap().get(name).copied().unwrap_or_default();
-                let tag = hash::md5(format!("{name} {puts}").as_bytes());
-                Some(Mark::Tag(hash::hex(&tag).into()))
-            }
+            Kind::Said => Some(Mark::Tagged(self.said.lock().unwrap()[name], self.tag(name))),
+            Kind::Opaque | Kind::OneByOne => Some(Mark::Tag(self.tag(name))),
             Kind::Constant => Some(Mark::Tag("e".repeat(32).into())),
             Kind::Silent => None,
         }
+    }
+
+    /// A tag that is new with every put.
+    fn tag(&self, name: &ObjectName) -> Box<str> {
+        let puts = self.puts.lock().unwrap().get(name).copied().unwrap_or_default();
+        hash::hex(&hash::md5(format!("{name} {puts}").as_bytes())).into()
     }
 
     fn noted<T>(&self, name: &ObjectName, outcome: T) -> T {
@@ -86,7 +104,16 @@ impl Store for Marking {
     }
 
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Error> {
-        let put = self.inner.put(name, bytes)?;
+        let mut stored = bytes.to_vec();
+        let garble = if stored.len() > LARGE { self.garbles.lock().unwrap().take() } else { None };
+        if garble.is_some() {
+            stored[LARGE / 2] ^= 1;
+        }
+        let mut put = self.inner.put(name, &stored)?;
+        if garble == Some(Garble::Before) {
+            put = self.inner.put(name, bytes)?;
+        }
+        self.said.lock().unwrap().entry(name.clone()).or_insert_with(|| hash::md5(&stored));
         Ok(if put == Put::Created { self.noted(name, put) } else { put })
     }
 
@@ -190,7 +217,7 @@ pub fn round(name: &ObjectName) -> u64 {
 
 #[test]
 fn what_was_changed_at_the_place_is_read_alone_named_and_healed() {
-    for kind in [Kind::Md5, Kind::Etag, Kind::Opaque, Kind::OneByOne] {
+    for kind in [Kind::Md5, Kind::Said, Kind::Etag, Kind::Opaque, Kind::OneByOne] {
         let case = Case::new(kind);
         let (name, all) = (case.large(), case.packs().len() as u64);
         case.place.flip(&name);
@@ -204,6 +231,32 @@ fn what_was_changed_at_the_place_is_read_alone_named_and_healed() {
         assert_eq!((case.place.read(), summary.by_hash.packs, complaints), (vec![], all, vec![]));
         case.is_whole();
     }
+}
+
+/// Azure compares nothing with what it is sent, and says afterwards what it got.
+#[test]
+fn what_did_not_arrive_as_it_was_sent_is_put_right_at_once() {
+    let (pair, ids) = Pair::with(&[1]);
+    let place = Marking::over(&pair.copy, Kind::Md5);
+    *place.garbles.lock().unwrap() = Some(Garble::Sent);
+    let case = Case { pair, ids: vec![(ids[0], 1)], place };
+    let (summary, _) = case.sync(&Options::default());
+    assert_eq!(summary.healed.iter().map(ToString::to_string).collect::<Vec<_>>(), [case.large().to_string()]);
+    case.is_whole();
+}
+
+/// What was under the name already nobody has looked into: its tag is not taken for that of the right bytes.
+#[test]
+fn what_somebody_else_put_meanwhile_is_not_taken_for_good() {
+    let (pair, ids) = Pair::with(&[1]);
+    let place = Marking::over(&pair.copy, Kind::Opaque);
+    *place.garbles.lock().unwrap() = Some(Garble::Before);
+    let case = Case { pair, ids: vec![(ids[0], 1)], place };
+    let (summary, _) = case.sync(&Options::default());
+    // Unless its turn came at once.
+    assert_eq!(summary.unchecked.packs + summary.healed.len() as u64, 1, "{summary:?}");
+    case.sync(&Options { check: Check::All, ..Options::default() });
+    case.is_whole();
 }
 
 #[test]

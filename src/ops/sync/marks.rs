@@ -11,8 +11,8 @@ use crate::repo::chunks;
 use crate::repo::id::{PackId, RepositoryId};
 use crate::repo::pack;
 use crate::repo::repository::{self, Repository, StoredPack};
+use crate::store::Store;
 use crate::store::mark::Mark;
-use crate::store::{ErrorKind, Store};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -37,44 +37,49 @@ pub fn compare(
     there: &BTreeMap<PackId, StoredPack>,
     known: &HashMap<PackId, String>,
 ) -> Compared {
-    let mut packs_of: HashMap<String, usize> = HashMap::new();
+    let mut packs_of: HashMap<&Mark, usize> = HashMap::new();
     for mark in there.values().filter_map(|stored| stored.mark.as_ref()) {
-        *packs_of.entry(mark.to_string()).or_default() += 1;
+        *packs_of.entry(mark).or_default() += 1;
     }
     let mut compared = Compared::default();
     for id in named.keys() {
-        let Some(mark) = there.get(id).and_then(|stored| stored.mark.as_ref()).map(ToString::to_string) else {
+        let Some(stored) = there.get(id) else { continue };
+        let Some(mark) = &stored.mark else {
+            // Of others the place does say something.
+            if known.contains_key(id) && !packs_of.is_empty() {
+                compared.changed.insert(*id);
+            }
             continue;
         };
-        // What several packs have depends on something else than their bytes.
-        if packs_of.get(&mark).is_some_and(|packs| *packs > 1) {
-            continue;
+        // What several packs have depends on something else than their bytes: that it is as it was says nothing.
+        let is_own = packs_of.get(mark).is_some_and(|packs| *packs == 1);
+        match known.get(id) {
+            Some(known) if *known != mark.to_string() => _ = compared.changed.insert(*id),
+            _ if !is_own => {}
+            Some(_) => _ = compared.same.insert(*id),
+            None => _ = compared.open.insert(*id),
         }
-        let group = match known.get(id) {
-            Some(known) if *known == mark => &mut compared.same,
-            Some(_) => &mut compared.changed,
-            None => &mut compared.open,
-        };
-        group.insert(*id);
     }
     compared
 }
 
-/// Asks the place for what its listing does not say, of packs of which it said something when they were put.
+/// Asks the place for what its listing does not say, of packs of which it said something when they were put. Returns those of which it
+/// says nothing any more.
 pub fn ask(
     copy: &dyn Store,
     there: &mut BTreeMap<PackId, StoredPack>,
     known: &HashMap<PackId, String>,
     connections: usize,
     requests: &mut Requests,
-) {
+) -> BTreeSet<PackId> {
     let silent: Vec<PackId> =
         known.keys().filter(|id| there.get(id).is_some_and(|stored| stored.mark.is_none())).copied().collect();
     let (next, said) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         while let Some(id) = silent.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let mark = copy.facts(&pack_name(*id).object()).ok().and_then(|facts| facts.mark);
-            said.lock().unwrap_or_else(PoisonError::into_inner).extend(mark.map(|mark| (*id, mark)));
+            // Who cannot be asked now may answer the next time.
+            let facts = copy.facts(&pack_name(*id).object()).ok();
+            said.lock().unwrap_or_else(PoisonError::into_inner).extend(facts.map(|facts| (*id, facts.mark)));
         }
     };
     std::thread::scope(|scope| {
@@ -83,9 +88,14 @@ pub fn ask(
         }
     });
     silent.iter().for_each(|_| requests.get(0));
+    let mut mute = BTreeSet::new();
     for (id, mark) in said.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        there.entry(id).and_modify(|stored| stored.mark = Some(mark));
+        match mark {
+            Some(_) => _ = there.entry(id).and_modify(|stored| stored.mark = mark),
+            None => _ = mute.insert(id),
+        }
     }
+    mute
 }
 
 /// Looks what the place says of a pack that was just put, and remembers it. Returns it, and whether it stands for other bytes.
@@ -99,7 +109,8 @@ pub fn note_put(
 ) -> (Option<Mark>, bool) {
     // Who cannot be asked says nothing, and no pack is worse for that.
     let mark = copy.facts(&pack_name(*id).object()).ok().and_then(|facts| facts.mark);
-    let wrong = matches!(mark, Some(Mark::Md5(md5)) if md5 != hash::md5(stored));
+    let told = mark.as_ref().filter(|mark| !matches!(mark, Mark::Tag(_)));
+    let wrong = told.is_some_and(|mark| mark.fits(&hash::md5(stored)) == Some(false));
     match &mark {
         Some(mark) if !wrong => host.state().set_marks(key, &[(*id, mark.to_string())], events),
         _ => {}
@@ -111,7 +122,7 @@ pub fn note_put(
 /// Those that are as they should be are remembered.
 ///
 /// # Errors
-/// When the source cannot be read, or somebody asked to stop.
+/// When somebody asked to stop.
 pub fn learn(
     host: &Host,
     source: &Repository,
@@ -132,16 +143,10 @@ pub fn learn(
         if length > left || (learned.is_empty() && doubtful.len() >= ENOUGH) {
             break;
         }
-        let stored = match source.store().get(&pack_name(id).object()) {
-            Ok(stored) => stored,
-            Err(error) if error.kind == ErrorKind::NotFound => continue,
-            Err(error) => return Err(error.into()),
-        };
         left -= length;
-        // Damage at the source is for others to find.
-        if !pack::is_intact(&id, &stored) {
-            continue;
-        }
+        // What cannot be read or is damaged at the source is for others to find.
+        let stored = source.store().get(&pack_name(id).object()).ok();
+        let Some(stored) = stored.filter(|stored| pack::is_intact(&id, stored)) else { continue };
         match mark.fits(&hash::md5(&stored)) {
             Some(true) => learned.push((id, mark.to_string())),
             Some(false) => _ = compared.changed.insert(id),
@@ -174,14 +179,18 @@ mod tests {
             pack(4, None),
             pack(5, Some("same")),
             pack(6, Some("same")),
+            pack(9, Some("same")),
             pack(7, Some("of nobody")),
         ]
         .into();
-        let named: BTreeMap<_, _> = (1..=6).chain([8]).map(|number| (PackId([number; 32]), 1)).collect();
-        let known = [(1, "tag:a"), (2, "tag:other"), (4, "tag:d"), (5, "tag:same"), (8, "tag:h")];
+        let named: BTreeMap<_, _> = (1..=6).chain([8, 9]).map(|number| (PackId([number; 32]), 1)).collect();
+        let known = [(1, "tag:a"), (2, "tag:other"), (4, "tag:d"), (5, "tag:same"), (8, "tag:h"), (9, "tag:i")];
         let known = known.map(|(number, mark)| (PackId([number; 32]), mark.to_owned())).into();
-        let group = |number: u8| BTreeSet::from([PackId([number; 32])]);
-        let expected = Compared { same: group(1), changed: group(2), open: group(3) };
+        let group = |numbers: &[u8]| numbers.iter().map(|number| PackId([*number; 32])).collect::<BTreeSet<_>>();
+        let expected = Compared { same: group(&[1]), changed: group(&[2, 4, 9]), open: group(&[3]) };
         assert_eq!(compare(&named, &there, &known), expected);
+        // A place that says nothing of anything.
+        let silent = [pack(1, None), pack(4, None)].into();
+        assert_eq!(compare(&named, &silent, &known), Compared::default());
     }
 }

@@ -60,35 +60,39 @@ pub fn check(
     let named = Indexes::load(copy, &IndexClass::BOTH)?;
     let named: BTreeMap<PackId, u64> = named.chunks.packs().map(|pack| (pack.id, pack.length)).collect();
     let known = host.state().marks(&key, events);
-    marks::ask(&**copy.store(), &mut found.there, &known, options.connections, &mut summary.requests);
+    let mute = marks::ask(&**copy.store(), &mut found.there, &known, options.connections, &mut summary.requests);
     let mut compared = compared(&named, found, &known);
-    let gone: Vec<PackId> = known.into_keys().filter(|id| !found.there.contains_key(id)).collect();
+    let is_silent = found.there.values().all(|stored| stored.mark.is_none());
+    let gone = |id: &PackId| !found.there.contains_key(id) || (is_silent && mute.contains(id));
+    let gone: Vec<PackId> = known.into_keys().filter(gone).collect();
     host.state().forget_marks(&key, &gone, events);
     let to_read: BTreeSet<PackId> = named.keys().filter(|id| due(&id.0)).copied().collect();
-    let mut checking = Checking { host, source, copy, key, found, summary, events };
     if options.check == Check::None {
         name_changed(&compared, events);
     } else {
         compared.open.retain(|id| !to_read.contains(id));
         marks::learn(host, source, &key, &found.there, &mut compared, options, events)?;
+        let mut checking = Checking { host, source, copy, key, found, summary, events };
         for index in copy.view().indexes.iter().filter(|index| due(&index.id.0)) {
             checking.index(index)?;
         }
+        warn_of_many(&named, &compared, events);
         checking.packs(&named, compared.changed.union(&to_read).copied().collect())?;
     }
-    let Summary { by_hash, unchecked, .. } = &mut *checking.summary;
-    for (id, length) in &named {
-        let read = options.check != Check::None && (to_read.contains(id) || compared.changed.contains(id));
-        match (read, compared.same.contains(id)) {
-            (true, _) => {}
-            (false, true) => by_hash.count(*length),
-            (false, false) => unchecked.count(*length),
-        }
-    }
+    let read = |id: &PackId| options.check != Check::None && (to_read.contains(id) || compared.changed.contains(id));
+    count(&named, &compared, &read, summary);
     if options.check == Check::Sample {
         host.state().scrubbed(&key, round, events);
     }
     Ok(())
+}
+
+/// Counts those that were not read.
+fn count(named: &BTreeMap<PackId, u64>, compared: &Compared, read: &dyn Fn(&PackId) -> bool, summary: &mut Summary) {
+    for (id, length) in named.iter().filter(|(id, _)| !read(id)) {
+        let group = if compared.same.contains(id) { &mut summary.by_hash } else { &mut summary.unchecked };
+        group.count(*length);
+    }
 }
 
 /// What the place says of the packs, held against what this host remembers.
@@ -106,6 +110,25 @@ fn name_changed(compared: &Compared, events: &dyn Sink) {
         warn(events, format!("{name}: {CHANGED}; a sync that reads (--verify sample) tells whether it is damaged"));
     }
 }
+
+/// A copy that was moved to another place, or encrypted anew there, is read whole: nobody should wonder why, or what it costs.
+fn warn_of_many(named: &BTreeMap<PackId, u64>, compared: &Compared, events: &dyn Sink) {
+    let (changed, bytes) =
+        (compared.changed.len(), compared.changed.iter().filter_map(|id| named.get(id)).sum::<u64>());
+    if changed > MANY {
+        let all = named.len();
+        warn(
+            events,
+            format!(
+                "the copy's place has another hash for {changed} of {all} packs than when their bytes there were last known to be right: \
+                 all of them are read now, {bytes} bytes"
+            ),
+        );
+    }
+}
+
+/// So many packs of a copy are not changed by accident.
+const MANY: usize = 20;
 
 /// What is said of a pack with another mark than before.
 const CHANGED: &str = "the place has another hash for it than when its bytes there were last known to be right";
@@ -139,12 +162,10 @@ impl Checking<'_> {
         summary.checked.count(stored.len() as u64);
         if pack::is_intact(&id, &stored) {
             // What the listing said was said before it was read: if somebody put it anew since, that shows the next time.
-            let mark = self.found.there.get(&id).and_then(|stored| stored.mark.as_ref()).map(ToString::to_string);
-            self.host.state().set_marks(
-                &self.key,
-                &mark.map(|mark| (id, mark)).into_iter().collect::<Vec<_>>(),
-                *events,
-            );
+            match self.found.there.get(&id).and_then(|stored| stored.mark.as_ref()) {
+                Some(mark) => self.host.state().set_marks(&self.key, &[(id, mark.to_string())], *events),
+                None => self.host.state().forget_marks(&self.key, &[id], *events),
+            }
             return Ok(());
         }
         if copy.log().state.ledger().ever_final(&id) {

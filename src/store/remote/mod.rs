@@ -148,7 +148,9 @@ impl RemoteStore {
         match self.scheme {
             // Some servers say the MD5 only where they are asked for one object.
             Scheme::S3 | Scheme::B2 => Mark::reported(None, found.etag()),
-            Scheme::Azblob | Scheme::Gcs => Mark::reported(found.content_md5(), found.etag()),
+            Scheme::Azblob => Mark::reported(found.content_md5(), found.etag()),
+            // Its tag is another one when nothing but the storage class is: only what was put together of others has none but that.
+            Scheme::Gcs => Mark::reported(found.content_md5(), None).or_else(|| Mark::reported(None, found.etag())),
             // Made from the time of the last change, as a rule.
             _ => None,
         }
