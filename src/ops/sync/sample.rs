@@ -182,6 +182,7 @@ impl Checking<'_> {
                 copy.store().heal(&name.object(), &good)?;
                 summary.requests.put(good.len() as u64);
                 marks::note_put(self.host, &self.key, &**copy.store(), &id, &good, *events);
+                summary.requests.get(0);
                 summary.healed.push(name);
                 damaged(&name, PUT_BACK, true, *events);
             }
