@@ -99,13 +99,20 @@ pub fn configured(context: &Context) -> Result<Vec<Target>, Failure> {
 
 /// Brings every copy of the configuration up to date after a snapshot. A copy that cannot be is told, and costs the run exit code 3: the
 /// snapshot itself stands.
-pub fn after_snapshot(host: &Host, repository: &mut Repository, copies: &[Target], output: &Output) -> Code {
+pub fn after_snapshot(
+    host: &Host,
+    repository: &mut Repository,
+    location: &StoreUrl,
+    copies: &[Target],
+    output: &Output,
+) -> Code {
+    let options = Options { learn: to_learn(location), ..Options::default() };
     let mut code = Code::Ok;
     for target in copies {
         if output.signal().is_some() {
             break;
         }
-        match bring(host, repository, target, &Options::default(), output) {
+        match bring(host, repository, target, &options, output) {
             Ok(ended) => code = code.max(ended),
             Err(failure) => {
                 complain(target, &failure, output);
@@ -114,6 +121,11 @@ pub fn after_snapshot(host: &Host, repository: &mut Repository, copies: &[Target
         }
     }
     code
+}
+
+/// How much of a source's packs may be read to know what a copy's place should say of them: nothing over a network.
+pub fn to_learn(source: &StoreUrl) -> u64 {
+    source.local().map_or(0, |_| sync::LEARN)
 }
 
 /// Says that a copy was not brought up to date.
@@ -202,11 +214,7 @@ fn print(target: &Target, summary: &Summary, options: &Options, output: &Output)
                 count(summary.healed.len() as u64, "object")
             ))?;
         }
-        output.detail(&format!(
-            "{} of the copy read and good ({})",
-            count(summary.checked.packs, "pack"),
-            size(summary.checked.bytes)
-        ))?;
+        checked(summary, output)?;
         output.detail(&format!(
             "{}, {}, {}",
             count(requests.puts, "put"),
@@ -226,6 +234,18 @@ fn print(target: &Target, summary: &Summary, options: &Options, output: &Output)
         output.warn(format!("snapshot {} is not at the copy {name}: {why}", id.short()));
     }
     lag(&name, &summary.after, options, output)
+}
+
+/// What is known of the copy's packs, and by what.
+fn checked(summary: &Summary, output: &Output) -> Result<(), Failure> {
+    let Summary { checked, by_hash, unchecked, .. } = summary;
+    let all = count(checked.packs + by_hash.packs + unchecked.packs, "pack");
+    let read = size(checked.bytes);
+    output.remark(&format!(
+        "of {all} there, {} were compared by the place's own hash, {} read whole ({read}), {} not looked into",
+        by_hash.packs, checked.packs, unchecked.packs
+    ))?;
+    Ok(())
 }
 
 fn lag(name: &str, lag: &Lag, options: &Options, output: &Output) -> Result<(), Failure> {
@@ -258,6 +278,8 @@ fn as_json(target: &Target, summary: &Summary, options: &Options) -> Value {
         "tagged": summary.tagged,
         "forgotten": summary.forgotten,
         "checked": packs(&summary.checked),
+        "checked_by_hash": packs(&summary.by_hash),
+        "unchecked": packs(&summary.unchecked),
         "healed": summary.healed.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "left": summary.left.iter().map(|(id, why)| json!({ "id": id.to_string(), "why": why })).collect::<Vec<_>>(),
         "lost": summary.lost.iter().map(|(name, why)| json!({ "object": name.to_string(), "why": why })).collect::<Vec<_>>(),

@@ -10,6 +10,7 @@ mod config;
 mod context;
 mod copies;
 mod copy;
+mod copy_age;
 mod debug_memory;
 mod diff;
 mod doctor;

@@ -130,7 +130,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     remember(&host, &mut repository, &output);
     print(&summary, &options, context.traffic(), &output)?;
     if !options.dry_run {
-        let ended = copies::after_snapshot(&host, &mut repository, &copies, &output);
+        let ended = copies::after_snapshot(&host, &mut repository, &location, &copies, &output);
         if ended != Code::Ok {
             return Ok(output.signal().unwrap_or(ended));
         }

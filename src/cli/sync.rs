@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::copies::{self, Target};
+use super::copy_age;
 use super::error::{Code, Failure};
 use super::open::open;
 use crate::ops::sync::{Check, Options};
@@ -12,8 +13,8 @@ use crate::ops::sync::{Check, Options};
 /// Bring another copy of a repository up to date, or begin one
 ///
 /// The copy has the same keys and snapshots, and forgets and prunes by itself. What is there already is not sent again, also after an
-/// interruption. Each run reads a thirtieth of the copy and puts back what is damaged there. Needs a writer's or an admin's keys; what an
-/// admin decided comes with an admin's.
+/// interruption. Each run compares the hashes that the place gives, reads a thirtieth of the copy, and puts back what is damaged there. Needs
+/// a writer's or an admin's keys; what an admin decided comes with an admin's.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// From where and to where: locations, or @NAME of the configuration; with one, to there; with none, to all copies of the configuration
@@ -36,9 +37,9 @@ pub struct Arguments {
 /// What is read.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Extent {
-    /// Nothing: what is missing is seen all the same
+    /// Nothing: what is missing is seen all the same, and what the place has another hash for than before
     None,
-    /// A thirtieth, another one each time
+    /// A thirtieth, another one each time, and what the place has another hash for than before
     Sample,
     /// Everything
     All,
@@ -56,6 +57,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
             Extent::All => Check::All,
         },
         connections: arguments.connections.into(),
+        learn: 0,
     };
     let from = match &arguments.places[..] {
         [from, _] => &context.at(from.clone()),
@@ -76,7 +78,16 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     if targets.iter().any(|target| target.url.as_ref() == Ok(&location)) {
         return Err(Failure::usage(format!("{location} is not a copy of itself")));
     }
-    let mut opened = open(from, &output)?;
+    let options = Options { learn: copies::to_learn(&location), ..options };
+    let mut opened = match open(from, &output) {
+        Ok(opened) => opened,
+        Err(failure) => {
+            if copy_age::may_help(&failure) {
+                copy_age::tell(&targets, from, &output);
+            }
+            return Err(output.stopped(failure));
+        }
+    };
     let mut code = Code::Ok;
     for target in &targets {
         let synced = copies::bring(&opened.host, &mut opened.repository, target, &options, &output);

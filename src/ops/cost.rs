@@ -42,13 +42,13 @@ impl Requests {
         self.lists += (names as u64).div_ceil(1000) + (names == 0) as u64;
     }
 
-    /// US dollars for these requests and bytes at the list price of S3 Standard; what is stored costs by the month.
+    /// US dollars, to the millionth, for these requests and bytes at the list price of S3 Standard; what is stored costs by the month.
     #[allow(clippy::cast_precision_loss)]
     pub fn dollars(&self) -> f64 {
         let puts = (self.puts + self.lists) as f64 / 1000.0 * THOUSAND_PUTS;
         let gets = self.gets as f64 / 1000.0 * THOUSAND_GETS;
         let read = self.bytes_got as f64 / f64::from(1 << 30) * GIB_READ;
-        (puts + gets + read) / 1000.0
+        ((puts + gets + read) * 1000.0).round() / 1_000_000.0
     }
 }
 
@@ -65,5 +65,13 @@ mod tests {
         requests.list(32_768);
         requests.list(0);
         assert_eq!(requests.lists, 34);
+    }
+
+    #[test]
+    fn prices_are_rounded_to_a_millionth() {
+        let mut requests = Requests::default();
+        requests.put(1000);
+        requests.get(123_456_789);
+        assert_eq!(format!("{}", requests.dollars()), "0.010353");
     }
 }

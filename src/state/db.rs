@@ -4,6 +4,7 @@
 //! Never stands in the way: a damaged database is moved aside and begun anew, one that cannot be written (full disk,
 //! read-only folder, newer version) is carried on in memory; both with a warning. Every method therefore has an answer.
 
+mod marks;
 mod pins;
 mod schema;
 mod sessions;

@@ -106,7 +106,7 @@ impl Store for MemoryStore {
         };
         let objects = self.read();
         let found = objects.iter().filter(|(name, _)| below(name));
-        Ok(found.map(|(name, bytes)| Listed { name: name.clone(), length: bytes.len() as u64 }).collect())
+        Ok(found.map(|(name, bytes)| Listed { name: name.clone(), length: bytes.len() as u64, mark: None }).collect())
     }
 
     fn delete(&self, name: &ObjectName) -> Result<(), Error> {

@@ -10,6 +10,7 @@ pub mod fallback;
 pub mod faults;
 pub mod forgetful;
 pub mod local;
+pub mod mark;
 pub mod memory;
 pub mod open;
 pub mod pace;
@@ -22,6 +23,7 @@ pub mod timetable;
 pub mod traffic;
 pub mod url;
 
+use mark::Mark;
 use std::fmt;
 use std::sync::Arc;
 
@@ -113,6 +115,8 @@ pub struct Listed {
     pub name: ObjectName,
     /// Its length in bytes.
     pub length: u64,
+    /// What the place says of its bytes, where listings say it: the same as [`Facts::mark`].
+    pub mark: Option<Mark>,
 }
 
 /// What a place keeps of an object beside its bytes.
@@ -121,7 +125,7 @@ pub struct Facts {
     /// The version's name, where the place keeps replaced and removed versions.
     pub version: Option<String>,
     /// The place's own hash or tag of the bytes.
-    pub tag: Option<String>,
+    pub mark: Option<Mark>,
     /// The retention that keeps it from being removed, in the place's words.
     pub lock: Option<String>,
 }

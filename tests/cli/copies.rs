@@ -150,6 +150,28 @@ fn every_snapshot_brings_the_copies_of_the_configuration_up_to_date() {
     assert_eq!(place.run(["snapshots", "--json"]).ends(0).json().len(), 6);
 }
 
+/// The repository itself is gone: how old the copies are is what matters then.
+#[test]
+fn a_sync_whose_source_is_gone_says_how_old_the_copies_are() {
+    let place = place();
+    configured(&place, &text(place.path("usb")));
+    place.run(["snapshot", "a", "--time", "2026-01-02 12:00"]).ends(0);
+    place.run(["snapshot", "a", "--no-copies"]).ends(0);
+    std::fs::rename(place.path("repository"), place.path("away")).unwrap();
+    let run = place.run(["sync"]).ends(10);
+    run.tells("usb has 3 snapshots").tells("at most 1 snapshot behind, as far as this machine knows");
+    let told = place.run(["--json", "sync"]).ends(10).message("copy_age");
+    assert_eq!((&told["copy"], &told["snapshots"], &told["behind_at_most"]), (&"usb".into(), &3.into(), &1.into()));
+    assert!(told["age_seconds"].as_u64().is_some() && told["newest"].is_string(), "{told}");
+    // Another machine, which never saw the repository.
+    let mut command = place.command(["--json", "sync"]);
+    command.env("XDG_STATE_HOME", place.path("elsewhere")).env("XDG_CACHE_HOME", place.path("elsewhere"));
+    assert!(Run::of(&mut command).ends(10).message("copy_age")["behind_at_most"].is_null());
+    // One that is gone too, and a wrong key, are told of, and the code is that of the source.
+    std::fs::rename(place.path("usb"), place.path("gone")).unwrap();
+    place.run(["sync"]).ends(10).says("how old the copy usb is cannot be told");
+}
+
 #[test]
 fn what_is_damaged_is_read_from_a_copy_and_mended_from_it() {
     let place = place();

@@ -245,6 +245,7 @@ fn changes(seen: &mut Seen, place: &Place) {
     let copy = place.path("copy").into_os_string().into_string().unwrap();
     seen.run(place, &["sync", &copy, "-n"], 0);
     seen.run(place, &["sync", &copy], 0);
+    seen.run(place, &["sync", "-r", "nowhere", &copy], 10);
     let made = place.run(["-r", "other", "init", "--new-key-file", "other.key", "--recovery-key-file", "other.words"]);
     made.ends(0);
     let (repository, other) = (place.path("repository"), place.path("other"));

@@ -148,7 +148,8 @@ fn deciding_what_can_go_takes_little_memory() {
     forger.end(forger.record(root, forger.session), written);
     let made_up = move |prefix: &str, mut all: Vec<Listed>| {
         let packs = (0..if prefix == "packs" { indexes * PACKS } else { 0 })
-            .map(|number| Listed { name: Name::Pack(PackId(id(u64::MAX / 2 + number))).object(), length: 36 << 20 });
+            .map(|number| Name::Pack(PackId(id(u64::MAX / 2 + number))).object())
+            .map(|name| Listed { name, length: 36 << 20, mark: None });
         all.extend(packs);
         all
     };

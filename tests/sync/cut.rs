@@ -79,38 +79,6 @@ fn a_later_sync_may_fail_at_any_call_of_the_copy() {
     every_call(&pair, &[(ids[0], 1), (ids[1], 2)], false, stride(7));
 }
 
-/// Many packs, interrupted again and again, end as they are at the source, and none is sent twice.
-#[test]
-fn interrupted_twenty_times_it_ends_identical() {
-    let pair = Pair::new();
-    let ids: Vec<_> = (1..=stride_of_snapshots()).map(|seed| (pair.snapshot(seed), seed)).collect();
-    let faulty = Arc::new(FaultStore::new(pair.copy.clone()));
-    let place: Arc<dyn Store> = faulty.clone();
-    let mut interrupted = 0;
-    for number in 0.. {
-        // Some calls are spent before the first pack, fewer than 60.
-        faulty.plan(Some(Plan::for_good(60 + number % 7, Fault::After)));
-        let outcome = once(&pair, 0, pair.world.store.clone(), &place);
-        faulty.plan(None);
-        if outcome.is_ok() {
-            break;
-        }
-        interrupted += 1;
-        assert!(interrupted < 500, "{outcome:?}");
-        if interrupted == 20 {
-            once(&pair, 0, pair.world.store.clone(), &place).unwrap();
-            break;
-        }
-    }
-    assert!(interrupted > 2);
-    assert_eq!(shared(&pair.copy), shared(&pair.world.store));
-    holds(&pair.world, &pair.copy, &pair.source, &ids);
-}
-
-fn stride_of_snapshots() -> u64 {
-    if std::env::var_os("BOVEDA_TEST_FULL").is_some() { 200 } else { 12 }
-}
-
 /// What a dead sync left of its packs is used, and made durable, not sent again.
 #[test]
 fn what_a_dead_sync_left_is_used() {

@@ -7,7 +7,7 @@ use boveda::ops::sync::{Check, Error, Options, Summary, sync};
 use boveda::store::{ObjectName, Store};
 use std::sync::Arc;
 
-const ALL: Options = Options { dry_run: false, forget: false, check: Check::All, connections: 4 };
+const ALL: Options = Options { dry_run: false, forget: false, check: Check::All, connections: 4, learn: 0 };
 
 /// The largest pack of a store.
 fn pack(store: &dyn Store) -> ObjectName {

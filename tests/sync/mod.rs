@@ -4,6 +4,9 @@ mod beside;
 mod checkpoints;
 mod cut;
 mod damage;
+mod hashes;
+mod many;
+mod places;
 mod standing;
 
 use crate::world::{Listener, Machine, World, noise};

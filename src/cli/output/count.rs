@@ -8,9 +8,10 @@ pub fn count(number: impl TryInto<u64> + Display + Copy, noun: &str) -> String {
         return format!("{number} {noun}");
     }
     match noun.strip_suffix('y') {
-        Some(stem) => format!("{number} {stem}ies"),
-        None if noun.ends_with('x') => format!("{number} {noun}es"),
-        None => format!("{number} {noun}s"),
+        // Days, not daies.
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{number} {stem}ies"),
+        _ if noun.ends_with('x') => format!("{number} {noun}es"),
+        _ => format!("{number} {noun}s"),
     }
 }
 

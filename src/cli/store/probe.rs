@@ -101,11 +101,11 @@ fn questions(report: &Report) -> [(&'static str, &Answer); 7] {
 }
 
 fn facts(report: &Report) -> [(&'static str, String); 3] {
-    let word = |fact: &Option<String>, yes: &str| fact.as_ref().map_or_else(|| "no".to_owned(), |_| yes.to_owned());
+    let word = |known: bool| if known { "yes" } else { "no" }.to_owned();
     let lock = report.facts.lock.clone().map_or_else(|| "not seen".to_owned(), |mode| format!("yes: {mode}"));
     [
-        ("a hash of every object can be asked for", word(&report.facts.tag, "yes")),
-        ("replaced and removed versions are kept", word(&report.facts.version, "yes")),
+        ("a hash of every object can be asked for", word(report.facts.mark.is_some())),
+        ("replaced and removed versions are kept", word(report.facts.version.is_some())),
         ("new objects are locked for a time", lock),
     ]
 }
@@ -128,7 +128,7 @@ fn as_json(url: &str, report: &Report, parts: &[Part], context: &Context) -> Val
         "listing_after_write": answer(&report.listing),
         "deletes": answer(&report.deletes),
         "replaces": answer(&report.replaces),
-        "hashes": report.facts.tag.is_some(),
+        "hashes": report.facts.mark.is_some(),
         "versioning": report.facts.version.is_some(),
         "object_lock": report.facts.lock,
         "several_writers": report.several_writers(),

@@ -5,14 +5,17 @@
 //! somebody asked for, and not while anything about the source is in doubt.
 
 pub mod decisions;
+mod marks;
 mod needed;
 mod plan;
 mod sample;
+pub mod stand;
 mod steps;
 mod transfer;
 
 pub use super::cost::Requests;
 pub use plan::Plan;
+pub use stand::Stand;
 
 use super::host::Host;
 use crate::event::{Event, Level, Sink};
@@ -29,9 +32,9 @@ use std::time::Instant;
 /// Which objects of the copy are read whole, and held against their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Check {
-    /// None.
+    /// None. What the place has another hash for than before is told.
     None,
-    /// A thirtieth, another one each time.
+    /// A thirtieth, another one each time, and what the place has another hash for than before.
     #[default]
     Sample,
     /// All.
@@ -49,11 +52,17 @@ pub struct Options {
     pub check: Check,
     /// How many packs are under way at once.
     pub connections: usize,
+    /// How many bytes of the source's packs may be read to find out what the copy's place should say of packs that nobody knows of; 0 where
+    /// reading them is a download. See [`LEARN`].
+    pub learn: u64,
 }
+
+/// What may be read of a source on this machine: some ten seconds' work.
+pub const LEARN: u64 = 4 << 30;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { dry_run: false, forget: false, check: Check::default(), connections: 4 }
+        Self { dry_run: false, forget: false, check: Check::default(), connections: 4, learn: 0 }
     }
 }
 
@@ -108,6 +117,10 @@ pub struct Summary {
     pub forgotten: u64,
     /// Packs of the copy that were read whole.
     pub checked: Packs,
+    /// Packs that were not, and of which the place says what it said when their bytes there were known to be right.
+    pub by_hash: Packs,
+    /// Packs of which nothing more is known than their length.
+    pub unchecked: Packs,
     /// Objects of the copy that were damaged or missing, and were put back.
     pub healed: Vec<Name>,
     /// Snapshots that could not come, and why.
@@ -184,7 +197,7 @@ pub fn sync(
         summary.slots = source.found_copy(&**store)?;
         Some(host.open_copy(source, Arc::clone(store))?)
     };
-    let mut sync = steps::Sync { host, source, options, events, summary };
+    let mut sync = steps::Sync { host, source, options, events, summary, found: sample::Found::default() };
     if options.dry_run {
         sync.preview(copy.as_ref())?;
     } else if let Some(copy) = &mut copy {

@@ -4,7 +4,7 @@ use super::Lag;
 use crate::repo::chunk_index::{ChunkIndex, Said};
 use crate::repo::id::{PackId, SnapshotId};
 use crate::repo::names::{self, IndexClass, Name};
-use crate::repo::repository::{self, Indexes, Repository};
+use crate::repo::repository::{self, Indexes, Repository, StoredPack};
 use crate::repo::session::{Certified, CopiedRecord, IndexRef};
 use crate::repo::session_view::Snapshot;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,8 +27,8 @@ pub struct PackToPut {
 pub struct Plan {
     /// Packs that are not there.
     pub packs: Vec<PackToPut>,
-    /// Packs that are there, by the listing, with their lengths.
-    pub there: BTreeMap<PackId, u64>,
+    /// Packs that are there, by the listing.
+    pub there: BTreeMap<PackId, StoredPack>,
     /// Indexes that do not count there yet.
     pub indexes: Vec<IndexRef>,
     /// Indexes that count there and are gone.
@@ -53,7 +53,7 @@ impl Plan {
     pub fn new(source: &Repository, copy: Option<&Repository>) -> Result<Self, repository::Error> {
         let mut plan = Self { lag: lag(source, copy), ..Self::default() };
         if let Some(copy) = copy {
-            plan.there = copy.list_packs()?;
+            plan.there = copy.list_stored_packs()?;
         }
         let repeated = plan.compare_packs(source, copy)?;
         plan.compare_indexes(source, copy, &repeated)?;
@@ -100,9 +100,9 @@ impl Plan {
             }
         }
         for (id, length) in named {
-            let found = self.there.get(&id);
+            let found = self.there.get(&id).map(|stored| stored.length);
             let given_up = copy.is_some_and(|copy| copy.log().state.ledger().ever_final(&id));
-            if found != Some(&length) && !given_up {
+            if found != Some(length) && !given_up {
                 let (damaged, expected) = (found.is_some(), expected.contains(&id));
                 self.packs.push(PackToPut { id, length, damaged, expected });
             }

@@ -3,15 +3,17 @@
 use super::decisions;
 use super::needed::{self, Needed};
 use super::plan::{PackToPut, Plan, lag};
-use super::{Error, Options, Summary, pack_name, sample, transfer, warn};
+use super::sample::{self, Found};
+use super::{Error, Options, Summary, marks, pack_name, transfer, warn};
 use crate::event::{Event, Sink};
 use crate::ops::host::Host;
 use crate::repo::id::PackId;
 use crate::repo::names::Name;
-use crate::repo::repository::{Copies, Mirroring, Repository};
+use crate::repo::repository::{Copies, Mirroring, Repository, StoredPack};
 use crate::repo::session::IndexRef;
 use crate::store::Put;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 /// A sync under way.
 pub struct Sync<'a> {
@@ -20,6 +22,8 @@ pub struct Sync<'a> {
     pub options: &'a Options,
     pub events: &'a dyn Sink,
     pub summary: Summary,
+    /// What is at the copy, by listings and by what was put.
+    pub found: Found,
 }
 
 /// Whether what was read of the source still holds.
@@ -42,6 +46,8 @@ impl Sync<'_> {
         for pack in &plan.packs {
             summary.packs.count(pack.length);
             summary.requests.put(pack.length);
+            // What the place says of it then.
+            summary.requests.get(0);
         }
         summary.snapshots = plan.records.len() as u64;
         summary.indexes = (plan.indexes.len() + plan.lost_indexes.len()) as u64;
@@ -74,6 +80,7 @@ impl Sync<'_> {
         if first.is_empty() {
             self.count_listings(&first);
             (self.summary.left, self.summary.lost) = (first.left, first.unreadable);
+            self.found.there = first.there;
         } else {
             self.mirror(copy)?;
         }
@@ -83,7 +90,7 @@ impl Sync<'_> {
         if self.options.forget {
             self.summary.forgotten = decisions::forget(self.source, copy, &self.summary)?;
         }
-        sample::check(self.host, self.source, copy, self.options, &mut self.summary, self.events)?;
+        sample::check(self.host, self.source, copy, self.options, &mut self.found, &mut self.summary, self.events)?;
         self.host.remember_copy(copy);
         Ok(())
     }
@@ -117,11 +124,12 @@ impl Sync<'_> {
     }
 
     fn bring(&mut self, copy: &Repository, mirroring: &Mirroring) -> Result<(), Error> {
+        let mut put = BTreeMap::new();
         loop {
             let plan = Plan::new(self.source, Some(copy))?;
             self.count_listings(&plan);
             self.summary.lost.extend(plan.unreadable.clone());
-            let Step::Done(()) = self.put_packs(copy, &plan.packs)? else { continue };
+            let Step::Done(()) = self.put_packs(copy, &plan.packs, &mut put)? else { continue };
             let mut copies = Copies { installations: plan.installations.clone(), ..Copies::default() };
             let Step::Done(()) = self.put_indexes(copy, &plan, &mut copies)? else { continue };
             self.summary.left.clone_from(&plan.left);
@@ -131,11 +139,18 @@ impl Sync<'_> {
             copy.commit_copies(mirroring, &copies)?;
             self.summary.requests.put(1024 * copies.records.len() as u64);
             self.summary.snapshots = copies.records.len() as u64;
+            self.found.there = plan.there;
+            self.found.there.extend(put);
             return Ok(());
         }
     }
 
-    fn put_packs(&mut self, copy: &Repository, packs: &[PackToPut]) -> Result<Step<()>, Error> {
+    fn put_packs(
+        &mut self,
+        copy: &Repository,
+        packs: &[PackToPut],
+        put: &mut BTreeMap<PackId, StoredPack>,
+    ) -> Result<Step<()>, Error> {
         let known_lost = |pack: &&PackToPut| !self.summary.lost.contains_key(&pack_name(pack.id));
         let packs: Vec<PackToPut> = packs.iter().filter(known_lost).copied().collect();
         for pack in packs.iter().filter(|pack| pack.expected) {
@@ -143,11 +158,11 @@ impl Sync<'_> {
             let (object, what) = (pack_name(pack.id).to_string(), format!("{what}; it comes from the source again"));
             self.events.emit(Event::Damage { object, what, healed: true });
         }
-        let (source, connections) = (&**self.source.store(), self.options.connections);
-        let outcome = transfer::packs(source, &**copy.store(), &packs, connections, self.events)?;
+        let outcome = self.transfer(copy, &packs, put)?;
         for pack in outcome.put {
             self.summary.packs.count(pack.length);
             self.summary.requests.put(pack.length);
+            self.summary.requests.get(0);
             if pack.expected {
                 self.summary.healed.push(pack_name(pack.id));
             }
@@ -166,6 +181,27 @@ impl Sync<'_> {
             self.lose(pack_name(id), "it is missing at the source".to_owned());
         }
         Ok(if gone.is_empty() { Step::Done(()) } else { Step::Again })
+    }
+
+    /// Sends packs, and notes what the place says of each that it has got.
+    fn transfer(
+        &mut self,
+        copy: &Repository,
+        packs: &[PackToPut],
+        put: &mut BTreeMap<PackId, StoredPack>,
+    ) -> Result<transfer::Outcome, Error> {
+        let (source, connections) = (&**self.source.store(), self.options.connections);
+        let key = self.host.copy_key(copy);
+        let noted: Mutex<(&mut BTreeMap<_, _>, &mut BTreeSet<_>)> = Mutex::new((put, &mut self.found.suspects));
+        let note = |id: &PackId, stored: &[u8]| {
+            let (mark, wrong) = marks::note_put(self.host, &key, &**copy.store(), id, stored, self.events);
+            let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+            noted.0.insert(*id, StoredPack { length: stored.len() as u64, mark });
+            if wrong {
+                noted.1.insert(*id);
+            }
+        };
+        Ok(transfer::packs(source, &**copy.store(), packs, connections, &note, self.events)?)
     }
 
     fn lose(&mut self, name: Name, why: String) {
@@ -218,7 +254,7 @@ impl Sync<'_> {
         for pack in packs {
             if ledger.ever_final(&pack.id) || view.is_left_out(index, &pack.id) {
                 copies.left_out.insert(pack.id);
-            } else if plan.there.get(&pack.id) == Some(&pack.length) {
+            } else if plan.there.get(&pack.id).is_some_and(|stored| stored.length == pack.length) {
                 copy.store().settle(&pack_name(pack.id).object())?;
             }
         }

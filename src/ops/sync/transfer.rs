@@ -22,7 +22,8 @@ pub struct Outcome {
     pub lost: Vec<(PackId, String)>,
 }
 
-/// Copies packs, so many at once. Those that are done stay done, whatever becomes of the others.
+/// Copies packs, so many at once; `put` hears of each one that was put, with its bytes. Those that are done stay done, whatever
+/// becomes of the others.
 ///
 /// # Errors
 /// When a store fails, or somebody asked to stop: the first failure.
@@ -31,6 +32,7 @@ pub fn packs(
     copy: &dyn Store,
     packs: &[PackToPut],
     connections: usize,
+    put: &(dyn Fn(&PackId, &[u8]) + Sync),
     events: &dyn Sink,
 ) -> Result<Outcome, Error> {
     let next = AtomicUsize::new(0);
@@ -42,7 +44,8 @@ pub fn packs(
                 return;
             }
             let Some(pack) = packs.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
-            let moved = if events.stopping() { Err(chunks::Error::Stopped.into()) } else { one(source, copy, pack) };
+            let moved =
+                if events.stopping() { Err(chunks::Error::Stopped.into()) } else { one(source, copy, pack, put) };
             let (outcome, failure, progress) = &mut *lock(&shared);
             match moved {
                 Ok(Moved::Put) => outcome.put.push(*pack),
@@ -78,7 +81,12 @@ enum Moved {
     Lost(String),
 }
 
-fn one(source: &dyn Store, copy: &dyn Store, to_put: &PackToPut) -> Result<Moved, Error> {
+fn one(
+    source: &dyn Store,
+    copy: &dyn Store,
+    to_put: &PackToPut,
+    put: &(dyn Fn(&PackId, &[u8]) + Sync),
+) -> Result<Moved, Error> {
     let name = pack_name(to_put.id).object();
     let stored = match source.get(&name) {
         Ok(stored) => stored,
@@ -89,9 +97,15 @@ fn one(source: &dyn Store, copy: &dyn Store, to_put: &PackToPut) -> Result<Moved
         Ok(stored) => stored,
         Err(why) => return Ok(Moved::Lost(why)),
     };
+    let created = !to_put.damaged && copy.put(&name, &stored)? == Put::Created;
     // What has the name already may be what a put left that was cut short, or nothing but damage.
-    if to_put.damaged || (copy.put(&name, &stored)? == Put::Exists && copy.length(&name)? != stored.len() as u64) {
+    let healed = !created && (to_put.damaged || copy.length(&name)? != stored.len() as u64);
+    if healed {
         copy.heal(&name, &stored)?;
+    }
+    // What others put meanwhile nobody has looked into.
+    if created || healed {
+        put(&to_put.id, &stored);
     }
     Ok(Moved::Put)
 }
@@ -130,7 +144,7 @@ mod tests {
             let before = missing.len();
             let fault = if turn % 2 == 0 { Fault::Before } else { Fault::After };
             faulty.plan((turn < 20).then(|| Plan::for_good(300 + 13 * turn, fault)));
-            let outcome = packs(&source, &faulty, &missing, 4, &Silent);
+            let outcome = packs(&source, &faulty, &missing, 4, &|_, _| (), &Silent);
             assert_eq!(outcome.is_err(), turn < 20, "{turn}");
             let left = all.iter().filter(|pack| copy.length(&pack_name(pack.id).object()).is_err()).count();
             assert!(left < before, "{turn}");
@@ -146,7 +160,7 @@ mod tests {
         source.put(&pack_name(id).object(), b"p4ck").unwrap();
         let pack = PackToPut { id, length: 4, damaged: false, expected: true };
         let gone = PackToPut { id: PackId([7; 32]), ..pack };
-        let outcome = packs(&source, &copy, &[pack, gone], 2, &Silent).unwrap();
+        let outcome = packs(&source, &copy, &[pack, gone], 2, &|_, _| (), &Silent).unwrap();
         assert_eq!((outcome.lost.len(), outcome.vanished, outcome.put), (1, vec![gone.id], vec![]));
         assert!(copy.objects().is_empty());
     }

@@ -63,6 +63,7 @@ pub use rewriting::Rewritten;
 pub use session::WriteSession;
 pub use snapshots::Snapshot;
 pub use suspecting::Suspects;
+pub use tables::StoredPack;
 
 use super::chunk_index::RunFolder;
 use super::config::Config;

@@ -10,8 +10,18 @@ use crate::repo::id::{PackId, PrincipalId, WriterId};
 use crate::repo::names::{self, Name, SessionName};
 use crate::repo::pack::{self, Table, TableKeys};
 use crate::repo::segment::{Origin, SegmentDescriptor};
+use crate::store::mark::Mark;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+
+/// A pack as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPack {
+    /// Its length in bytes.
+    pub length: u64,
+    /// What the place says of its bytes.
+    pub mark: Option<Mark>,
+}
 
 /// Tells under which key a table must be signed whose signer is this writer.
 type SignerKey<'a> = dyn Fn(&WriterId) -> Option<PublicKey> + 'a;
@@ -22,8 +32,16 @@ impl Repository {
     /// # Errors
     /// When the listing fails.
     pub fn list_packs(&self) -> Result<BTreeMap<PackId, u64>, Error> {
+        Ok(self.list_stored_packs()?.into_iter().map(|(id, stored)| (id, stored.length)).collect())
+    }
+
+    /// Every pack in the store, and all that the listing says of it.
+    ///
+    /// # Errors
+    /// When the listing fails.
+    pub fn list_stored_packs(&self) -> Result<BTreeMap<PackId, StoredPack>, Error> {
         let pack = |listed: crate::store::Listed| match Name::parse(&listed.name) {
-            Some(Name::Pack(id)) => Some((id, listed.length)),
+            Some(Name::Pack(id)) => Some((id, StoredPack { length: listed.length, mark: listed.mark })),
             _ => None,
         };
         Ok(self.store.list(names::PACKS)?.into_iter().filter_map(pack).collect())

@@ -14,7 +14,7 @@ const BUSY: Duration = Duration::from_secs(10);
 
 /// Each brings the schema from its position in this list to the next; `user_version` counts those done. Never edited,
 /// only added to. Numbers of chains are eight big-endian bytes: SQLite's own have a sign.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
     CREATE TABLE log_heads (repository BLOB PRIMARY KEY, number BLOB NOT NULL, hash BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE writer_heads (repository BLOB, writer BLOB, number BLOB NOT NULL, hash BLOB NOT NULL,
@@ -37,10 +37,22 @@ const MIGRATIONS: [&str; 5] = [
     "
     CREATE TABLE given_up (repository BLOB, writer BLOB, seq BLOB, PRIMARY KEY (repository, writer, seq)) WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE marks (repository BLOB, pack BLOB, mark TEXT NOT NULL, PRIMARY KEY (repository, pack)) WITHOUT ROWID;
+",
 ];
 
-const TABLES: [&str; 8] =
-    ["log_heads", "writer_heads", "snapshot_numbers", "installations", "scrubs", "open_sessions", "pins", "given_up"];
+const TABLES: [&str; 9] = [
+    "log_heads",
+    "writer_heads",
+    "snapshot_numbers",
+    "installations",
+    "scrubs",
+    "open_sessions",
+    "pins",
+    "given_up",
+    "marks",
+];
 
 /// Opens the database at `path`, whatever state it is in.
 ///

@@ -40,7 +40,7 @@ impl<D: Disk> LocalStore<D> {
             let path = self.path(&name);
             match known.map_or_else(|| self.disk.stat(&path), Ok) {
                 Ok(stat) if stat.directory => self.list_folder(&path, name.as_str(), found)?,
-                Ok(stat) if stat.file => found.push(Listed { name, length: stat.length }),
+                Ok(stat) if stat.file => found.push(Listed { name, length: stat.length, mark: None }),
                 Ok(_) => {}
                 Err(error) if self.vanished(&path, &error)? => {}
                 Err(error) => return Err(error),

@@ -12,14 +12,15 @@ mod runtime;
 mod transport;
 
 use super::access::Access;
-use super::remote_url::RemoteUrl;
+use super::mark::Mark;
+use super::remote_url::{RemoteUrl, Scheme};
 use super::{Error, ErrorKind, Facts, Listed, ObjectName, Put, Store};
 use crate::crypto::secret::random;
 use errors::Said;
 use futures_core::Stream as _;
 use notes::Notes;
 use opendal::options::{ListOptions, ReadOptions, WriteOptions};
-use opendal::{Buffer, BytesRange, Operator};
+use opendal::{Buffer, BytesRange, Metadata, Operator};
 use operator::{Exclusion, Operators};
 use std::fmt::Write as _;
 use std::future::poll_fn;
@@ -40,6 +41,7 @@ const KNOWN_FOR: Duration = Duration::from_secs(30);
 /// A place behind HTTP.
 pub struct RemoteStore {
     place: String,
+    scheme: Scheme,
     operators: Operators,
     runtime: &'static Runtime,
     /// When the place itself was last seen.
@@ -63,7 +65,7 @@ impl RemoteStore {
         };
         let operators = operator::build(url, access).map_err(wrong)?;
         let runtime = runtime::shared().map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { place, operators, runtime, seen: Mutex::default(), tidied: Once::new() })
+        Ok(Self { place, scheme: url.scheme, operators, runtime, seen: Mutex::default(), tidied: Once::new() })
     }
 
     /// Whether the bucket or folder itself is there.
@@ -139,6 +141,19 @@ impl RemoteStore {
             return error;
         }
         self.check().err().unwrap_or(error)
+    }
+
+    /// What is said of an object's bytes, in the same words by a listing and by a look at the object.
+    fn mark(&self, found: &Metadata) -> Option<Mark> {
+        match self.scheme {
+            // Some servers say the MD5 only where they are asked for one object.
+            Scheme::S3 | Scheme::B2 => Mark::reported(None, found.etag()),
+            Scheme::Azblob => Mark::reported(found.content_md5(), found.etag()),
+            // Its tag is another one when nothing but the storage class is: only what was put together of others has none but that.
+            Scheme::Gcs => Mark::reported(found.content_md5(), None).or_else(|| Mark::reported(None, found.etag())),
+            // Made from the time of the last change, as a rule.
+            _ => None,
+        }
     }
 
     fn write(&self, name: &str, bytes: &[u8], if_absent: bool) -> impl Future<Output = opendal::Result<()>> {
@@ -237,7 +252,7 @@ impl Store for RemoteStore {
         Ok(Facts {
             // S3 names the only version of an object "null" where none are kept.
             version: found.version().filter(|version| *version != "null").map(str::to_owned),
-            tag: found.content_md5().or(found.etag()).map(|tag| tag.trim_matches('"').to_owned()),
+            mark: self.mark(&found),
             lock: notes.lock(),
         })
     }
@@ -354,7 +369,7 @@ impl Store for RemoteStore {
                 // WebDAV lists a file that is asked for as a folder.
                 let below = prefix.is_empty() || name.as_str().strip_prefix(prefix)?.starts_with('/');
                 below.then_some(())?;
-                Some(Listed { name, length: entry.metadata().content_length() })
+                Some(Listed { name, length: entry.metadata().content_length(), mark: self.mark(entry.metadata()) })
             })
             .collect();
         listed.sort_unstable_by(|a, b| a.name.cmp(&b.name));
