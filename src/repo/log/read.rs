@@ -108,7 +108,7 @@ pub(super) fn read_from(
 ) -> Result<Log, Error> {
     let start = from.next();
     let mut walk = Walk::new(from, keys, pin);
-    let position = walk.to_end(source, start)?;
+    let position = walk.follow(source, start)?;
     if source.firsts.range(position..).next().is_some() {
         return Err(Error::Gap(position));
     }
@@ -126,7 +126,7 @@ pub(super) fn read_from(
 pub fn read_on(store: &dyn Store, earlier: &Log, keys: &EpochKeys<'_>) -> Result<Log, Error> {
     let source = Source::unlisted(store);
     let mut walk = Walk::new(earlier.state.clone(), keys, None);
-    walk.to_end(&source, earlier.state.next())?;
+    walk.follow(&source, earlier.state.next())?;
     let notes = earlier.notes.iter().cloned().chain(walk.notes).collect();
     Ok(Log { state: walk.sure.state, doubts: walk.sure.doubts, notes })
 }
@@ -196,7 +196,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes in everything from `position` on. Returns the first position where nothing is.
-    fn to_end(&mut self, source: &Source<'_>, mut position: u64) -> Result<u64, Error> {
+    fn follow(&mut self, source: &Source<'_>, mut position: u64) -> Result<u64, Error> {
         while self.step(source, position)? {
             position += 1;
         }
