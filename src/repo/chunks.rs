@@ -3,6 +3,7 @@
 //! The catalog is written against these two traits alone, and so is tested over a map in memory.
 
 use super::id::{ChunkId, ChunkKind};
+use crate::store;
 use std::sync::Arc;
 
 /// Why a chunk cannot be had or kept.
@@ -23,6 +24,15 @@ pub enum Error {
     /// An earlier step of the same writing failed; its error was reported there.
     #[error("writing stopped after an earlier error")]
     Stopped,
+}
+
+/// The store's failure that an error comes from, if it does.
+pub fn failure_of_store<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a store::Error> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| match error.downcast_ref() {
+        // A shared error is no link of the chain: what is behind it is looked at here.
+        Some(Error::Store(shared)) => shared.downcast_ref(),
+        _ => error.downcast_ref(),
+    })
 }
 
 /// Where new chunks go. Implementations deduplicate.

@@ -4,7 +4,7 @@
 //! All else, every listing and every change are the first place's alone, so whoever writes builds on nothing that is not there. What is
 //! read in part cannot be held against its name here; readers prove each piece, and ask for the whole when it is wrong.
 
-use super::{Error, Listed, ObjectName, Put, Store};
+use super::{Error, Facts, Listed, ObjectName, Put, Store};
 use crate::crypto::hash;
 use crate::event::{Event, Sink};
 use std::collections::HashSet;
@@ -83,6 +83,10 @@ fn promised(name: &ObjectName) -> Option<[u8; 32]> {
 impl Store for FallbackStore {
     fn place(&self) -> String {
         self.first.place()
+    }
+
+    fn facts(&self, name: &ObjectName) -> Result<Facts, Error> {
+        self.first.facts(name)
     }
 
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Error> {

@@ -16,6 +16,7 @@ pub mod pace;
 pub mod probe;
 pub mod remote;
 pub mod remote_url;
+pub mod retention;
 pub mod retry;
 pub mod sftp;
 pub mod timetable;
@@ -122,8 +123,8 @@ pub struct Facts {
     pub version: Option<String>,
     /// The place's own hash or tag of the bytes.
     pub tag: Option<String>,
-    /// The retention that keeps it from being removed, in the place's words.
-    pub lock: Option<String>,
+    /// What keeps it from being removed, also if its time is over.
+    pub lock: Option<retention::Lock>,
 }
 
 /// A place for objects. Calls block; they may come from many threads at once.

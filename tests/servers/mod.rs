@@ -126,6 +126,21 @@ impl Server {
         }
     }
 
+    /// Runs a script of Python that has S3's client in `s3`; returns what it prints.
+    pub fn s3_script(&self, script: &str) -> String {
+        let head = format!(
+            "import boto3\n\
+             from botocore.config import Config\n\
+             s3 = boto3.client('s3', endpoint_url='http://127.0.0.1:{}', region_name='us-east-1',\n\
+             \x20   aws_access_key_id='AKTESTTEST', aws_secret_access_key='SKTESTTEST',\n\
+             \x20   config=Config(s3={{'addressing_style': 'path'}}))\n",
+            self.port
+        );
+        let ran = Command::new(installed().join("venv/bin/python")).args(["-c", &(head + script)]).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    }
+
     /// The parsed location.
     pub fn url(location: &str) -> StoreUrl {
         StoreUrl::parse(&OsString::from(location)).unwrap()

@@ -1,5 +1,6 @@
 //! What an error of a service means: the kinds that callers decide by, and a text without addresses and signatures.
 
+use super::super::retention::Retained;
 use super::super::retry::Busy;
 use super::super::{Error, ErrorKind};
 use super::notes::Notes;
@@ -77,6 +78,7 @@ pub fn failed(error: &opendal::Error, notes: &Notes, action: &'static str, objec
     let text = shown(error, status);
     let source: Arc<dyn std::error::Error + Send + Sync> = match kind {
         ErrorKind::Temporary => Arc::new(Busy { text, wait: notes.wait() }),
+        ErrorKind::Locked => Arc::new(Retained::said(text)),
         _ => Arc::new(Said(text)),
     };
     Error { kind, action, object, place, source }

@@ -235,8 +235,11 @@ impl Store for RemoteStore {
         let found = self.run(&notes, self.operators.checked.stat(name.as_str()));
         let found = found.map_err(|error| self.failed(&error, &notes, "read", name))?;
         Ok(Facts {
-            // S3 names the only version of an object "null" where none are kept.
-            version: found.version().filter(|version| *version != "null").map(str::to_owned),
+            // S3 names the only version of an object "null" where none are kept. Google numbers objects whether it keeps older ones or not.
+            version: found
+                .version()
+                .filter(|version| *version != "null" && self.operators.exclusion != Exclusion::Generation)
+                .map(str::to_owned),
             tag: found.content_md5().or(found.etag()).map(|tag| tag.trim_matches('"').to_owned()),
             lock: notes.lock(),
         })
