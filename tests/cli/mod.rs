@@ -34,6 +34,7 @@ mod privileged;
 mod prune;
 mod remote;
 mod remote_mount;
+mod remote_retention;
 mod repair;
 mod restore;
 mod restore_options;

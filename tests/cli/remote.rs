@@ -11,22 +11,27 @@ use crate::servers::proxy::{Fate, Proxy};
 use crate::servers::{Kind, Server};
 
 /// A place whose repository is on a server.
-struct Remote {
-    place: Place,
-    server: Server,
-    location: String,
+pub(super) struct Remote {
+    pub place: Place,
+    pub server: Server,
+    pub location: String,
 }
 
 impl Remote {
     /// With a repository, opened by `admin.key`; `None` without the server.
-    fn init(kind: Kind) -> Option<Self> {
+    pub fn init(kind: Kind) -> Option<Self> {
         let server = Server::start(kind)?;
-        let remote = Self { place: Place::new(), location: server.location(), server };
-        remote.run(&["init", "--new-key-file", "admin.key", "--recovery-key-file", "recovery"]).ends(0);
-        Some(remote)
+        Some(Self::init_at(server.location(), server))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The same at a location of a server.
+    pub fn init_at(location: String, server: Server) -> Self {
+        let remote = Self { place: Place::new(), location, server };
+        remote.run(&["init", "--new-key-file", "admin.key", "--recovery-key-file", "recovery"]).ends(0);
+        remote
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.place.command(arguments);
         command.env("BOVEDA_REPOSITORY", &self.location).env("BOVEDA_RETRY_FOR", "30");
         if self.place.path("admin.key").exists() {
@@ -36,21 +41,21 @@ impl Remote {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub fn run(&self, arguments: &[&str]) -> Run {
         Run::of(&mut self.command(arguments))
     }
 
-    fn snapshot(&self) -> serde_json::Value {
+    pub fn snapshot(&self) -> serde_json::Value {
         self.run(&["--json", "snapshot", "src"]).ends(0).message("summary").clone()
     }
 }
 
-fn same(a: &Path, b: &Path) {
+pub(super) fn same(a: &Path, b: &Path) {
     let diff = Command::new("diff").arg("-r").args([a, b]).output().unwrap();
     assert!(diff.status.success(), "{}", String::from_utf8_lossy(&diff.stdout));
 }
 
-fn noise(length: usize, seed: u32) -> Vec<u8> {
+pub(super) fn noise(length: usize, seed: u32) -> Vec<u8> {
     let mut state = seed | 1;
     (0..length)
         .map(|_| {
