@@ -282,12 +282,14 @@ fn of_chain(error: &(dyn std::error::Error + 'static)) -> Code {
         }
         next = error.source();
     }
-    Code::Damage
+    // Behind an error that is shared.
+    chunks::failure_of_store(error).map_or(Code::Damage, of_store)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::repo::id::ChunkId;
     use std::sync::Arc;
 
     #[test]
@@ -300,12 +302,17 @@ mod tests {
             source: Arc::new(std::io::Error::other("InvalidObjectState")),
         };
         let chunk = || chunks::Error::Store(Arc::new(archived()));
+        let page = || {
+            let (page, hidden, cause) = (ChunkId([0; 32]), catalog::Hidden::Unknown, catalog::Fault::Chunk(chunk()));
+            catalog::Error::Page(Box::new(catalog::Unreadable { page, hidden, cause }))
+        };
         for failure in [
             Failure::from(archived()),
             Failure::from(repository::Error::Log(log::Error::Store(archived()))),
             Failure::from(repository::Error::Chunk(chunk())),
             Failure::from(content::Error::Chunk { offset: 0, source: chunk() }),
             Failure::from(catalog::Error::Value(chunk())),
+            Failure::from(restore::Error::Catalog(page())),
         ] {
             assert_eq!(failure.code, Code::Failed, "{failure}");
             assert!(failure.hint.as_ref().is_some_and(|hint| hint.contains("--thaw")), "{failure}");

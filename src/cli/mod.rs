@@ -68,6 +68,7 @@ mod stream;
 mod sync;
 mod tag;
 mod targets;
+mod thaw;
 mod time;
 mod umount;
 mod unlock;

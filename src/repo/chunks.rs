@@ -28,10 +28,14 @@ pub enum Error {
 
 /// The store's failure that an error comes from, if it does.
 pub fn failure_of_store<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a store::Error> {
-    std::iter::successors(Some(error), |error| error.source()).find_map(|error| match error.downcast_ref() {
-        // A shared error is no link of the chain: what is behind it is looked at here.
-        Some(Error::Store(shared)) => shared.downcast_ref(),
-        _ => error.downcast_ref(),
+    type Shared = Arc<dyn std::error::Error + Send + Sync>;
+    // A shared error hides what it is: that is looked at behind it.
+    let of_shared = |shared: &'a Shared| shared.downcast_ref::<store::Error>();
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| {
+        if let Some(Error::Store(shared)) = error.downcast_ref() {
+            return of_shared(shared);
+        }
+        error.downcast_ref().or_else(|| error.downcast_ref::<Shared>().and_then(of_shared))
     })
 }
 

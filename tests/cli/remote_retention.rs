@@ -1,6 +1,6 @@
 //! Places that keep objects for a time: a bucket with object lock, a container and a bucket whose policies refuse deletions.
 
-use super::remote::{Remote, noise, same};
+use super::far::{Remote, noise, same};
 use super::{Place, write};
 use crate::servers::proxy::{Fate, Proxy};
 use crate::servers::{Kind, Server};

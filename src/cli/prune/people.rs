@@ -88,7 +88,7 @@ fn kept(summary: &Summary, dry_run: bool, context: &Context, output: &Output) ->
     if summary.postponed.packs > 0 {
         let verb = if dry_run { "would not be" } else { "were not" };
         output.remark(&format!(
-            "{} {verb} made anew without what is not needed: they are locked, and would stay beside the new ones",
+            "{} {verb} made anew without what is not needed: they are locked, and would stay beside the new ones, or archived",
             packs(summary.postponed)
         ))?;
     }

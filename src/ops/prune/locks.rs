@@ -10,7 +10,6 @@ use crate::event::{Event, Level, Sink};
 use crate::repo::id::PackId;
 use crate::repo::repository::Repository;
 use crate::store::Facts;
-use crate::store::retention::Lock;
 use std::collections::BTreeMap;
 
 /// Packs that are asked about at most where nothing but the telling depends on it.
@@ -43,7 +42,8 @@ pub(super) fn facts(repository: &Repository, pack: &PackId, events: &dyn Sink) -
     facts.inspect_err(tell).unwrap_or_default()
 }
 
-/// Takes out of what is to be made anew all that is locked: it would not go. Returns how much that is.
+/// Takes out of what is to be made anew all that is locked, since it would not go, and all that is archived, since it cannot be read.
+/// Returns how much that is.
 pub(super) fn leave(
     repository: &Repository,
     repack: &mut Repack,
@@ -52,17 +52,10 @@ pub(super) fn leave(
     events: &dyn Sink,
 ) -> Packs {
     let mut left = Packs::default();
-    let Some(first) = repack.parts.first().map(|part| part.pack) else { return left };
-    let first_facts = facts(repository, &first, events);
-    // A place that locks objects locks each for its own time.
-    if first_facts.lock.is_none() {
-        return left;
-    }
-    let locked = |lock: Option<Lock>| lock.is_some_and(|lock| lock.holds(now));
+    // Each is asked about, which is little beside the reading of it.
     repack.parts.retain(|part| {
-        let lock =
-            if part.pack == first { first_facts.lock.clone() } else { facts(repository, &part.pack, events).lock };
-        let goes = !locked(lock);
+        let Facts { lock, archive, .. } = facts(repository, &part.pack, events);
+        let goes = archive.is_none() && lock.is_none_or(|lock| !lock.holds(now));
         if !goes {
             left.count(stored.get(&part.pack).copied().unwrap_or_default());
         }

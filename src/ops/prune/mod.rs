@@ -128,7 +128,7 @@ pub struct Summary {
     /// What the place does not let go yet, or not at all: packs that were given up for good and stay, and versions of those that were
     /// deleted.
     pub kept: Kept,
-    /// Packs that would be made anew if the place let the old ones go.
+    /// Packs that would be made anew if the place let the old ones go, and they could be read.
     pub postponed: Packs,
     /// Packs of open sessions, which are left alone.
     pub open: Packs,

@@ -75,7 +75,10 @@ pub fn kind_of(error: &opendal::Error, status: u16) -> ErrorKind {
 pub fn failed(error: &opendal::Error, notes: &Notes, action: &'static str, object: String, place: String) -> Error {
     let status = notes.status();
     let kind = kind_of(error, status);
-    let text = shown(error, status);
+    let mut text = shown(error, status);
+    if kind == ErrorKind::Archived {
+        text = format!("it lies in an archive tier, from which it must be asked back before it can be read: {text}");
+    }
     let source: Arc<dyn std::error::Error + Send + Sync> = match kind {
         ErrorKind::Temporary => Arc::new(Busy { text, wait: notes.wait() }),
         ErrorKind::Locked => Arc::new(Retained::said(text)),

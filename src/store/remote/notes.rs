@@ -1,12 +1,13 @@
 //! What a call and the transport below opendal tell each other past it: the last status and the wait that was asked for on the
 //! way up, and on the way down whether a move may replace what has the name.
 
+use super::super::archive::Archive;
 use super::super::retention::{self, Lock};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
 use opendal::Buffer;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 tokio::task_local! {
@@ -24,7 +25,18 @@ pub struct Notes {
     never_replace: AtomicBool,
     /// Whether the request that never replaces was sent as one.
     kept: AtomicBool,
-    lock: Mutex<Option<Lock>>,
+    said: Mutex<Said>,
+}
+
+/// What the last answer said of an object, and where it was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Said {
+    /// What keeps it from being removed.
+    pub lock: Option<Lock>,
+    /// The archive tier that it lies in.
+    pub archive: Option<Archive>,
+    /// Its address, without a query: that may hold a signature.
+    pub address: String,
 }
 
 /// Headers by which services say that an object may not be removed yet, and until when.
@@ -59,9 +71,14 @@ impl Notes {
         self.kept.load(Ordering::Relaxed)
     }
 
-    /// What keeps the object from being removed, as far as the last answer said.
-    pub fn lock(&self) -> Option<Lock> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What the last answer said of its object.
+    pub fn said(&self) -> Said {
+        self.change().clone()
+    }
+
+    // Every change is one assignment.
+    fn change(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long the place asks to be left alone.
@@ -85,7 +102,8 @@ pub(super) fn answer(status: u16, wait: Option<Duration>, headers: &HeaderMap) {
     // Requests outside a call (a refresh of credentials in the background) have nobody to tell.
     let _ = NOTES.try_with(|notes| {
         notes.status.store(status, Ordering::Relaxed);
-        *notes.lock.lock().unwrap_or_else(PoisonError::into_inner) = lock_of(headers);
+        let mut said = notes.change();
+        (said.lock, said.archive) = (lock_of(headers), Archive::of(headers));
         let milliseconds = wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         notes.wait.store(milliseconds, Ordering::Relaxed);
     });
@@ -99,8 +117,8 @@ pub(super) fn body(headers: &HeaderMap, body: &[Bytes]) {
     {
         let _ = NOTES.try_with(|notes| {
             let lock = lock_in(&body.concat());
-            let mut noted = notes.lock.lock().unwrap_or_else(PoisonError::into_inner);
-            *noted = noted.take().or(lock);
+            let mut said = notes.change();
+            said.lock = said.lock.take().or(lock);
         });
     }
 }
@@ -137,6 +155,7 @@ pub(super) fn adjust(mut request: Request<Buffer>) -> Request<Buffer> {
     let _ = NOTES.try_with(|notes| {
         notes.status.store(0, Ordering::Relaxed);
         notes.wait.store(0, Ordering::Relaxed);
+        notes.change().address = request.uri().to_string().split('?').next().unwrap_or_default().to_owned();
         notes.whole_for_range.store(request.headers().contains_key(http::header::RANGE), Ordering::Relaxed);
         if !notes.never_replace.load(Ordering::Relaxed) {
             return;
