@@ -15,14 +15,17 @@ use super::output::{Output, count, put_path, size};
 use super::patterns::Choice;
 use super::selector::{Filter, Selector};
 use super::stream::{Stream, WithoutProgress};
+use super::thaw::{Reading, Thawing};
 use crate::ops::archive::{self, Format, Part, export};
 use crate::ops::content;
 use crate::ops::select::Select;
 use crate::repo::catalog::Tree;
+use crate::repo::chunks::failure_of_store;
 use crate::repo::entry::{Entry, EntryKind, EntryPath};
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
 use crate::repo::reader::Keep;
+use crate::store::ErrorKind;
 
 /// Write a file of a snapshot to standard output, or a folder as an archive
 ///
@@ -43,6 +46,8 @@ pub struct Arguments {
     target: Option<PathBuf>,
     #[command(flatten)]
     filter: Filter,
+    #[command(flatten)]
+    thawing: Thawing,
 }
 
 /// Write a snapshot, or a folder of it, as a tar archive
@@ -63,6 +68,8 @@ pub struct ExportArguments {
     choice: Choice,
     #[command(flatten)]
     filter: Filter,
+    #[command(flatten)]
+    thawing: Thawing,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -84,6 +91,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         selector: &arguments.selector,
         path: arguments.path.as_ref(),
         filter: &arguments.filter,
+        thawing: arguments.thawing,
         select: &everything,
         strip: 0,
         file_as_it_is: true,
@@ -101,6 +109,7 @@ pub fn run_export(arguments: &ExportArguments, context: &Context) -> Result<Code
         selector: &arguments.selector,
         path: None,
         filter: &arguments.filter,
+        thawing: arguments.thawing,
         select: &select,
         strip: arguments.strip_components,
         file_as_it_is: false,
@@ -113,6 +122,7 @@ struct Wanted<'a> {
     selector: &'a OsString,
     path: Option<&'a OsString>,
     filter: &'a Filter,
+    thawing: Thawing,
     select: &'a Select,
     /// Parts of names to take off, beside those above the folder that is meant.
     strip: usize,
@@ -131,7 +141,12 @@ fn write(wanted: &Wanted<'_>, format: Format, stream: &Stream<'_>, context: &Con
     let opened = open_to_read(context, &output, Keep::All)?;
     require(&opened.repository, Role::reads_content, "reading a snapshot's files")?;
     let snapshot = find(&opened.repository, &selector, wanted.filter, context)?;
-    let tree = opened.tree(snapshot, &IndexClass::BOTH)?;
+    let (tree, index) = opened.tree_and_index(snapshot, &IndexClass::BOTH)?;
+    let (dry_run, taken) = (false, stream.is_stdout());
+    let reading = Reading { tree: &tree, index: &index, selection: &path, select: wanted.select, dry_run, taken };
+    if let Some(code) = wanted.thawing.prepare(&reading, &opened, &output)? {
+        return Ok(code);
+    }
     let entry = match tree.get(&path)? {
         Some(found) => Some(found.entry),
         None if path.0.is_empty() => None,
@@ -168,9 +183,14 @@ fn file(tree: &Tree, path: &EntryPath, entry: &Entry, stream: &Stream<'_>, outpu
         content::copy(tree, entry, out).map_err(|error| match error {
             content::Error::Write(error) => stream.failure(&error),
             error => {
+                let archived = failure_of_store(&error).is_some_and(|error| error.kind == ErrorKind::Archived);
                 let mut failure = Failure::from(error);
                 failure.message = format!("{shown}: {}", failure.message);
-                failure.hint("what was written ends there; `boveda verify` tells what else is damaged")
+                match archived {
+                    true => failure
+                        .hint("what was written ends there; --thaw ask or --thaw wait brings back what is archived"),
+                    false => failure.hint("what was written ends there; `boveda verify` tells what else is damaged"),
+                }
             }
         })
     })?;

@@ -1,11 +1,13 @@
 //! What the errors of the rooms below mean to whoever called the program: an exit code and a hint.
 
 use super::error::{Code, Failure};
+use super::time::rfc3339;
 use crate::config;
 use crate::mount;
 use crate::ops::{archive, content, import, restore, snapshot};
+use crate::repo::entry::Timestamp;
 use crate::repo::{catalog, chunks, keys, log, repository};
-use crate::store::{self, ErrorKind};
+use crate::store::{self, ErrorKind, retention};
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
@@ -25,10 +27,7 @@ impl From<store::Error> for Failure {
             ),
             ErrorKind::Config => Self { code: Code::Usage, ..failure }
                 .hint("docs/stores.md has the options of each kind of place"),
-            ErrorKind::Archived => {
-                failure.hint("ask the provider to bring the object back from the archive tier, then run the command again")
-            }
-            ErrorKind::Locked => failure.hint("the bucket's retention keeps it; it can be removed when that has passed"),
+            ErrorKind::Archived | ErrorKind::Locked => failure.hint(patience(&error)),
             ErrorKind::Temporary if error.place.contains("://") => failure.hint(
                 "the place could not be reached for a while; run the command again later: what was stored is used then",
             ),
@@ -39,6 +38,21 @@ impl From<store::Error> for Failure {
             _ => failure,
         }
     }
+}
+
+/// What to do where a place keeps an object from being read, removed or replaced for a time.
+fn patience(error: &store::Error) -> String {
+    if error.kind == ErrorKind::Archived {
+        return "the object lies in an archive tier: `boveda restore --thaw ask` asks for what a snapshot needs, \
+                docs/stores.md says which objects must not be archived at all"
+            .to_owned();
+    }
+    let until = retention::until(error).map(|seconds| rfc3339(Timestamp { seconds, nanoseconds: 0 }));
+    let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
+    format!(
+        "the place's retention (object lock, immutability policy or hold) keeps the object from being removed or replaced{until}; \
+         docs/stores.md says more"
+    )
 }
 
 impl From<config::Error> for Failure {
@@ -71,7 +85,7 @@ impl From<repository::Error> for Failure {
         match error {
             E::Store(error) => error.into(),
             E::Keys(error) => error.into(),
-            E::Chunk(error) => Self::because(of_chunk(&error), &error),
+            E::Chunk(error) => told(of_chunk(&error), &error),
             E::NotFound { .. } => Self::because(Code::NoRepository, &error)
                 .hint("check the location (-r), or make a repository there with `boveda init`"),
             E::ConfigLost { .. } => Self::because(Code::Damage, &error)
@@ -99,10 +113,17 @@ impl From<repository::Error> for Failure {
             E::Newer { .. } => Self::because(Code::Damage, &error).hint("update boveda on this machine"),
             E::Cloned { .. } => Self::because(Code::Failed, &error)
                 .hint("run the command again; do not copy boveda's state folder from one machine to another"),
-            // An entry that is not there is damage; no room, or no leave to write, is not.
-            E::Log(log::Error::Store(error)) if matches!(error.kind, ErrorKind::Full | ErrorKind::Denied) => error.into(),
-            E::Log(ref log) => Self::because(of_chain(log), &error),
-            _ => Self::because(of_chain(&error), &error),
+            // An entry that is not there is damage; no room, or no leave to read or write, is not.
+            E::Log(log::Error::Store(error))
+                if matches!(
+                    error.kind,
+                    ErrorKind::Full | ErrorKind::Denied | ErrorKind::Archived | ErrorKind::Locked
+                ) =>
+            {
+                error.into()
+            }
+            E::Log(ref log) => told(of_chain(log), &error),
+            _ => told(of_chain(&error), &error),
         }
     }
 }
@@ -121,7 +142,7 @@ impl From<snapshot::Error> for Failure {
             E::Store(error) => error.into(),
             E::Pattern(_) => Self::because(Code::Usage, &error),
             E::Source(_) | E::Stream(_) | E::Stopped => Self::because(Code::Failed, &error),
-            _ => Self::because(of_chain(&error), &error),
+            _ => told(of_chain(&error), &error),
         }
     }
 }
@@ -158,7 +179,7 @@ impl From<import::Error> for Failure {
             E::Archive(_) => Self::because(Code::Failed, &error)
                 .hint("no snapshot was made; what was stored is used by the next run"),
             E::Stopped => Self::because(Code::Failed, &error),
-            E::Catalog(_) | E::Chunk(_) => Self::because(of_chain(&error), &error),
+            E::Catalog(_) | E::Chunk(_) => told(of_chain(&error), &error),
         }
     }
 }
@@ -193,9 +214,20 @@ impl From<mount::Error> for Failure {
     }
 }
 
+/// A failure, with what to do where a cause of it is that a place keeps an object for a time.
+fn told(code: Code, error: &(dyn std::error::Error + 'static)) -> Failure {
+    let failure = Failure::because(code, error);
+    match chunks::failure_of_store(error) {
+        Some(cause @ store::Error { kind: ErrorKind::Archived | ErrorKind::Locked, .. }) => {
+            failure.hint(patience(cause))
+        }
+        _ => failure,
+    }
+}
+
 /// An error of something that reads, with what to do when the cause is damage.
 fn by_chain(error: &(dyn std::error::Error + 'static)) -> Failure {
-    let failure = Failure::because(of_chain(error), error);
+    let failure = told(of_chain(error), error);
     match failure.code {
         Code::Damage => failure.hint("`boveda verify` tells what else is damaged, and what can be mended"),
         _ => failure,
@@ -250,13 +282,42 @@ fn of_chain(error: &(dyn std::error::Error + 'static)) -> Code {
         }
         next = error.source();
     }
-    Code::Damage
+    // Behind an error that is shared.
+    chunks::failure_of_store(error).map_or(Code::Damage, of_store)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::repo::id::ChunkId;
     use std::sync::Arc;
+
+    #[test]
+    fn an_archived_object_is_no_damage_and_names_the_way_out_whoever_met_it() {
+        let archived = || store::Error {
+            kind: ErrorKind::Archived,
+            action: "read",
+            object: "packs/00/0".to_owned(),
+            place: "s3://b".to_owned(),
+            source: Arc::new(std::io::Error::other("InvalidObjectState")),
+        };
+        let chunk = || chunks::Error::Store(Arc::new(archived()));
+        let page = || {
+            let (page, hidden, cause) = (ChunkId([0; 32]), catalog::Hidden::Unknown, catalog::Fault::Chunk(chunk()));
+            catalog::Error::Page(Box::new(catalog::Unreadable { page, hidden, cause }))
+        };
+        for failure in [
+            Failure::from(archived()),
+            Failure::from(repository::Error::Log(log::Error::Store(archived()))),
+            Failure::from(repository::Error::Chunk(chunk())),
+            Failure::from(content::Error::Chunk { offset: 0, source: chunk() }),
+            Failure::from(catalog::Error::Value(chunk())),
+            Failure::from(restore::Error::Catalog(page())),
+        ] {
+            assert_eq!(failure.code, Code::Failed, "{failure}");
+            assert!(failure.hint.as_ref().is_some_and(|hint| hint.contains("--thaw")), "{failure}");
+        }
+    }
 
     #[test]
     fn a_full_disk_is_no_damage_whoever_met_it() {

@@ -11,8 +11,8 @@ use super::listing;
 use super::open::{below, find, open_to_read, require, shown};
 use super::output::Output;
 use super::selector::{Filter, Selector};
-use crate::event::{Event, Sink as _};
-use crate::repo::catalog::{self, Tree};
+use crate::ops::unreadable;
+use crate::repo::catalog::Tree;
 use crate::repo::entry::{Entry, EntryKind, EntryPath};
 use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
@@ -86,7 +86,7 @@ impl List<'_> {
         for child in tree.children(path, None) {
             match child {
                 Ok((_, name, entry)) => self.entry(&path.join(name), &entry)?,
-                Err(error) => self.damage(&error),
+                Err(error) => unreadable::report(self.output, path.to_bytes(), &error),
             }
         }
         Ok(())
@@ -96,7 +96,7 @@ impl List<'_> {
         for item in tree.walk(path) {
             match item {
                 Ok((path, entry)) => self.entry(&path, &entry)?,
-                Err(error) => self.damage(&error),
+                Err(error) => unreadable::report(self.output, path.to_bytes(), &error),
             }
         }
         Ok(())
@@ -109,10 +109,5 @@ impl List<'_> {
             writeln!(self.out, "{}", listing::line(path, entry, self.arguments.long, &self.context.zone))?;
         }
         Ok(())
-    }
-
-    fn damage(&self, error: &catalog::Error) {
-        let what = super::error::chain(error);
-        self.output.emit(Event::Damage { object: "catalog".to_owned(), what, healed: false });
     }
 }

@@ -69,6 +69,7 @@ mod stream;
 mod sync;
 mod tag;
 mod targets;
+mod thaw;
 mod time;
 mod umount;
 mod unlock;

@@ -13,6 +13,7 @@ use super::selector::{Filter, Listed, Selector};
 use super::snapshot_list::Shown;
 use crate::ops::host::Host;
 use crate::repo::catalog::{PageCache, Tree};
+use crate::repo::chunk_index::ChunkIndex;
 use crate::repo::entry::EntryPath;
 use crate::repo::id::{SnapshotId, WriterId};
 use crate::repo::keys::role::Role;
@@ -167,8 +168,21 @@ impl Opened {
     /// # Errors
     /// When the indexes cannot be read.
     pub fn tree(&self, snapshot: &Snapshot, classes: &[IndexClass]) -> Result<Tree, Failure> {
+        Ok(self.tree_and_index(snapshot, classes)?.0)
+    }
+
+    /// The same, and where the chunks are.
+    ///
+    /// # Errors
+    /// As [`Self::tree`].
+    pub fn tree_and_index(
+        &self,
+        snapshot: &Snapshot,
+        classes: &[IndexClass],
+    ) -> Result<(Tree, Arc<ChunkIndex>), Failure> {
         let reader = self.host.reader(&self.repository, classes, DEFAULT_CACHE)?;
-        Ok(Tree::open(Arc::new(reader), snapshot.structure.root))
+        let index = Arc::clone(reader.index());
+        Ok((Tree::open(Arc::new(reader), snapshot.structure.root), index))
     }
 }
 

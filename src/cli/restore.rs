@@ -17,6 +17,7 @@ use super::output::{Output, count, duration, size};
 use super::patterns;
 use super::reach::{traffic_json, traffic_words};
 use super::selector::{Filter, Selector};
+use super::thaw::{Reading, Thawing};
 use crate::event::{Event, Level, Sink as _};
 use crate::ops::restore::{self, Delete, Options, Summary};
 use crate::ops::select::Patterns;
@@ -63,6 +64,8 @@ pub struct Arguments {
     #[command(flatten)]
     filter: Filter,
     #[command(flatten)]
+    thawing: Thawing,
+    #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
     priority: Priority,
@@ -89,7 +92,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let opened = open_to_read(context, &output, Keep::Catalogs)?;
     require(&opened.repository, Role::reads_content, "restoring")?;
     let snapshot = find(&opened.repository, &selector, &arguments.filter, context)?;
-    let tree = opened.tree(snapshot, &IndexClass::BOTH)?;
+    let (tree, index) = opened.tree_and_index(snapshot, &IndexClass::BOTH)?;
+    let selection = selector.path.unwrap_or_default();
+    let (dry_run, taken) = (arguments.dry_run, false);
+    let reading = Reading { tree: &tree, index: &index, selection: &selection, select: &select, dry_run, taken };
+    if let Some(code) = arguments.thawing.prepare(&reading, &opened, &output)? {
+        return Ok(code);
+    }
     let options = Options {
         numeric_ids: arguments.numeric_ids,
         dry_run: arguments.dry_run,
@@ -106,7 +115,6 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         verify: arguments.verify,
     };
     arguments.priority.apply(context, &output)?;
-    let selection = selector.path.unwrap_or_default();
     let source = Arc::clone(tree.source());
     let restored = restore::restore(&tree, source, &selection, &arguments.target, &options, &*output);
     let summary = restored.map_err(|error| output.stopped(error.into()))?;
@@ -199,6 +207,7 @@ fn print(
             "total_duration": time.as_secs_f64(),
             "error_count": summary.problems,
             "damage_count": summary.damaged,
+            "archived_count": summary.archived,
         });
         if let Some(counted) = traffic {
             value["traffic"] = traffic_json(counted);
@@ -235,6 +244,12 @@ fn print(
     if summary.problems + summary.skipped > 0 {
         let (problems, skipped) = (count(summary.problems, "problem"), count(summary.skipped, "entry"));
         output.warn(format!("{problems}, {skipped} left out: see above"));
+    }
+    if summary.archived > 0 {
+        output.warn(format!(
+            "{} could not be read because packs lie in an archive tier: run it again with --thaw ask, or --thaw wait",
+            count(summary.archived, "part")
+        ));
     }
     if summary.damaged > 0 {
         output.warn(format!("{} could not be read from the repository: see above", count(summary.damaged, "part")));

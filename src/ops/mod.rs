@@ -26,6 +26,7 @@ pub mod snapshot;
 pub mod stats;
 pub mod sync;
 pub mod tag;
+pub mod thaw;
 pub mod tree_copy;
 pub mod unreadable;
 pub mod verify;

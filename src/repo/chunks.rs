@@ -3,6 +3,7 @@
 //! The catalog is written against these two traits alone, and so is tested over a map in memory.
 
 use super::id::{ChunkId, ChunkKind};
+use crate::store;
 use std::sync::Arc;
 
 /// Why a chunk cannot be had or kept.
@@ -23,6 +24,19 @@ pub enum Error {
     /// An earlier step of the same writing failed; its error was reported there.
     #[error("writing stopped after an earlier error")]
     Stopped,
+}
+
+/// The store's failure that an error comes from, if it does.
+pub fn failure_of_store<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a store::Error> {
+    type Shared = Arc<dyn std::error::Error + Send + Sync>;
+    // A shared error hides what it is: that is looked at behind it.
+    let of_shared = |shared: &'a Shared| shared.downcast_ref::<store::Error>();
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| {
+        if let Some(Error::Store(shared)) = error.downcast_ref() {
+            return of_shared(shared);
+        }
+        error.downcast_ref().or_else(|| error.downcast_ref::<Shared>().and_then(of_shared))
+    })
 }
 
 /// Where new chunks go. Implementations deduplicate.

@@ -4,6 +4,7 @@
 //! fast as one. What is asked for far from what was asked before costs what it did: looking something up fetches no more than it needs. What
 //! is kept is bounded, in memory only, sealed as it came, and forgotten when the object is healed or removed.
 
+use super::archive::{Archive, Thaw};
 use super::{Error, Facts, Listed, ObjectName, Put, Store};
 use lru::LruCache;
 use std::num::NonZeroUsize;
@@ -260,6 +261,10 @@ impl Store for Ahead {
 
     fn facts(&self, name: &ObjectName) -> Result<Facts, Error> {
         self.0.inner.facts(name)
+    }
+
+    fn thaw(&self, name: &ObjectName, how: &Thaw) -> Result<Option<Archive>, Error> {
+        self.0.inner.thaw(name, how)
     }
 
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Error> {

@@ -4,9 +4,10 @@
 //! All else, every listing and every change are the first place's alone, so whoever writes builds on nothing that is not there. What is
 //! read in part cannot be held against its name here; readers prove each piece, and ask for the whole when it is wrong.
 
-use super::{Error, Listed, ObjectName, Put, Store};
+use super::archive::{Archive, Thaw};
+use super::{Error, ErrorKind, Facts, Listed, ObjectName, Put, Store};
 use crate::crypto::hash;
-use crate::event::{Event, Sink};
+use crate::event::{Event, Level, Sink};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -37,6 +38,23 @@ pub struct FallbackStore {
     told: Mutex<HashSet<String>>,
 }
 
+/// Why another place is asked.
+struct Why {
+    text: String,
+    /// What lies in an archive tier is no damage.
+    harmless: bool,
+}
+
+impl Why {
+    fn damage(text: &str) -> Self {
+        Self { text: text.to_owned(), harmless: false }
+    }
+
+    fn of(error: &Error) -> Self {
+        Self { text: error.to_string(), harmless: error.kind == ErrorKind::Archived }
+    }
+}
+
 impl FallbackStore {
     /// Reads from `others`, in their order, what `first` does not have; says so to `events`, once for each object.
     pub fn new(first: Arc<dyn Store>, others: Vec<Other>, events: Arc<dyn Sink>) -> Self {
@@ -44,14 +62,17 @@ impl FallbackStore {
     }
 
     /// The first of the other places that gives what is wanted.
-    fn elsewhere<T>(&self, name: &ObjectName, why: &str, read: impl Fn(&dyn Store) -> Option<T>) -> Option<T> {
+    fn elsewhere<T>(&self, name: &ObjectName, why: &Why, read: impl Fn(&dyn Store) -> Option<T>) -> Option<T> {
         self.others.iter().find_map(|other| {
             let store = other.opened.get_or_init(|| self.open(other)).as_ref()?;
             let found = read(&**store)?;
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
             if told.insert(name.to_string()) {
-                let what = format!("{why}; it is read from the copy {}", other.name);
-                self.events.emit(Event::Damage { object: name.to_string(), what, healed: true });
+                let text = format!("{}; it is read from the copy {}", why.text, other.name);
+                self.events.emit(match why.harmless {
+                    true => Event::Message(Level::Info, text),
+                    false => Event::Damage { object: name.to_string(), what: text, healed: true },
+                });
             }
             Some(found)
         })
@@ -61,7 +82,7 @@ impl FallbackStore {
         (other.opener)()
             .inspect_err(|error| {
                 let text = format!("the copy {} cannot be read either: {error}", other.name);
-                self.events.emit(Event::Message(crate::event::Level::Warning, text));
+                self.events.emit(Event::Message(Level::Warning, text));
             })
             .ok()
     }
@@ -85,6 +106,14 @@ impl Store for FallbackStore {
         self.first.place()
     }
 
+    fn facts(&self, name: &ObjectName) -> Result<Facts, Error> {
+        self.first.facts(name)
+    }
+
+    fn thaw(&self, name: &ObjectName, how: &Thaw) -> Result<Option<Archive>, Error> {
+        self.first.thaw(name, how)
+    }
+
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Error> {
         self.first.put(name, bytes)
     }
@@ -103,8 +132,8 @@ impl Store for FallbackStore {
         let good = |bytes: &Vec<u8>| hash::sha256(bytes) == promised;
         let why = match &first {
             Ok(bytes) if good(bytes) => return first,
-            Ok(_) => "its bytes are not what its name promises".to_owned(),
-            Err(error) => error.to_string(),
+            Ok(_) => Why::damage("its bytes are not what its name promises"),
+            Err(error) => Why::of(error),
         };
         self.elsewhere(name, &why, |store| store.get(name).ok().filter(good)).map_or(first, Ok)
     }
@@ -114,8 +143,8 @@ impl Store for FallbackStore {
         let whole = |bytes: &Vec<u8>| bytes.len() as u64 == length;
         let why = match &first {
             Ok(bytes) if whole(bytes) => return first,
-            Ok(_) => "it is cut short".to_owned(),
-            Err(error) => error.to_string(),
+            Ok(_) => Why::damage("it is cut short"),
+            Err(error) => Why::of(error),
         };
         if promised(name).is_none() {
             return first;
@@ -138,9 +167,9 @@ impl Store for FallbackStore {
 
 #[cfg(test)]
 mod tests {
+    use super::super::faults::{Fault, FaultStore, Plan};
     use super::super::memory::MemoryStore;
     use super::*;
-    use crate::store::ErrorKind;
 
     #[derive(Default)]
     struct Told(Mutex<Vec<String>>);
@@ -184,6 +213,21 @@ mod tests {
         assert_eq!(store.get_range(&name, 1, 2).unwrap(), b"4c");
         second.overwrite(&name, b"pa4k".to_vec());
         assert_eq!(store.get(&name).unwrap(), b"p4ck", "the first place's own parity may still help");
+    }
+
+    #[test]
+    fn what_is_archived_comes_from_a_hot_copy_and_is_no_damage() {
+        let (_, second, told, _) = world();
+        let cold = Arc::new(FaultStore::new(Arc::new(MemoryStore::new())));
+        cold.plan(Some(Plan { kind: ErrorKind::Archived, ..Plan::for_good(1, Fault::Before) }));
+        let behind = second.clone();
+        let other = Other::new("second", Box::new(move || Ok(behind.clone() as Arc<dyn Store>)));
+        let store = FallbackStore::new(cold, vec![other], told.clone());
+        second.put(&pack(b"pack"), b"pack").unwrap();
+        assert_eq!(store.get(&pack(b"pack")).unwrap(), b"pack");
+        assert_eq!(store.get_range(&pack(b"pack"), 1, 2).unwrap(), b"ac");
+        assert_eq!(*told.0.lock().unwrap(), [""; 0]);
+        assert_eq!(store.get(&pack(b"elsewhere")).unwrap_err().kind, ErrorKind::Archived);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod ahead;
+pub mod archive;
 pub mod disk;
 pub mod fallback;
 pub mod faults;
@@ -17,6 +18,7 @@ pub mod pace;
 pub mod probe;
 pub mod remote;
 pub mod remote_url;
+pub mod retention;
 pub mod retry;
 pub mod sftp;
 pub mod timetable;
@@ -126,8 +128,10 @@ pub struct Facts {
     pub version: Option<String>,
     /// The place's own hash or tag of the bytes.
     pub mark: Option<Mark>,
-    /// The retention that keeps it from being removed, in the place's words.
-    pub lock: Option<String>,
+    /// What keeps it from being removed, also if its time is over.
+    pub lock: Option<retention::Lock>,
+    /// The archive tier that it lies in, if it cannot be read now.
+    pub archive: Option<archive::Archive>,
 }
 
 /// A place for objects. Calls block; they may come from many threads at once.
@@ -152,6 +156,14 @@ pub trait Store: Send + Sync {
     /// As [`Self::get`].
     fn facts(&self, name: &ObjectName) -> Result<Facts, Error> {
         self.length(name).map(|_| Facts::default())
+    }
+
+    /// Asks for an object back that lies in an archive tier, unless it is on its way already. Returns the tier, or nothing where it can be read.
+    ///
+    /// # Errors
+    /// As [`Self::get`], and when the place does not do it.
+    fn thaw(&self, name: &ObjectName, _: &archive::Thaw) -> Result<Option<archive::Archive>, Error> {
+        Ok(self.facts(name)?.archive)
     }
 
     /// Creates an object if none of that name exists. When it returns, the object is durable and every later call of

@@ -3,6 +3,7 @@
 //! A put whose answer was lost may have been done. When a later try finds the name taken, the bytes there tell whose they
 //! are: equal ones are this put's.
 
+use super::archive::{Archive, Thaw};
 use super::traffic::Traffic;
 use super::{Error, ErrorKind, Facts, Listed, ObjectName, Put, Store};
 use crate::crypto::secret::random;
@@ -150,6 +151,10 @@ impl Store for Retry {
 
     fn facts(&self, name: &ObjectName) -> Result<Facts, Error> {
         self.attempt(|_| self.inner.facts(name))
+    }
+
+    fn thaw(&self, name: &ObjectName, how: &Thaw) -> Result<Option<Archive>, Error> {
+        self.attempt(|_| self.inner.thaw(name, how))
     }
 
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Error> {

@@ -1,66 +1,13 @@
 //! The whole way through the program, with the repository on real servers: found, keep, look, bring back, tidy, verify, mend.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::far::{Remote, noise, same};
 use super::{Place, Run, write};
 use crate::servers::proxy::{Fate, Proxy};
 use crate::servers::{Kind, Server};
-
-/// A place whose repository is on a server.
-struct Remote {
-    place: Place,
-    server: Server,
-    location: String,
-}
-
-impl Remote {
-    /// With a repository, opened by `admin.key`; `None` without the server.
-    fn init(kind: Kind) -> Option<Self> {
-        let server = Server::start(kind)?;
-        let remote = Self { place: Place::new(), location: server.location(), server };
-        remote.run(&["init", "--new-key-file", "admin.key", "--recovery-key-file", "recovery"]).ends(0);
-        Some(remote)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.place.command(arguments);
-        command.env("BOVEDA_REPOSITORY", &self.location).env("BOVEDA_RETRY_FOR", "30");
-        if self.place.path("admin.key").exists() {
-            command.env("BOVEDA_KEY_FILE", self.place.path("admin.key"));
-        }
-        command.envs(self.server.variables());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Run {
-        Run::of(&mut self.command(arguments))
-    }
-
-    fn snapshot(&self) -> serde_json::Value {
-        self.run(&["--json", "snapshot", "src"]).ends(0).message("summary").clone()
-    }
-}
-
-fn same(a: &Path, b: &Path) {
-    let diff = Command::new("diff").arg("-r").args([a, b]).output().unwrap();
-    assert!(diff.status.success(), "{}", String::from_utf8_lossy(&diff.stdout));
-}
-
-fn noise(length: usize, seed: u32) -> Vec<u8> {
-    let mut state = seed | 1;
-    (0..length)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            state as u8
-        })
-        .collect()
-}
 
 fn the_whole_way(kind: Kind) {
     let Some(remote) = Remote::init(kind) else { return };

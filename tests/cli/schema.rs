@@ -185,6 +185,7 @@ fn snapshots(seen: &mut Seen, place: &Place) {
     seen.run(place, &["snapshots", "--group-by", "host,paths,tags", "--latest", "1"], 0);
     seen.run(place, &["ls", "latest", "-R"], 0);
     seen.run(place, &["restore", "latest", "--target", "out", "-v"], 0);
+    seen.run(place, &["restore", "latest", "--target", "out", "--thaw", "ask"], 0);
     seen.run(place, &["verify", "--level", "full"], 0);
     seen.run(place, &["stats"], 0);
     seen.run(place, &["stats", "latest", "-d", "9"], 0);

@@ -3,6 +3,7 @@
 mod beside;
 mod checkpoints;
 mod deltas;
+mod locked;
 mod pins;
 mod refusals;
 mod repack;

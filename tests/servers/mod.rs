@@ -126,6 +126,29 @@ impl Server {
         }
     }
 
+    /// Runs a script of Python that has S3's client in `s3`; returns what it prints.
+    pub fn s3_script(&self, script: &str) -> String {
+        let head = format!(
+            "import boto3\n\
+             from botocore.config import Config\n\
+             s3 = boto3.client('s3', endpoint_url='http://127.0.0.1:{}', region_name='us-east-1',\n\
+             \x20   aws_access_key_id='AKTESTTEST', aws_secret_access_key='SKTESTTEST',\n\
+             \x20   config=Config(s3={{'addressing_style': 'path'}}))\n",
+            self.port
+        );
+        let ran = Command::new(installed().join("venv/bin/python")).args(["-c", &(head + script)]).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    }
+
+    /// Moves a blob of Azure's emulator into a tier.
+    pub fn azure_tier(&self, name: &str, tier: &str) {
+        let script =
+            azure_request(self.port, &format!("/{BUCKET}/{name}"), ("comp", "tier"), &[("x-ms-access-tier", tier)]);
+        let ran = Command::new("python3").args(["-c", &script]).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    }
+
     /// The parsed location.
     pub fn url(location: &str) -> StoreUrl {
         StoreUrl::parse(&OsString::from(location)).unwrap()
@@ -294,15 +317,23 @@ fn sshd_files(folder: &Path, port: &str) -> PathBuf {
     path("sshd_config")
 }
 
-/// Makes the container, with nothing but what Python has.
+/// Makes the container.
 fn azure_container(port: u16) -> String {
+    azure_request(port, &format!("/{BUCKET}"), ("restype", "container"), &[])
+}
+
+/// A PUT without a body, signed with nothing but what Python has; of the headers, only those that sort before the date.
+fn azure_request(port: u16, path: &str, query: (&str, &str), headers: &[(&str, &str)]) -> String {
+    let (name, value) = query;
+    let signed: String = headers.iter().map(|(name, value)| format!("{name}:{value}\\n")).collect();
+    let sent: String = headers.iter().map(|(name, value)| format!("'{name}':'{value}',")).collect();
     format!(
         "import base64,hashlib,hmac,urllib.request as u,email.utils as e\n\
          date=e.formatdate(usegmt=True); v='2021-08-06'; a='devstoreaccount1'\n\
-         text='PUT'+'\\n'*12+f'x-ms-date:{{date}}\\nx-ms-version:{{v}}\\n/{{a}}/{{a}}/{BUCKET}\\nrestype:container'\n\
+         text='PUT'+'\\n'*12+f'{signed}x-ms-date:{{date}}\\nx-ms-version:{{v}}\\n/{{a}}/{{a}}{path}\\n{name}:{value}'\n\
          key=base64.b64decode('{AZURE_KEY}')\n\
          sig=base64.b64encode(hmac.new(key,text.encode(),hashlib.sha256).digest()).decode()\n\
-         h={{'x-ms-date':date,'x-ms-version':v,'Authorization':f'SharedKey {{a}}:{{sig}}','Content-Length':'0'}}\n\
-         u.urlopen(u.Request('http://127.0.0.1:{port}/'+a+'/{BUCKET}?restype=container',method='PUT',headers=h))\n"
+         h={{{sent}'x-ms-date':date,'x-ms-version':v,'Authorization':f'SharedKey {{a}}:{{sig}}','Content-Length':'0'}}\n\
+         u.urlopen(u.Request('http://127.0.0.1:{port}/'+a+'{path}?{name}={value}',method='PUT',headers=h))\n"
     )
 }

@@ -13,7 +13,8 @@ use std::time::Duration;
 pub enum Fate {
     /// It goes through.
     Pass,
-    /// It never reaches the server; this is the answer: the status line's end and headers, `503 Slow Down\r\nRetry-After: 1`.
+    /// It never reaches the server; this is the answer: the status line's end and headers, `503 Slow Down\r\nRetry-After: 1`, and a body
+    /// behind an empty line.
     Answer(&'static str),
     /// The line is cut after so many bytes of the request.
     CutRequest(usize),
@@ -76,7 +77,9 @@ impl Shared {
                 // A client that is still sending would see a reset before the answer.
                 client.set_read_timeout(Some(Duration::from_millis(100))).ok()?;
                 let _ = io::copy(&mut client, &mut io::sink());
-                let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
+                let length = body.len();
+                let answer = format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
                 client.write_all(answer.as_bytes()).ok()
             }
             Fate::Stall => {

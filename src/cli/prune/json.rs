@@ -24,6 +24,10 @@ pub fn print(summary: &Summary, dry_run: bool, output: &Output) -> Result<(), Fa
         "finished": packs(summary.finished),
         "deleted": packs(summary.deleted),
         "delayed": packs(summary.delayed),
+        "locked": packs(summary.kept.locked),
+        "locked_until": summary.kept.until.map(time),
+        "keeps_versions": summary.kept.versions,
+        "postponed": packs(summary.postponed),
         "open": packs(summary.open),
         "unknown": packs(summary.unknown),
         "waiting": summary.waiting.iter().map(waiting).collect::<Vec<_>>(),
@@ -42,8 +46,11 @@ fn packs(packs: Packs) -> Value {
     json!({ "packs": packs.packs, "bytes": packs.bytes })
 }
 
+fn time(seconds: i64) -> String {
+    rfc3339(Timestamp { seconds, nanoseconds: 0 })
+}
+
 fn waiting(one: &Waiting) -> Value {
-    let time = |seconds| rfc3339(Timestamp { seconds, nanoseconds: 0 });
     json!({
         "writer": one.session.writer.to_string(),
         "seq": one.session.seq,

@@ -5,7 +5,7 @@ use crate::cli::error::Failure;
 use crate::cli::output::{Output, count, size};
 use crate::cli::time;
 use crate::ops::cost::Requests;
-use crate::ops::prune::{Packs, Summary};
+use crate::ops::prune::{Kept, Packs, Summary};
 use crate::repo::entry::Timestamp;
 
 /// Prints it.
@@ -44,6 +44,7 @@ pub fn print(summary: &Summary, dry_run: bool, context: &Context, output: &Outpu
             ))?;
         }
     }
+    kept(summary, dry_run, context, output)?;
     if summary.open.packs > 0 {
         output.remark(&format!("{} of snapshots under way left alone", packs(summary.open)))?;
     }
@@ -65,6 +66,31 @@ pub fn print(summary: &Summary, dry_run: bool, context: &Context, output: &Outpu
             0 => left.to_owned(),
             _ => format!("{} condemned; {left}", packs(*condemned)),
         })?;
+    }
+    Ok(())
+}
+
+/// What the place does not let go yet.
+fn kept(summary: &Summary, dry_run: bool, context: &Context, output: &Output) -> Result<(), Failure> {
+    let Kept { versions, locked, until } = summary.kept;
+    let until = until.map(|until| format!("until {}", time::local(at(until), &context.zone)));
+    if versions {
+        let locked = until.map(|until| format!(", locked {until}")).unwrap_or_default();
+        output.remark(&format!(
+            "the place keeps what is removed as older versions{locked}: a lifecycle rule there gives back their room, see docs/stores.md"
+        ))?;
+    } else if locked.packs > 0 {
+        let until = until.unwrap_or_else(|| "and does not say until when".to_owned());
+        let what = if dry_run { "of these may not be removed yet" } else { "may not be removed yet, and stay" };
+        output
+            .remark(&format!("{} {what}: the place keeps them {until}; a later prune removes them", packs(locked)))?;
+    }
+    if summary.postponed.packs > 0 {
+        let verb = if dry_run { "would not be" } else { "were not" };
+        output.remark(&format!(
+            "{} {verb} made anew without what is not needed: they are locked, and would stay beside the new ones, or archived",
+            packs(summary.postponed)
+        ))?;
     }
     Ok(())
 }

@@ -58,8 +58,11 @@ fn s3(url: &RemoteUrl) -> Vec<Part> {
         "{{\"Effect\": \"Allow\", \"Action\": \"s3:PutObject\", \"Resource\": [{written}],\n   \
          \"Condition\": {{\"Null\": {{\"s3:if-none-match\": \"false\"}}}}}}"
     );
-    let tidy =
-        format!("{{\"Effect\": \"Allow\", \"Action\": [\"s3:PutObject\", \"s3:DeleteObject\"], \"Resource\": {all}}}");
+    // The last two only tell: until when an object lock holds.
+    let tidy = format!(
+        "{{\"Effect\": \"Allow\", \"Action\": [\"s3:PutObject\", \"s3:DeleteObject\",\n   \
+         \"s3:GetObjectRetention\", \"s3:GetObjectLegalHold\"], \"Resource\": {all}}}"
+    );
     let policy = |statements: &[&str]| {
         format!("{{\"Version\": \"2012-10-17\", \"Statement\": [\n  {}\n]}}", statements.join(",\n  "))
     };

@@ -102,7 +102,7 @@ fn questions(report: &Report) -> [(&'static str, &Answer); 7] {
 
 fn facts(report: &Report) -> [(&'static str, String); 3] {
     let word = |known: bool| if known { "yes" } else { "no" }.to_owned();
-    let lock = report.facts.lock.clone().map_or_else(|| "not seen".to_owned(), |mode| format!("yes: {mode}"));
+    let lock = report.facts.lock.as_ref().map_or_else(|| "not seen".to_owned(), |lock| format!("yes: {}", lock.mode));
     [
         ("a hash of every object can be asked for", word(report.facts.mark.is_some())),
         ("replaced and removed versions are kept", word(report.facts.version.is_some())),
@@ -130,7 +130,7 @@ fn as_json(url: &str, report: &Report, parts: &[Part], context: &Context) -> Val
         "replaces": answer(&report.replaces),
         "hashes": report.facts.mark.is_some(),
         "versioning": report.facts.version.is_some(),
-        "object_lock": report.facts.lock,
+        "object_lock": report.facts.lock.as_ref().map(|lock| &lock.mode),
         "several_writers": report.several_writers(),
         "latency_seconds": report.latency.map(|latency| latency.as_secs_f64()),
         "upload_bytes_per_second": report.upload,

@@ -7,15 +7,18 @@
 
 mod doubts;
 mod heads;
+mod locks;
 mod pins;
 mod plan;
 mod reach;
+mod removal;
 mod repack;
 mod sessions;
 mod steps;
 mod unindexed;
 
 pub use doubts::Doubt;
+pub use locks::Kept;
 pub use sessions::{Waiting, known as open_sessions};
 
 use super::checkpoint::{self, checkpoint};
@@ -122,6 +125,11 @@ pub struct Summary {
     pub deleted: Packs,
     /// Packs that were given up for good too short a time ago.
     pub delayed: Packs,
+    /// What the place does not let go yet, or not at all: packs that were given up for good and stay, and versions of those that were
+    /// deleted.
+    pub kept: Kept,
+    /// Packs that would be made anew if the place let the old ones go, and they could be read.
+    pub postponed: Packs,
     /// Packs of open sessions, which are left alone.
     pub open: Packs,
     /// Packs that no index names and of which nobody can tell whose they are; they are left alone.

@@ -2,11 +2,10 @@
 
 use super::reach::Reach;
 use super::repack::Part;
-use super::{Error, Options, Packs, Summary, doubts, heads, pins, plan, repack, sessions, unindexed};
-use crate::event::{Event, Level, Progress, Sink, Stage};
+use super::{Error, Options, Packs, Summary, doubts, heads, locks, pins, plan, repack, sessions, unindexed};
+use crate::event::{Event, Level, Sink};
 use crate::ops::cost::Requests;
 use crate::ops::host::{Host, WriterLock};
-use crate::repo::chunks;
 use crate::repo::id::{ChunkId, ChunkKind, DataKeyId, PackId, WriterId};
 use crate::repo::pack::PackSize;
 use crate::repo::repository::{self, Repository, Wanted};
@@ -16,10 +15,10 @@ use std::time::Instant;
 
 /// A prune under way.
 pub(super) struct Run<'a> {
-    repository: &'a mut Repository,
-    host: &'a Host,
-    options: &'a Options,
-    events: &'a dyn Sink,
+    pub(super) repository: &'a mut Repository,
+    pub(super) host: &'a Host,
+    pub(super) options: &'a Options,
+    pub(super) events: &'a dyn Sink,
     /// The newest position of the log that was read before the sessions were listed that all have ended.
     listed: u64,
     /// Held by who may write too: nobody else on this host is this writer meanwhile.
@@ -28,6 +27,8 @@ pub(super) struct Run<'a> {
     made: BTreeSet<PackId>,
     /// When copying ends, done or not.
     until: Option<Instant>,
+    /// Packs of which the place was asked until when they are locked.
+    pub(super) asked: usize,
     pub summary: Summary,
 }
 
@@ -42,6 +43,7 @@ impl<'a> Run<'a> {
             lock: None,
             made: BTreeSet::new(),
             until: options.max_time.and_then(|time| Instant::now().checked_add(time)),
+            asked: 0,
             summary: Summary::default(),
         }
     }
@@ -68,6 +70,8 @@ impl<'a> Run<'a> {
         }
         let gone = self.due(gone)?;
         gone.iter().for_each(|(_, length)| self.summary.deleted.count(*length));
+        let going = packs.iter().filter(|(id, _)| pending.contains(id) || plan.condemn.contains(id));
+        self.foresee(&gone, going.map(|(id, length)| (*id, *length)));
         self.summary.waiting = sessions::known(self.repository, self.host, self.options.now, self.events);
         let from = plan.repack.parts.iter().filter_map(|part| packs.get(&part.pack)).sum();
         self.summary.requests = requests(&self.summary, from, plan.repack.sessions());
@@ -227,6 +231,7 @@ impl<'a> Run<'a> {
             candidates.retain(|id| !plan.condemn.contains(id) && !ledger.suspects.contains(id));
             let reads = repository.bundle().role().reads_content();
             plan.repack = repack::choose(&reach, &uses, &candidates, self.options, reads)?;
+            summary.postponed = locks::leave(repository, &mut plan.repack, packs, self.options.now, self.events);
             plan.repack.parts.retain(|part| part.rows.iter().all(|row| repository.knows_origin(row)));
             let keys: BTreeSet<DataKeyId> =
                 plan.repack.parts.iter().flat_map(|part| &part.rows).map(|row| row.key_id).collect();
@@ -297,60 +302,6 @@ impl<'a> Run<'a> {
         let ledger = self.repository.log().state.ledger();
         let made = self.made.iter().filter(|pack| !ledger.ever_final(pack)).copied().collect();
         Ok(self.repository.settle_packs(&made)?)
-    }
-
-    /// Deletes what is FINAL, whoever gave it up and whenever, also what came back since (I7).
-    pub fn delete(&mut self) -> Result<(), Error> {
-        let pinned = pins::look(self.repository, self.host, self.options.now, self.events)?;
-        pins::remove(self.repository, &pinned.expired, self.events);
-        let packs = self.repository.list_packs()?;
-        let ledger = self.repository.log().state.ledger();
-        let gone = packs.into_iter().filter(|(id, _)| ledger.ever_final(id)).collect();
-        let gone = self.due(gone)?;
-        let bytes_total = gone.iter().map(|(_, length)| length).sum();
-        for (id, length) in gone {
-            if self.events.stopping() {
-                return Err(repository::Error::from(chunks::Error::Stopped).into());
-            }
-            self.repository.delete_final(&id)?;
-            self.summary.deleted.count(length);
-            let bytes = self.summary.deleted.bytes;
-            self.events.emit(Event::Progress(Stage::Prune, Progress { bytes, bytes_total, ..Progress::default() }));
-        }
-        let Packs { packs, .. } = self.summary.deleted;
-        self.events.emit(Event::Message(Level::Debug, format!("{packs} packs deleted")));
-        Ok(())
-    }
-}
-
-impl Run<'_> {
-    /// When the log's entry at this position was made; `None` when that cannot be read: then nobody hurries.
-    fn time_of(&self, position: u64) -> Option<i64> {
-        let time = self.repository.decided_at(position);
-        let warn = |error: &repository::Error| {
-            let text = format!("packs that log entry {position} gave up stay where they are: {error}");
-            self.events.emit(Event::Message(Level::Warning, text));
-        };
-        time.inspect_err(warn).ok().map(|time| time.seconds)
-    }
-
-    /// Of packs that were given up for good, those that need not stay any longer; the others are counted.
-    fn due(&mut self, gone: Vec<(PackId, u64)>) -> Result<Vec<(PackId, u64)>, Error> {
-        if self.options.delete_after.is_zero() {
-            return Ok(gone);
-        }
-        let wait = i64::try_from(self.options.delete_after.as_secs()).unwrap_or(i64::MAX);
-        let (mut due, mut times) = (Vec::new(), BTreeMap::new());
-        for (id, length) in gone {
-            let position = self.repository.log().state.ledger().final_since(&id).unwrap_or_default();
-            let time = *times.entry(position).or_insert_with(|| self.time_of(position));
-            if time.is_some_and(|time| time.saturating_add(wait) <= self.options.now) {
-                due.push((id, length));
-            } else {
-                self.summary.delayed.count(length);
-            }
-        }
-        Ok(due)
     }
 }
 

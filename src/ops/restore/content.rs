@@ -6,7 +6,7 @@
 
 use super::context::Context;
 use super::output::Output;
-use super::report::is_damage;
+use super::report::{is_archived, is_damage};
 use super::slices::{Piece, Slices};
 use crate::repo::entry::{Content, EntryPath, Extent};
 use crate::repo::id::ChunkKind;
@@ -42,6 +42,7 @@ struct Missing {
     bytes: u64,
     first: Option<(u64, String)>,
     damage: bool,
+    archived: bool,
 }
 
 /// How a file came out.
@@ -109,6 +110,9 @@ impl Filling {
                 missing.bytes, self.size
             );
             context.report.unreadable(path, "content", &error, missing.damage);
+            if missing.archived {
+                context.report.archived();
+            }
             (error, missing.damage)
         });
         Filled { file: self.file, unchanged: !changed, lacking, failed }
@@ -120,7 +124,10 @@ impl Filling {
             Piece::Extent(Extent::Chunk { id, length }) => match context.source.get(ChunkKind::Data, &id) {
                 Ok(bytes) if bytes.len() == length as usize => return self.bytes(offset, &bytes, scratch),
                 Ok(bytes) => (length.into(), format!("chunk {id} has {} bytes instead of {length}", bytes.len()), true),
-                Err(error) => (length.into(), error.to_string(), is_damage(&error)),
+                Err(error) => {
+                    self.missing.lock().unwrap_or_else(PoisonError::into_inner).archived |= is_archived(&error);
+                    (length.into(), error.to_string(), is_damage(&error))
+                }
             },
             Piece::Lost { length, reason, damage } => (length, reason, damage),
         };

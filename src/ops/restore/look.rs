@@ -63,7 +63,7 @@ pub(super) fn pretend(
                     one(context, &mut looker, &path, names, &entry);
                 }
             }
-            Err(gap) => context.report.unreadable(&gap.path, "catalog", gap.reason, gap.damage),
+            Err(gap) => gap.tell(&context.report),
         }
     }
 }

@@ -124,6 +124,7 @@ struct Gap {
     path: EntryPath,
     reason: String,
     damage: bool,
+    archived: bool,
 }
 
 impl Gap {
@@ -135,7 +136,14 @@ impl Gap {
             },
             _ => selection.clone(),
         };
-        Self { path, reason: error.to_string(), damage: is_damage(error) }
+        Self { path, reason: error.to_string(), damage: is_damage(error), archived: report::is_archived(error) }
+    }
+
+    fn tell(self, report: &Report<'_>) {
+        report.unreadable(&self.path, "catalog", self.reason, self.damage);
+        if self.archived {
+            report.archived();
+        }
     }
 }
 
@@ -245,7 +253,7 @@ fn write(
             }
             match entry {
                 Ok((path, entry)) => plan.entry(&path, entry),
-                Err(gap) => context.report.unreadable(&gap.path, "catalog", gap.reason, gap.damage),
+                Err(gap) => gap.tell(&context.report),
             }
         }
         plan.finish();

@@ -52,6 +52,8 @@ pub struct Summary {
     pub problems: u64,
     /// Parts of the snapshot that cannot be read from the repository.
     pub damaged: u64,
+    /// Of the problems, parts that lie in an archive tier.
+    pub archived: u64,
     /// Entries that keep the running user as their owner, because only root may give files away.
     pub foreign_owners: u64,
 }

@@ -4,6 +4,7 @@ use super::Summary;
 use crate::event::{Event, Level, Progress, RestoreAction, Sink, Stage};
 use crate::repo::chunks;
 use crate::repo::entry::EntryPath;
+use crate::store::ErrorKind;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Counters and the sink they are shown on.
@@ -24,12 +25,18 @@ pub(super) struct Report<'a> {
     skipped: AtomicU64,
     problems: AtomicU64,
     damaged: AtomicU64,
+    archived: AtomicU64,
     foreign_owners: AtomicU64,
 }
 
 /// Whether a chunk that cannot be had is damage, and not a store that fails or a key that is missing.
 pub(super) const fn is_damage(error: &chunks::Error) -> bool {
     matches!(error, chunks::Error::Unknown { .. } | chunks::Error::Damaged { .. })
+}
+
+/// Whether what cannot be had lies in an archive tier.
+pub(super) fn is_archived(error: &(dyn std::error::Error + 'static)) -> bool {
+    chunks::failure_of_store(error).is_some_and(|failure| failure.kind == ErrorKind::Archived)
 }
 
 /// Which counter an entry belongs to.
@@ -64,6 +71,7 @@ impl<'a> Report<'a> {
             skipped: zero(),
             problems: zero(),
             damaged: zero(),
+            archived: zero(),
             foreign_owners: zero(),
         }
     }
@@ -83,6 +91,11 @@ impl<'a> Report<'a> {
     pub(super) fn unreadable(&self, path: &EntryPath, during: &'static str, error: impl ToString, damage: bool) {
         if damage { &self.damaged } else { &self.problems }.fetch_add(1, Relaxed);
         self.sink.emit(Event::Problem { path: path.to_bytes(), during, error: error.to_string() });
+    }
+
+    /// What could not be read just now lies in an archive tier.
+    pub(super) fn archived(&self) {
+        self.archived.fetch_add(1, Relaxed);
     }
 
     /// The name service could not answer; numbers were used instead.
@@ -179,6 +192,7 @@ impl<'a> Report<'a> {
             skipped: self.skipped.load(Relaxed),
             problems: self.problems.load(Relaxed),
             damaged: self.damaged.load(Relaxed),
+            archived: self.archived.load(Relaxed),
             foreign_owners: self.foreign_owners.load(Relaxed),
         }
     }

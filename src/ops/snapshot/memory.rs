@@ -9,6 +9,7 @@ use super::slab::{AHEAD, SLAB};
 use super::{Delta, Options};
 use crate::repo::config::ChunkerParameters;
 use crate::repo::effort::{Effort, Governor};
+use crate::repo::pack::CATALOG as PAGES;
 use crate::repo::segment::{Compression, TARGET, context_size, delta_context_size};
 use crate::repo::writer::near::MOST;
 use crate::repo::writer::packing::{QUEUE, packs};
@@ -71,6 +72,7 @@ impl Memory {
             part("compressors", threads + CATALOG, context),
             part("segments that wait for their pack", QUEUE as u64 + threads, SEGMENT),
             part("packs that fill, and that are finished and put", packs(RealDisk::IN_FLIGHT) as u64, pack + pack / 8),
+            part("a pack of catalog pages that fills", 1, PAGES.bytes() as u64 * 9 / 8),
             part("entries between walk and catalog", IN_FLIGHT as u64, ENTRY),
             part("new chunks until a partial snapshot", options.partial.chunks, NEW_CHUNK),
         ];

@@ -102,6 +102,20 @@ impl PackBuilder {
         self.buffer.len() - ROOM
     }
 
+    /// Bytes of the segments collected, and of what the table will say of them, at most.
+    pub const fn weight(&self) -> usize {
+        self.len() + self.table_len
+    }
+
+    /// Takes over what another has collected, behind its own.
+    pub fn append(&mut self, other: Self) {
+        let behind = self.len() as u64;
+        self.buffer.extend_from_slice(&other.buffer[ROOM..]);
+        self.rows.extend(other.rows.into_iter().map(|row| SegmentDescriptor { offset: row.offset + behind, ..row }));
+        self.wraps.extend(other.wraps);
+        self.table_len += other.table_len - TABLE_FRAME;
+    }
+
     /// Whether no segment was collected.
     pub const fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -117,6 +131,12 @@ impl PackBuilder {
     /// The segments collected so far; their offsets are not final.
     pub fn rows(&self) -> &[SegmentDescriptor] {
         &self.rows
+    }
+
+    /// The bytes of one of them.
+    #[cfg(test)]
+    pub(super) fn bytes_of(&self, row: &SegmentDescriptor) -> &[u8] {
+        &self.buffer[ROOM + row.offset as usize..][..row.length as usize]
     }
 
     /// Adds table, padding, trailer and parity, and names the result.

@@ -5,10 +5,12 @@
 //! hashes, or an index, which names the pack.
 
 mod build;
+mod filling;
 mod read;
 mod table;
 
 pub use build::{FinishedPack, PackBuilder, PackSealing};
+pub use filling::{CATALOG, Filling, TOGETHER};
 pub use read::{TableKeys, heal, is_intact, read_table, segment, table_of};
 pub use table::Table;
 

@@ -52,10 +52,20 @@ pub type Renewal = Box<dyn Fn() -> Option<Reader> + Send + Sync>;
 enum Failure {
     /// Not this place's fault: asking another is of no use.
     Final(Error),
+    /// This place lies in an archive tier; another may not.
+    Archived(Error),
     /// This place is damaged; another may do.
     Damage(String),
     /// Nothing at hand opens the segment. Another place may lie in one that opens: somebody hostile may have named this one.
     Key(Error),
+}
+
+impl Failure {
+    fn of_store(error: crate::store::Error) -> Self {
+        let archived = error.kind == ErrorKind::Archived;
+        let error = Error::Store(Arc::new(error));
+        if archived { Self::Archived(error) } else { Self::Final(error) }
+    }
 }
 
 impl Reader {
@@ -128,7 +138,7 @@ impl Reader {
         match self.read_place(kind, &id, place) {
             Ok(_) => Ok(()),
             Err(Failure::Damage(reason)) => Err(Error::Damaged { kind, id, reason }),
-            Err(Failure::Final(error) | Failure::Key(error)) => Err(error),
+            Err(Failure::Final(error) | Failure::Archived(error) | Failure::Key(error)) => Err(error),
         }
     }
 
@@ -168,7 +178,7 @@ impl Reader {
             Err(error) if error.kind == ErrorKind::NotFound => {
                 return Err(Failure::Damage(format!("{name} is missing")));
             }
-            Err(error) => return Err(Failure::Final(Error::Store(Arc::new(error)))),
+            Err(error) => return Err(Failure::of_store(error)),
         };
         let why = match first {
             Ok(decoded) => return Ok(decoded),
@@ -195,7 +205,9 @@ impl Reader {
         let mut failure = Failure::Damage(format!("no plain copy of base chunk {id}"));
         for place in plain {
             match self.read_place(kind, id, place) {
-                Err(passed_over @ (Failure::Damage(_) | Failure::Key(_))) => failure = passed_over,
+                Err(passed_over @ (Failure::Damage(_) | Failure::Key(_) | Failure::Archived(_))) => {
+                    failure = passed_over
+                }
                 other => return other,
             }
         }
@@ -213,7 +225,7 @@ impl Reader {
         if let Some(error) = hopeless.get(id) {
             return Err(Failure::Damage(format!("{name}: {why}; {error}")));
         }
-        let stored = self.store.get(&name).map_err(|error| Failure::Final(Error::Store(Arc::new(error))))?;
+        let stored = self.store.get(&name).map_err(Failure::of_store)?;
         let report = |healed| {
             self.events.emit(Event::Damage { object: name.to_string(), what: why.to_owned(), healed });
         };
@@ -236,14 +248,19 @@ impl Reader {
 impl ChunkSource for Reader {
     fn get(&self, kind: ChunkKind, id: &ChunkId) -> Result<Bytes, Error> {
         let places = self.index.places(kind, id);
-        let (mut reason, mut locked) = (None, None);
+        let (mut reason, mut locked, mut archived) = (None, None, None);
         for place in &places {
             match self.read_place(kind, id, place) {
                 Ok(bytes) => return Ok(bytes),
                 Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Archived(error)) => archived = Some(error),
                 Err(Failure::Damage(why)) => reason = Some(why),
                 Err(Failure::Key(error)) => locked = Some(error),
             }
+        }
+        // It is there, whatever another place lacks.
+        if let Some(archived) = archived {
+            return Err(archived);
         }
         if let Some(successor) = self.successor() {
             return successor.get(kind, id);

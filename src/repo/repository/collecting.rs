@@ -15,6 +15,7 @@ use crate::repo::log::ledger::Checkpoint;
 use crate::repo::names::{self, Copy, Name};
 use crate::repo::repository::objects;
 use crate::repo::session::IndexRef;
+use crate::store::{ErrorKind, ObjectName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was removed.
@@ -26,12 +27,18 @@ pub struct Collected {
     pub indexes: u64,
     /// Censuses, each copy for itself.
     pub censuses: u64,
+    /// What the place does not let go yet, whatever it is: it is asked again the next time.
+    pub locked: u64,
 }
 
 impl std::fmt::Display for Collected {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { sessions, indexes, censuses } = self;
-        write!(f, "{sessions} objects of sessions, {indexes} indexes and {censuses} copies of older censuses removed")
+        let Self { sessions, indexes, censuses, locked } = self;
+        write!(f, "{sessions} objects of sessions, {indexes} indexes and {censuses} copies of older censuses removed")?;
+        match locked {
+            0 => Ok(()),
+            locked => write!(f, ", {locked} objects left that the place does not let go yet"),
+        }
     }
 }
 
@@ -68,8 +75,7 @@ impl Repository {
                 continue;
             };
             if session.seq <= census.watermark(&session.writer) {
-                self.store.delete(&listed.name)?;
-                collected.sessions += 1;
+                self.remove(&listed.name, &mut collected.locked, &mut collected.sessions)?;
             }
         }
         self.collect_censuses(&census, checkpoint.census, &mut collected)?;
@@ -120,11 +126,14 @@ impl Repository {
         for (other, names) in others {
             let old = self.read_old_census(other, &Proof::Signed)?;
             let Some(old) = old.filter(|old| old.number <= newest.number) else { continue };
+            let before = collected.locked;
             self.drop_superfluous(&old, &needed, collected)?;
-            // Last: as long as it is there, its indexes are found again.
+            // Last, and only if all of them are gone: as long as it is there, its indexes are found again.
+            if collected.locked > before {
+                continue;
+            }
             for name in names {
-                self.store.delete(&name.object())?;
-                collected.censuses += 1;
+                self.remove(&name.object(), &mut collected.locked, &mut collected.censuses)?;
             }
         }
         Ok(())
@@ -165,11 +174,22 @@ impl Repository {
             let name = index.name().object();
             match self.store.length(&name) {
                 Ok(_) => {}
-                Err(error) if error.kind == crate::store::ErrorKind::NotFound => continue,
+                Err(error) if error.kind == ErrorKind::NotFound => continue,
                 Err(error) => return Err(error.into()),
             }
-            self.store.delete(&name)?;
-            collected.indexes += 1;
+            self.remove(&name, &mut collected.locked, &mut collected.indexes)?;
+        }
+        Ok(())
+    }
+
+    /// Removes an object, and counts it where it belongs: what the place does not let go yet harms nobody.
+    fn remove(&self, name: &ObjectName, locked: &mut u64, removed: &mut u64) -> Result<(), Error> {
+        match self.store.delete(name) {
+            Err(error) if error.kind == ErrorKind::Locked => *locked += 1,
+            deleted => {
+                deleted?;
+                *removed += 1;
+            }
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::repo::names::{Name, SessionName};
 use crate::repo::segment::Origin;
 use crate::repo::session::{End, Signer, Verdict};
 use crate::repo::wire::Extensions;
-use crate::store::{ErrorKind, Put};
+use crate::store::{ErrorKind, Facts, Put};
 use std::collections::BTreeSet;
 
 impl Repository {
@@ -98,10 +98,18 @@ impl Repository {
         }
     }
 
+    /// What the place keeps of a pack beside its bytes.
+    ///
+    /// # Errors
+    /// When the store fails, or the pack is not there.
+    pub fn pack_facts(&self, pack: &PackId) -> Result<Facts, Error> {
+        Ok(self.store.facts(&Name::Pack(*pack).object())?)
+    }
+
     /// Removes a pack that was given up for good; of any other, nothing is done.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`ErrorKind::Locked`] when the place does not let it go yet: another prune asks again. Else when the store fails.
     pub fn delete_final(&self, pack: &PackId) -> Result<(), Error> {
         if self.log.state.ledger().ever_final(pack) {
             self.store.delete(&Name::Pack(*pack).object())?;

@@ -15,7 +15,7 @@ use crate::repo::pack::PackSummary;
 use crate::repo::segment::SegmentDescriptor;
 use crate::repo::session::{IndexRef, Verdict};
 use crate::repo::session_view::Outcome;
-use crate::store::Put;
+use crate::store::{ErrorKind, Put};
 use std::collections::{BTreeMap, HashSet};
 
 /// What came of it.
@@ -150,7 +150,11 @@ impl Repository {
         for name in lost.iter().filter(|name| !problems.contains(name)) {
             let stored = objects::get(&*self.store, name)?;
             if stored.is_some_and(|stored| matches!(examine(name, &stored), Health::Lost(_))) {
-                self.store.delete(&name.object())?;
+                match self.store.delete(&name.object()) {
+                    // It harms nobody: others stand in for it.
+                    Err(error) if error.kind == ErrorKind::Locked => {}
+                    deleted => deleted?,
+                }
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ use crate::repo::index_object::IndexBody;
 use crate::repo::keys::data_key::Wrap;
 use crate::repo::keys::installation::Installation;
 use crate::repo::names::{IndexClass, Name, SessionName};
-use crate::repo::pack::{self, FinishedPack, PackBuilder, PackSealing, PackSummary};
+use crate::repo::pack::{self, Filling, FinishedPack, PackBuilder, PackSealing, PackSize, PackSummary};
 use crate::repo::segment::{SealedSegment, SegmentDescriptor};
 use crate::repo::session::{IndexRef, Verdict};
 use crate::repo::wire::Decoder;
@@ -47,7 +47,7 @@ pub struct Copied {
 struct Copying<'a> {
     repository: &'a Repository,
     sealing: PackSealing,
-    builder: PackBuilder,
+    filling: Filling,
     packs: Vec<PackSummary>,
     wraps: BTreeMap<DataKeyId, Vec<u8>>,
 }
@@ -200,21 +200,27 @@ impl Repository {
             parity: Parity { data_per_parity: self.config.parity.into() },
             md5: false,
         };
-        Copying { repository: self, sealing, builder: PackBuilder::new(), packs: Vec::new(), wraps: BTreeMap::new() }
+        let filling = Filling::of_size(PackSize::default());
+        Copying { repository: self, sealing, filling, packs: Vec::new(), wraps: BTreeMap::new() }
     }
 }
 
 impl Copying<'_> {
     fn push(&mut self, segment: SealedSegment, wrap: &[u8]) -> Result<(), Error> {
-        self.builder.push(segment, wrap);
-        if self.builder.is_full() { self.flush() } else { Ok(()) }
+        let Some(class) = self.filling.push(segment, wrap) else { return Ok(()) };
+        let full = self.filling.take(class);
+        self.put(full)?;
+        self.filling.renew(class, None);
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        if self.builder.is_empty() {
-            return Ok(());
-        }
-        let finished: FinishedPack = std::mem::take(&mut self.builder).finish(&self.sealing);
+        let filling = std::mem::replace(&mut self.filling, Filling::of_size(PackSize::default()));
+        filling.rest().try_for_each(|left| self.put(left))
+    }
+
+    fn put(&mut self, builder: PackBuilder) -> Result<(), Error> {
+        let finished: FinishedPack = builder.finish(&self.sealing);
         let name = Name::Pack(finished.summary.id);
         self.repository.store.put(&name.object(), finished.stored())?;
         self.packs.push(finished.summary.clone());

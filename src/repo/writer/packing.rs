@@ -1,6 +1,6 @@
 //! Segments become packs: one thread collects them, others finish what was collected before.
 
-use super::super::pack::{PackBuilder, PackSummary};
+use super::super::pack::{Filling, PackSummary};
 use super::super::segment::SealedSegment;
 use super::Shared;
 use super::finishing::Finishing;
@@ -40,19 +40,17 @@ fn collect(
     segments: Receiver<SealedSegment>,
     mut finishing: Finishing,
 ) -> Result<Vec<PackSummary>, store::Error> {
-    let size = shared.options.pack_size;
-    let mut builder = PackBuilder::of_size(size);
+    let mut filling = Filling::of_size(shared.options.pack_size);
     for sealed in segments {
-        builder.push(sealed, &shared.options.wrap);
-        if builder.is_full() {
-            builder = match finishing.take(builder)? {
-                Some(buffer) => PackBuilder::with_buffer(buffer).resized(size),
-                None => PackBuilder::of_size(size),
-            };
+        if let Some(class) = filling.push(sealed, &shared.options.wrap) {
+            let buffer = finishing.take(filling.take(class))?;
+            filling.renew(class, buffer);
         }
     }
-    if !builder.is_empty() && !shared.given_up.load(Ordering::Relaxed) {
-        finishing.take(builder)?;
+    if !shared.given_up.load(Ordering::Relaxed) {
+        for builder in filling.rest() {
+            finishing.take(builder)?;
+        }
     }
     finishing.end()
 }

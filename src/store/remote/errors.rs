@@ -1,5 +1,6 @@
 //! What an error of a service means: the kinds that callers decide by, and a text without addresses and signatures.
 
+use super::super::retention::Retained;
 use super::super::retry::Busy;
 use super::super::{Error, ErrorKind};
 use super::notes::Notes;
@@ -74,9 +75,13 @@ pub fn kind_of(error: &opendal::Error, status: u16) -> ErrorKind {
 pub fn failed(error: &opendal::Error, notes: &Notes, action: &'static str, object: String, place: String) -> Error {
     let status = notes.status();
     let kind = kind_of(error, status);
-    let text = shown(error, status);
+    let mut text = shown(error, status);
+    if kind == ErrorKind::Archived {
+        text = format!("it lies in an archive tier, from which it must be asked back before it can be read: {text}");
+    }
     let source: Arc<dyn std::error::Error + Send + Sync> = match kind {
         ErrorKind::Temporary => Arc::new(Busy { text, wait: notes.wait() }),
+        ErrorKind::Locked => Arc::new(Retained::said(text)),
         _ => Arc::new(Said(text)),
     };
     Error { kind, action, object, place, source }

@@ -9,9 +9,12 @@ mod errors;
 mod notes;
 mod operator;
 mod runtime;
+mod signed;
+mod signing;
 mod transport;
 
 use super::access::Access;
+use super::archive::{Archive, Thaw};
 use super::mark::Mark;
 use super::remote_url::{RemoteUrl, Scheme};
 use super::{Error, ErrorKind, Facts, Listed, ObjectName, Put, Store};
@@ -156,6 +159,25 @@ impl RemoteStore {
         }
     }
 
+    /// What the service says of an object, and where it lies.
+    fn facts_and_address(&self, name: &ObjectName) -> Result<(Facts, String), Error> {
+        let notes = Notes::new(false);
+        let found = self.run(&notes, self.operators.checked.stat(name.as_str()));
+        let found = found.map_err(|error| self.failed(&error, &notes, "read", name))?;
+        let said = notes.said();
+        let facts = Facts {
+            // S3 names the only version of an object "null" where none are kept. Google numbers objects whether it keeps older ones or not.
+            version: found
+                .version()
+                .filter(|version| *version != "null" && self.operators.exclusion != Exclusion::Generation)
+                .map(str::to_owned),
+            mark: self.mark(&found),
+            lock: said.lock,
+            archive: said.archive,
+        };
+        Ok((facts, said.address))
+    }
+
     fn write(&self, name: &str, bytes: &[u8], if_absent: bool) -> impl Future<Output = opendal::Result<()>> {
         let options = WriteOptions {
             if_not_exists: if_absent,
@@ -246,15 +268,18 @@ impl Store for RemoteStore {
     }
 
     fn facts(&self, name: &ObjectName) -> Result<Facts, Error> {
-        let notes = Notes::new(false);
-        let found = self.run(&notes, self.operators.checked.stat(name.as_str()));
-        let found = found.map_err(|error| self.failed(&error, &notes, "read", name))?;
-        Ok(Facts {
-            // S3 names the only version of an object "null" where none are kept.
-            version: found.version().filter(|version| *version != "null").map(str::to_owned),
-            mark: self.mark(&found),
-            lock: notes.lock(),
-        })
+        self.facts_and_address(name).map(|(facts, _)| facts)
+    }
+
+    fn thaw(&self, name: &ObjectName, how: &Thaw) -> Result<Option<Archive>, Error> {
+        let (Facts { archive, .. }, address) = self.facts_and_address(name)?;
+        let archive = match archive {
+            Some(archive) if !archive.thawing => archive,
+            // It can be read, or is on its way.
+            there => return Ok(there),
+        };
+        self.call("ask for", name, self.operators.signed.thaw(&address, &archive, how))?;
+        Ok(Some(Archive { thawing: true, ..archive }))
     }
 
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Error> {

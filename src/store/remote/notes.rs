@@ -1,10 +1,13 @@
 //! What a call and the transport below opendal tell each other past it: the last status and the wait that was asked for on the
 //! way up, and on the way down whether a move may replace what has the name.
 
+use super::super::archive::Archive;
+use super::super::retention::{self, Lock};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
 use opendal::Buffer;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 tokio::task_local! {
@@ -22,11 +25,35 @@ pub struct Notes {
     never_replace: AtomicBool,
     /// Whether the request that never replaces was sent as one.
     kept: AtomicBool,
-    lock: Mutex<Option<String>>,
+    said: Mutex<Said>,
 }
 
-/// Headers by which services say that an object may not be removed yet.
-const LOCKS: [&str; 3] = ["x-amz-object-lock-mode", "x-amz-object-lock-legal-hold", "x-ms-immutability-policy-mode"];
+/// What the last answer said of an object, and where it was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Said {
+    /// What keeps it from being removed.
+    pub lock: Option<Lock>,
+    /// The archive tier that it lies in.
+    pub archive: Option<Archive>,
+    /// Its address, without a query: that may hold a signature.
+    pub address: String,
+}
+
+/// Headers by which services say that an object may not be removed yet, and until when.
+const LOCKS: [(&str, &str); 2] = [
+    ("x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"),
+    ("x-ms-immutability-policy-mode", "x-ms-immutability-policy-until-date"),
+];
+/// … that somebody holds it until further notice, and how they say so.
+const HOLDS: [(&str, &str); 2] = [("x-amz-object-lock-legal-hold", "ON"), ("x-ms-legal-hold", "true")];
+/// Google's way to say it, in the object's description, and what it is for.
+const IN_JSON: [(&str, &str); 3] = [
+    ("retentionExpirationTime", "retention policy"),
+    ("temporaryHold", "temporary hold"),
+    ("eventBasedHold", "event-based hold"),
+];
+/// No description is longer.
+const DESCRIPTION: usize = 64 * 1024;
 
 impl Notes {
     /// Of a call whose moves and uploads never replace anything, or may.
@@ -44,9 +71,14 @@ impl Notes {
         self.kept.load(Ordering::Relaxed)
     }
 
-    /// What keeps the object from being removed, as far as the last answer said.
-    pub fn lock(&self) -> Option<String> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What the last answer said of its object.
+    pub fn said(&self) -> Said {
+        self.change().clone()
+    }
+
+    // Every change is one assignment.
+    fn change(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long the place asks to be left alone.
@@ -70,11 +102,52 @@ pub(super) fn answer(status: u16, wait: Option<Duration>, headers: &HeaderMap) {
     // Requests outside a call (a refresh of credentials in the background) have nobody to tell.
     let _ = NOTES.try_with(|notes| {
         notes.status.store(status, Ordering::Relaxed);
-        let lock = LOCKS.iter().find_map(|name| headers.get(*name)?.to_str().ok()).map(str::to_owned);
-        *notes.lock.lock().unwrap_or_else(PoisonError::into_inner) = lock;
+        let mut said = notes.change();
+        (said.lock, said.archive) = (lock_of(headers), Archive::of(headers));
         let milliseconds = wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         notes.wait.store(milliseconds, Ordering::Relaxed);
     });
+}
+
+/// Notes what came with an answer: Google describes an object there.
+pub(super) fn body(headers: &HeaderMap, body: &[Bytes]) {
+    let json = headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if json.is_some_and(|kind| kind.starts_with("application/json"))
+        && body.iter().map(Bytes::len).sum::<usize>() < DESCRIPTION
+    {
+        let _ = NOTES.try_with(|notes| {
+            let lock = lock_in(&body.concat());
+            let mut said = notes.change();
+            said.lock = said.lock.take().or(lock);
+        });
+    }
+}
+
+/// A hold counts before a retention: it has no end.
+fn lock_of(headers: &HeaderMap) -> Option<Lock> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    let hold = HOLDS.iter().find(|(name, on)| text(name).is_some_and(|value| value.eq_ignore_ascii_case(on)));
+    if hold.is_some() {
+        return Some(Lock { mode: "legal hold".to_owned(), until: None });
+    }
+    let of = |(mode, until): &(&str, &str)| {
+        Some(Lock { mode: text(mode)?.to_owned(), until: text(until).and_then(retention::seconds) })
+    };
+    LOCKS.iter().find_map(of)
+}
+
+/// The same of an object's description in JSON.
+fn lock_in(description: &[u8]) -> Option<Lock> {
+    let description: serde_json::Value = serde_json::from_slice(description).ok()?;
+    let locks = IN_JSON.iter().filter_map(|(name, mode)| {
+        let until = match &description[*name] {
+            serde_json::Value::Bool(true) => None,
+            serde_json::Value::String(time) => Some(retention::seconds(time)?),
+            _ => return None,
+        };
+        Some(Lock { mode: (*mode).to_owned(), until })
+    });
+    locks.max_by_key(|lock| lock.until.unwrap_or(i64::MAX))
 }
 
 /// The request as it is to be sent.
@@ -82,6 +155,7 @@ pub(super) fn adjust(mut request: Request<Buffer>) -> Request<Buffer> {
     let _ = NOTES.try_with(|notes| {
         notes.status.store(0, Ordering::Relaxed);
         notes.wait.store(0, Ordering::Relaxed);
+        notes.change().address = request.uri().to_string().split('?').next().unwrap_or_default().to_owned();
         notes.whole_for_range.store(request.headers().contains_key(http::header::RANGE), Ordering::Relaxed);
         if !notes.never_replace.load(Ordering::Relaxed) {
             return;
@@ -101,4 +175,39 @@ pub(super) fn adjust(mut request: Request<Buffer>) -> Request<Buffer> {
         }
     });
     request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locks_are_read_from_headers() {
+        let of = |headers: &[(&'static str, &'static str)]| {
+            let value = |(name, value): &(&'static str, &'static str)| {
+                (http::HeaderName::from_static(name), HeaderValue::from_static(value))
+            };
+            lock_of(&headers.iter().map(value).collect())
+        };
+        let lock = |mode: &str, until| Some(Lock { mode: mode.to_owned(), until });
+        let s3 = ("x-amz-object-lock-mode", "COMPLIANCE");
+        let until = ("x-amz-object-lock-retain-until-date", "2027-01-03T10:00:00Z");
+        assert_eq!(of(&[s3, until]), lock("COMPLIANCE", Some(1_798_970_400)));
+        assert_eq!(of(&[s3, until, ("x-amz-object-lock-legal-hold", "ON")]), lock("legal hold", None));
+        assert_eq!(of(&[("x-amz-object-lock-legal-hold", "OFF")]), None);
+        let azure = ("x-ms-immutability-policy-mode", "unlocked");
+        let until = ("x-ms-immutability-policy-until-date", "Sun, 03 Jan 2027 10:00:00 GMT");
+        assert_eq!(of(&[azure, until, ("x-ms-legal-hold", "false")]), lock("unlocked", Some(1_798_970_400)));
+        assert_eq!(of(&[("x-ms-legal-hold", "true")]), lock("legal hold", None));
+    }
+
+    #[test]
+    fn locks_are_read_from_googles_descriptions() {
+        let of = |text: &str| lock_in(text.as_bytes()).map(|lock| (lock.mode, lock.until));
+        let until = r#""retentionExpirationTime": "2027-01-03T10:00:00.000Z""#;
+        assert_eq!(of(&format!("{{{until}}}")), Some(("retention policy".to_owned(), Some(1_798_970_400))));
+        let held = format!(r#"{{{until}, "temporaryHold": true}}"#);
+        assert_eq!(of(&held), Some(("temporary hold".to_owned(), None)));
+        assert_eq!([of(r#"{"temporaryHold": false}"#), of("{}"), of("no JSON")], [None, None, None]);
+    }
 }

@@ -3,6 +3,7 @@
 use super::super::access::{Access, Hidden};
 use super::super::remote_url::{RemoteUrl, Scheme};
 use super::azure::{self, Account};
+use super::signed::Signed;
 use super::transport::Transport;
 use opendal::raw::Servicer;
 use opendal::services::{Azblob, Gcs, S3, Webdav};
@@ -29,6 +30,8 @@ pub struct Operators {
     pub checked: Operator,
     /// Without them: reads are cut where the object ends.
     pub plain: Operator,
+    /// For what opendal has no call for.
+    pub signed: Signed,
     /// How puts exclude each other.
     pub exclusion: Exclusion,
 }
@@ -47,30 +50,45 @@ pub fn build(url: &RemoteUrl, access: &Access) -> Result<Operators, String> {
         Scheme::Sftp => return Err("SFTP does not go through HTTP".to_owned()),
     };
     let operator = operator.map_err(|error| settings.explained(&error))?;
-    let context = OperationContext::new().with_http_transport(HttpTransporter::new(Transport::new(access)?));
+    let transport = HttpTransporter::new(Transport::new(access)?);
+    let signed = Signed::new(transport.clone(), settings.signing(&transport)?);
+    let context = OperationContext::new().with_http_transport(transport);
     let service: Servicer = Arc::clone(operator.base_service());
     Ok(Operators {
         checked: operator.with_context(context.clone()),
         plain: Operator::from_parts(context, service),
+        signed,
         exclusion: settings.exclusion()?,
     })
 }
 
-struct Settings<'a> {
-    url: &'a RemoteUrl,
-    access: &'a Access,
+/// What is said about a place.
+pub(super) struct Settings<'a> {
+    pub url: &'a RemoteUrl,
+    pub access: &'a Access,
 }
+
+/// What opens an account of Azure.
+pub(super) struct Azure {
+    pub account: Option<String>,
+    pub endpoint: String,
+    pub key: Option<Hidden>,
+    pub token: Option<Hidden>,
+}
+
+/// A server of one's own has no regions, but a signature names one.
+pub(super) const ANY_REGION: &str = "us-east-1";
 
 /// How an option is passed on.
 type Setter = fn(S3, &str) -> S3;
 
 impl Settings<'_> {
     /// An option of the location, else of the configuration.
-    fn option(&self, name: &str) -> Option<&str> {
+    pub fn option(&self, name: &str) -> Option<&str> {
         self.url.option(name).or_else(|| self.access.options.get(name).map(String::as_str))
     }
 
-    fn flag(&self, name: &str) -> Result<Option<bool>, String> {
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, String> {
         match self.option(name) {
             None => Ok(None),
             Some("true" | "on" | "yes" | "1") => Ok(Some(true)),
@@ -90,20 +108,34 @@ impl Settings<'_> {
         })
     }
 
+    pub fn region(&self) -> Option<String> {
+        let said = self.option("region").map(str::to_owned).or_else(|| environment("AWS_REGION"));
+        said.or_else(|| environment("AWS_DEFAULT_REGION"))
+    }
+
+    /// The key that was named, and its secret.
+    pub fn s3_key(&self) -> Option<(Hidden, Hidden)> {
+        let b2 = self.url.scheme == Scheme::B2;
+        let of_b2 = |name: &str| if b2 { environment(name).map(Hidden::new) } else { None };
+        let id = self.access.access_key_id.clone();
+        let id = id.or_else(|| of_b2("B2_APPLICATION_KEY_ID")).or_else(|| of_b2("B2_ACCOUNT_ID"));
+        let key = self.access.secret_access_key.clone();
+        let key = key.or_else(|| of_b2("B2_APPLICATION_KEY")).or_else(|| of_b2("B2_ACCOUNT_KEY"));
+        id.zip(key)
+    }
+
     fn s3(&self) -> Result<S3, String> {
         let b2 = self.url.scheme == Scheme::B2;
         // Whole bodies are checked by the server: S3 with object lock demands it, and the others take it.
         let mut builder = S3::default().bucket(&self.url.host).root(&self.url.path).checksum_algorithm("md5");
-        let region = self.option("region").map(str::to_owned).or_else(|| environment("AWS_REGION"));
-        let region = region.or_else(|| environment("AWS_DEFAULT_REGION"));
+        let region = self.region();
         let endpoint = match (self.option("endpoint"), &region) {
             (Some(endpoint), _) => Some(endpoint.to_owned()),
             (None, Some(region)) if b2 => Some(format!("https://s3.{region}.backblazeb2.com")),
             (None, None) if b2 => return Err("B2 needs the region of its S3 endpoint: ?region=us-west-004".to_owned()),
             (None, _) => None,
         };
-        // A server of one's own has no regions, but a signature names one.
-        builder = builder.region(region.as_deref().unwrap_or("us-east-1"));
+        builder = builder.region(region.as_deref().unwrap_or(ANY_REGION));
         if let Some(endpoint) = endpoint {
             builder = builder.endpoint(&endpoint);
         }
@@ -124,15 +156,7 @@ impl Settings<'_> {
         if self.flag("anonymous")? == Some(true) {
             builder = builder.skip_signature();
         }
-        let given = |hidden: &Option<Hidden>| hidden.clone();
-        let of_b2 = |name: &str| if b2 { environment(name).map(Hidden::new) } else { None };
-        let id = given(&self.access.access_key_id)
-            .or_else(|| of_b2("B2_APPLICATION_KEY_ID"))
-            .or_else(|| of_b2("B2_ACCOUNT_ID"));
-        let key = given(&self.access.secret_access_key)
-            .or_else(|| of_b2("B2_APPLICATION_KEY"))
-            .or_else(|| of_b2("B2_ACCOUNT_KEY"));
-        if let (Some(id), Some(key)) = (id, key) {
+        if let Some((id, key)) = self.s3_key() {
             builder = builder.access_key_id(id.expose()).secret_access_key(key.expose());
         }
         if let Some(token) = &self.access.session_token {
@@ -142,6 +166,25 @@ impl Settings<'_> {
     }
 
     fn azblob(&self) -> Result<Azblob, String> {
+        let Azure { account, endpoint, key, token } = self.azure()?;
+        let mut builder = Azblob::default().container(&self.url.host).root(&self.url.path).endpoint(&endpoint);
+        if let Some(account) = &account {
+            builder = builder.account_name(account);
+        }
+        if let Some(key) = key {
+            builder = builder.account_key(key.expose());
+        }
+        if let Some(token) = token {
+            builder = builder.sas_token(token.expose());
+        }
+        if self.flag("anonymous")? == Some(true) {
+            builder = builder.skip_signature();
+        }
+        Ok(builder)
+    }
+
+    /// The account, where it is, and what opens it.
+    pub fn azure(&self) -> Result<Azure, String> {
         let string = self.access.connection_string.clone();
         let string = string.or_else(|| environment("AZURE_STORAGE_CONNECTION_STRING").map(Hidden::new));
         let said = string.map(|string| azure::connection_string(string.expose())).transpose()?.unwrap_or_default();
@@ -157,10 +200,6 @@ impl Settings<'_> {
                 return Err(reason.to_owned());
             }
         };
-        let mut builder = Azblob::default().container(&self.url.host).root(&self.url.path).endpoint(&endpoint);
-        if let Some(account) = &account {
-            builder = builder.account_name(account);
-        }
         let (mut key, mut token) = (self.access.account_key.clone().or(said.key), said.signature);
         token = self.access.sas_token.clone().or(token);
         if key.is_none() && token.is_none() {
@@ -168,16 +207,8 @@ impl Settings<'_> {
             key = environment("AZURE_STORAGE_ACCOUNT_KEY").map(Hidden::new);
             token = environment("AZURE_STORAGE_SAS_TOKEN").map(Hidden::new).filter(|_| key.is_none());
         }
-        if let Some(key) = key {
-            builder = builder.account_key(key.expose());
-        }
-        if let Some(token) = token {
-            builder = builder.sas_token(token.expose().trim_start_matches('?'));
-        }
-        if self.flag("anonymous")? == Some(true) {
-            builder = builder.skip_signature();
-        }
-        Ok(builder)
+        let token = token.map(|token| Hidden::new(token.expose().trim_start_matches('?').to_owned()));
+        Ok(Azure { account, endpoint, key, token })
     }
 
     fn gcs(&self) -> Gcs {

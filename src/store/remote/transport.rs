@@ -100,6 +100,7 @@ impl Transport {
             }
             pieces.push(piece);
         }
+        notes::body(response.headers(), &pieces);
         let mut answer = Response::builder().status(response.status()).extension(uri);
         if let Some(headers) = answer.headers_mut() {
             std::mem::swap(headers, response.headers_mut());

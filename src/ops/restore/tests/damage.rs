@@ -70,7 +70,7 @@ fn entries_whose_directories_are_lost_still_come_back() {
     snapshot.file("/a/b/c/file", &[b"orphan"]);
     snapshot.file("/a/d/file", &[b"another"]);
     snapshot.file("/z", &[b"last"]);
-    let gap = Gap { path: path("/a"), reason: "page 123 is damaged".to_owned(), damage: true };
+    let gap = Gap { path: path("/a"), reason: "page 123 is damaged".to_owned(), damage: true, archived: false };
     let entries = std::iter::once(Err(gap)).chain(snapshot.below(&path("/")).into_iter().map(Ok));
     let listener = Listener::default();
     let top = Top { path: path("/"), entry: None };
