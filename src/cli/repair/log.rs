@@ -67,7 +67,11 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
 
 fn show(found: &Doubtful, repository: &Repository, (context, output): (&Context, &Output)) -> Result<(), Failure> {
     let (position, reason) = (found.doubt.position, found.doubt.reason.to_string());
-    let action = if found.unproven() { "restore" } else { "void" };
+    let action = match (found.unproven(), found.beyond()) {
+        (true, _) => "restore",
+        (_, true) => "delete",
+        _ => "void",
+    };
     let at = |seconds| Timestamp { seconds, nanoseconds: 0 };
     if output.json() {
         output.json_line(&json!({

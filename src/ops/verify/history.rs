@@ -10,7 +10,8 @@ impl Run<'_> {
     /// Reports all of it.
     pub(super) fn history(&self) {
         let log = self.repository.log();
-        log.doubts.iter().for_each(|doubt| self.find(Name::Log(doubt.position, Copy::First), doubt, false));
+        let doubts = log.doubts.iter().chain(&log.beyond);
+        doubts.for_each(|doubt| self.find(Name::Log(doubt.position, Copy::First), doubt, false));
         for note in &log.notes {
             match note {
                 Note::Healed { name, .. } => self.find(name, "some of its bytes are damaged", true),

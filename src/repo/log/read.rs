@@ -20,6 +20,9 @@ pub struct Log {
     /// What does not verify behind the newest entry that counts. Not empty: neither prune nor deduplicate, and append
     /// nothing but what voids it.
     pub doubts: Vec<Doubt>,
+    /// What lies behind a position where nothing is, and that nobody signed who maintains. Not empty: as above, but no entry voids it,
+    /// since it has no place in the log.
+    pub beyond: Vec<Doubt>,
     /// What was found on the way.
     pub notes: Vec<Note>,
 }
@@ -27,7 +30,7 @@ pub struct Log {
 impl Log {
     /// The first thing that stops the log, if anything does.
     pub fn stopped(&self) -> Option<&Doubt> {
-        self.doubts.first()
+        self.doubts.first().or_else(|| self.beyond.first())
     }
 
     /// Positions of what later entries voided: whatever lies there means nothing.
@@ -64,6 +67,12 @@ pub enum Reason {
     /// It cannot be read; its second copy can, but no later entry proves it.
     #[error("its first copy is lost, and nothing after it proves the second")]
     Unproven,
+    /// It lies behind a position where nothing is.
+    #[error(
+        "nothing is there at position {0} before it, and nobody signed it who may enter something: anybody may have put it there. \
+         Whoever may delete in the store can take it away"
+    )]
+    Beyond(u64),
 }
 
 /// Something about the log's objects that is worth mending or telling.
@@ -98,14 +107,12 @@ pub fn read(store: &dyn Store, from: State, keys: &EpochKeys<'_>, pin: Option<He
     while walk.step(store, position)? {
         position += 1;
     }
-    if firsts.range(position..).next().is_some() {
-        return Err(Error::Gap(position));
-    }
+    let beyond = walk.beyond(store, position, firsts.range(position..))?;
     walk.check_length(position)?;
     let mut lacking: BTreeSet<u64> = firsts.difference(&seconds).copied().collect();
     lacking.retain(|at| (start..walk.sure.state.next()).contains(at) && !walk.voided.contains(at));
     walk.notes.extend(lacking.into_iter().map(Note::SecondCopyMissing));
-    Ok(Log { state: walk.sure.state, doubts: walk.sure.doubts, notes: walk.notes })
+    Ok(Log { state: walk.sure.state, doubts: walk.sure.doubts, beyond, notes: walk.notes })
 }
 
 /// Positions that have a first copy, and that have a second.
@@ -288,6 +295,43 @@ impl Walk<'_> {
             self.unproven = next;
         }
         Ok(())
+    }
+
+    /// What lies behind the position `gap`, where nothing is: an entry there says that one is missing. All else says nothing, or
+    /// anybody who may put objects could keep everybody from reading.
+    fn beyond<'a>(
+        &self,
+        store: &dyn Store,
+        gap: u64,
+        positions: impl Iterator<Item = &'a u64>,
+    ) -> Result<Vec<Doubt>, Error> {
+        let mut beyond = Vec::new();
+        for &position in positions {
+            let digest = match fetch(store, position)? {
+                Fetched::Nothing => continue,
+                Fetched::First(frame) | Fetched::Second(frame, _) if self.maintains(position, &frame)? => {
+                    return Err(Error::Gap(gap));
+                }
+                Fetched::First(frame) => frame.digest(),
+                Fetched::Second(_, digest) | Fetched::Unreadable(digest, _) => digest,
+            };
+            beyond.push(Doubt { position, digest, reason: Reason::Beyond(gap) });
+        }
+        Ok(beyond)
+    }
+
+    /// Whether somebody entered this who maintains, as far as the log is known.
+    fn maintains(&self, position: u64, frame: &Frame) -> Result<bool, Error> {
+        let state = &self.sure.state;
+        let known = |epoch: &u32| (1..=state.trust().epoch()).contains(epoch);
+        let Some(epoch) = frame.epoch().filter(known) else { return Ok(false) };
+        let read = state.trust().read_key(epoch);
+        let key = (self.keys)(epoch, read).map_err(|source| Error::NoKey { position, epoch, source })?;
+        let entry = frame.unseal(state.repository(), &key).ok().and_then(|plain| Entry::decode(&plain).ok());
+        let author = entry.and_then(|entry| state.trust().principal(&entry.author));
+        Ok(author.is_some_and(|author| {
+            author.cert.role.may_maintain() && frame.verify(state.repository(), &author.cert.signing).is_ok()
+        }))
     }
 
     fn doubt(&mut self, doubt: Doubt) {
