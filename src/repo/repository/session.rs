@@ -120,7 +120,8 @@ impl Repository {
         Heart::start(Arc::clone(&self.store), Arc::clone(&self.events), heart::EVERY, beat)
     }
 
-    /// Puts `open` under the first number that this writer never used.
+    /// Puts `open` under the first number that this writer never used, and nobody else in its name. Sessions that somebody else opened
+    /// in its name, however far ahead, take no others away.
     fn put_open(&self, installation: &Installation) -> Result<SessionName, Error> {
         let writer = installation.writer;
         let head = self.log.state.head().expect("a log that was read holds the founder's certificate");
@@ -133,9 +134,16 @@ impl Repository {
             program: PROGRAM.to_owned(),
             extensions: Extensions::default(),
         };
-        let last = self.sessions_of(&writer).map(|(seq, _)| seq).max().unwrap_or(self.view.watermark(&writer));
-        // The very last number is a dry run's; only a name that nobody signed can have come so far.
+        let own = |session: &SessionName| {
+            self.view.signed_here(session).is_some_and(|signed| signed.installation == installation.certificate.public)
+        };
+        let taken = self.sessions_of(&writer).map(|(seq, _)| SessionName { writer, seq });
+        let last = taken.filter(own).map(|session| session.seq).max().unwrap_or(self.view.watermark(&writer));
+        // The very last number is a dry run's; only who holds these very keys can have come so far.
         for seq in last.saturating_add(1)..u64::MAX {
+            if self.view.sessions.contains_key(&SessionName { writer, seq }) {
+                continue;
+            }
             let name = Name::open(writer, seq);
             let sealed = Some((self.sealing(), &open.encode()[..]));
             let written = frame::write(&self.id(), &name, b"", sealed, &installation.key);
@@ -156,9 +164,16 @@ impl Repository {
     pub(super) fn abort_dead_sessions(&self, installation: &Installation, current: SessionName) -> Result<bool, Error> {
         let unresolved = |(seq, outcome): (u64, &Outcome)| matches!(outcome, Outcome::Unresolved { .. }).then_some(seq);
         let writer = installation.writer;
+        // An end of a session that somebody else opened in this name would be nobody's: neither commit nor abort.
+        let foreign = |session: &SessionName| {
+            self.view.signed_here(session).is_some_and(|signed| signed.installation != installation.certificate.public)
+        };
         let mut ended_late = false;
         for seq in self.sessions_of(&writer).filter_map(unresolved).filter(|seq| *seq < current.seq) {
             let dead = SessionName { writer, seq };
+            if foreign(&dead) {
+                continue;
+            }
             let put = self.put_abort(installation, dead, "it died; a later session of the same writer ended it")?;
             ended_late |= put == Put::Exists;
         }
@@ -307,7 +322,8 @@ impl WriteSession<'_> {
         let link = Link {
             repository: repository.id(),
             session: self.name,
-            number: before.map_or(0, |head| head.record.link().number + 1),
+            // Only who holds these very keys can have counted that far; it is told, and goes on.
+            number: before.map_or(0, |head| head.record.link().number.saturating_add(1)),
             previous: before.map(|head| head.record.id()),
         };
         let data_key = (&self.data_key, vec![self.wrap.clone()]);
