@@ -19,7 +19,7 @@ use crate::repo::repository::{Doubtful, Repository};
 ///
 /// Shows what stands at the log's end without verifying, and what it claims to be. With --yes an entry whose first copy is lost
 /// gets it back from the second; what does not verify even so is voided: it stays where it is, and counts for nobody. If
-/// it was a decision, take it again. For admins. Without --yes it ends with exit code 4 when there is anything to mend.
+/// it was a decision, take it again. What lies beyond the log's end has no place there: delete it in the store. For admins. Without --yes it ends with exit code 4 when there is anything to mend.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Yes, mend the log
