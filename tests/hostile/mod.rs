@@ -2,6 +2,7 @@
 
 mod catalogs;
 mod claims;
+mod copies;
 pub mod forger;
 mod matrix;
 mod pages;
