@@ -54,7 +54,9 @@ impl Scene {
         let (machine, source) = (world.machine("host"), world.path("source"));
         let (taken, seed, readings) = (RefCell::default(), Cell::default(), Cell::default());
         let scene = Self { world, source, machine, owner, reader, evil, taken, length, seed, readings };
-        (0..snapshots).for_each(|_| drop(scene.take()));
+        for _ in 0..snapshots {
+            scene.take();
+        }
         scene
     }
 

@@ -188,7 +188,9 @@ fn a_wrap_that_opens_nothing_hides_no_key_when_indexes_are_put_together() {
     let index = forger.index(IndexClass::Data, &[pack], &[wrap]);
     forger.end(forger.record(ChunkId([1; 32]), forger.session), vec![index]);
     for _ in 0..3 {
-        (0..9).for_each(|_| drop(scene.take()));
+        for _ in 0..9 {
+            scene.take();
+        }
         scene.sum_up();
         scene.reads();
     }
