@@ -5,7 +5,7 @@
 
 use super::id::{ChunkKind, DataKeyId, IndexId, PackId};
 use super::names::IndexClass;
-use super::pack::PackSummary;
+use super::pack::{LONGEST, PackSummary};
 use super::segment::{RowDecoder, RowEncoder, SegmentDescriptor, WrappedKey};
 use super::wire::{Decoder, Encoder, Error, Extensions};
 use std::collections::BTreeMap;
@@ -84,6 +84,9 @@ impl IndexBody {
             let shared = RowDecoder::new(decoder)?;
             let packs = decoder.list(|decoder| {
                 let (id, length) = (PackId(decoder.array()?), decoder.uint()?);
+                if length > LONGEST {
+                    return Err(Error::Invalid("names a pack that is longer than any may be"));
+                }
                 let md5 = decoder.option(Decoder::array)?;
                 let rows = shared.rows(decoder, length)?;
                 let foreign = rows.iter().any(|row| IndexClass::of(row.kind) != class);

@@ -1,17 +1,18 @@
 //! What is done next with a damaged repository, and how it went: right, named, or wrong.
 
-use super::site::{ADMIN_WRITER, Site, WRITER};
+use super::site::{ADMIN_WRITER, Held, Site, WRITER};
 use crate::history::picture::{self, Picture};
 use crate::world::entry_path;
-use boveda::event::{Event, Level, Sink};
+use boveda::event::{Event, Level, Silent, Sink};
 use boveda::ops::host::Host;
+use boveda::ops::prune;
 use boveda::ops::restore::{self, restore};
 use boveda::ops::snapshot::{Options, snapshot};
 use boveda::ops::verify::{self, verify};
 use boveda::repo::catalog::{ExtentReader, Tree, read_value};
 use boveda::repo::chunks::ChunkSource;
 use boveda::repo::entry::{Entry, EntryKind, Extent};
-use boveda::repo::id::{ChunkKind, WriterId};
+use boveda::repo::id::{ChunkKind, SnapshotId, WriterId};
 use boveda::repo::keys::credential::Credential;
 use boveda::repo::names::IndexClass;
 use boveda::repo::repository::{Repository, Snapshot};
@@ -287,6 +288,48 @@ pub fn verifying(site: &Site, store: &Arc<MemoryStore>, level: verify::Level) ->
             Outcome::Named(lines.join("\n"))
         }
     }
+}
+
+/// A prune, after one snapshot was forgotten: whatever it says, of the others nothing goes that could be read before.
+pub fn pruning(site: &Site, store: &Arc<MemoryStore>) -> Outcome {
+    let ears = Arc::new(Ears::default());
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::new(&folder.path().join("state"), &folder.path().join("cache"), None, ears.clone());
+    let Some(mut repository) = open(&host, store, &site.world.admin, &ears) else { return ears.outcome(&[]) };
+    // What is damaged was told when it was opened.
+    let left = &site.held[1..];
+    let before = readable(site, store, left);
+    let how = prune::Options { exclusive: true, max_unused: prune::Limit::Bytes(0), ..prune::Options::default() };
+    let forgotten = repository.forget(vec![site.held[0].id]);
+    match forgotten.map_err(prune::Error::from).and_then(|_| prune::prune(&mut repository, &host, &how, &*ears)) {
+        Ok(_) => {}
+        Err(error) => ears.fail(&error),
+    }
+    let after = readable(site, store, left);
+    let lost: Vec<_> =
+        before.difference(&after).map(|(id, name)| format!("{id} lost {}", name.escape_ascii())).collect();
+    if lost.is_empty() { ears.outcome(&[]) } else { Outcome::Wrong(lost.join("; ")) }
+}
+
+/// Which entries of these snapshots read as they were.
+fn readable(site: &Site, store: &Arc<MemoryStore>, held: &[Held]) -> BTreeSet<(SnapshotId, Vec<u8>)> {
+    let nowhere = Path::new("/dev/null/nowhere");
+    let host = Host::new(nowhere, nowhere, None, Arc::new(Silent));
+    let Ok(repository) = host.open(store.clone(), &site.world.admin) else { return BTreeSet::new() };
+    let Ok(reader) = host.reader(&repository, &IndexClass::BOTH, 8 << 20) else { return BTreeSet::new() };
+    let (reader, mut found): (Arc<dyn ChunkSource>, _) = (Arc::new(reader), BTreeSet::new());
+    for held in held {
+        let Some(snapshot) = repository.snapshots().iter().find(|s| s.id == held.id) else { continue };
+        let deaf = Ears::default();
+        let wrong = differences(site, &reader, snapshot, &held.picture, &deaf);
+        let said = deaf.0.into_inner().unwrap().lines;
+        if said.is_empty() {
+            let same =
+                |name: &&Vec<u8>| !wrong.iter().any(|line| line.starts_with(&format!("{} ", name.escape_ascii())));
+            found.extend(held.picture.keys().filter(same).map(|name| (held.id, name.clone())));
+        }
+    }
+    found
 }
 
 /// Another snapshot of the same source: if it is taken without a word, it is whole.

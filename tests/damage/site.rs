@@ -3,6 +3,8 @@
 use crate::history::picture::{self, Picture};
 use crate::world::{Someone, World, noise};
 use boveda::event::Silent;
+use boveda::ops::checkpoint::checkpoint;
+use boveda::ops::prune;
 use boveda::repo::frame;
 use boveda::repo::id::{SnapshotId, WriterId};
 use boveda::repo::keys::credential::Credential;
@@ -47,11 +49,17 @@ pub struct Site {
 /// The site, made once: nobody changes it, damage is done to forks of its store.
 pub fn site() -> &'static Site {
     static SITE: OnceLock<Site> = OnceLock::new();
-    SITE.get_or_init(Site::new)
+    SITE.get_or_init(|| Site::new(false))
+}
+
+/// The same after two prunes that took something, with what they leave: censuses, packs that were made anew, fewer sessions; and pins.
+pub fn pruned() -> &'static Site {
+    static SITE: OnceLock<Site> = OnceLock::new();
+    SITE.get_or_init(|| Site::new(true))
 }
 
 impl Site {
-    fn new() -> Self {
+    fn new(pruned: bool) -> Self {
         let world = World::new();
         let source = world.path("source");
         let [writer, reader, maintainer, lost] = [
@@ -75,11 +83,25 @@ impl Site {
                 world.as_admin().revoke(lost.id, "its disk was stolen").unwrap();
             }
         }
+        if pruned {
+            prune_twice(&world, &source, &mut held);
+            held.push(take(&world, &writer.key, WRITER, &source));
+            held.push(take(&world, &world.admin, ADMIN_WRITER, &source));
+            let readers = world.open(&reader.key).unwrap();
+            for _ in 0..2 {
+                readers.pin().unwrap();
+            }
+        }
         beat(&world);
         die(&world, &writer.key);
         let other = elsewhere(&source);
         let intact = world.as_admin();
         Self { world, source, writer, reader, maintainer, held, other, intact }
+    }
+
+    /// Whether nothing was ever pruned here.
+    pub fn is_first(&self) -> bool {
+        self.intact.log().state.ledger().checkpoint.is_none()
     }
 
     /// The stored bytes of every object.
@@ -120,6 +142,22 @@ fn take(world: &World, key: &Credential, by: WriterId, source: &Path) -> Held {
     Held { id: summary.snapshot.unwrap(), picture }
 }
 
+/// Forgets the oldest snapshots, one after the other, and gives back all that only these needed.
+fn prune_twice(world: &World, source: &Path, held: &mut Vec<Held>) {
+    let machine = world.machine("storage");
+    for stage in [4, 5] {
+        let gone = held.remove(0).id;
+        assert!(world.as_admin().forget(vec![gone]).unwrap());
+        let (max_unused, checkpoint_at) = (prune::Limit::Bytes(0), Some(1));
+        let how = prune::Options { exclusive: true, max_unused, checkpoint_at, ..Default::default() };
+        let mut repository = machine.open(&world.store, &world.admin).unwrap();
+        assert!(prune::prune(&mut repository, &machine.host, &how, &Silent).unwrap().deleted.packs > 0);
+        drop(repository);
+        fill(source, stage);
+        held.push(take(world, &world.admin, ADMIN_WRITER, source));
+    }
+}
+
 /// A sign of life of the admin's newest session, as long ones leave them.
 fn beat(world: &World) {
     let repository = world.as_admin();
@@ -149,6 +187,9 @@ fn die(world: &World, key: &Credential) {
 fn elsewhere(source: &Path) -> Arc<MemoryStore> {
     let world = World::new();
     let lost = world.add(Role::Writer, "lost");
+    take(&world, &world.admin, ADMIN_WRITER, source);
+    checkpoint(&mut world.as_admin(), 1, &Silent).unwrap();
+    world.as_admin().pin().unwrap();
     take(&world, &world.admin, ADMIN_WRITER, source);
     world.as_admin().revoke(lost.id, "gone").unwrap();
     beat(&world);

@@ -1,7 +1,8 @@
 //! Checkpoints beside somebody with a writer's keys: nothing that they put makes a census cost anybody anything.
 
 use super::forger::Forger;
-use crate::world::{Listener, Machine, World, noise};
+use super::scene::{EVIL, Scene};
+use crate::world::{Listener, World};
 use boveda::crypto::hash;
 use boveda::event::Silent;
 use boveda::ops::checkpoint::checkpoint;
@@ -18,59 +19,11 @@ use boveda::repo::session::{End, IndexRef, Signer, Verdict};
 use boveda::repo::session_view::Issue;
 use boveda::repo::wire::Extensions;
 use boveda::store::{Put, Store};
-use std::cell::RefCell;
-use std::path::PathBuf;
 
 const LENGTH: usize = 50_000;
-const EVIL: WriterId = WriterId([0xee; 16]);
 
-/// An honest host with some snapshots, each of something new.
-struct Scene {
-    world: World,
-    machine: Machine,
-    source: PathBuf,
-    taken: RefCell<Vec<(SnapshotId, u64)>>,
-}
-
-impl Scene {
-    fn new(snapshots: u64) -> Self {
-        let world = World::new();
-        let (machine, source) = (world.machine("host"), world.path("source"));
-        let scene = Self { world, machine, source, taken: RefCell::default() };
-        (0..snapshots).for_each(|_| scene.take());
-        scene
-    }
-
-    fn take(&self) {
-        let seed = self.taken.borrow().len() as u64 + 1;
-        std::fs::create_dir_all(&self.source).unwrap();
-        std::fs::write(self.source.join("file"), noise(seed, LENGTH)).unwrap();
-        let summary = self.machine.snapshot(&self.world, &self.world.admin, &self.source);
-        self.taken.borrow_mut().push((summary.snapshot.unwrap(), seed));
-    }
-
-    fn sum_up(&self) {
-        checkpoint(&mut self.world.as_admin(), 1, &Silent).unwrap();
-    }
-
-    fn writer(&self) -> WriterId {
-        let repository = self.world.as_admin();
-        repository.snapshots().iter().find(|one| one.id == self.taken.borrow()[0].0).unwrap().session.writer
-    }
-
-    /// Every honest snapshot reads as its source was, on a host that was never here.
-    #[track_caller]
-    fn reads(&self) {
-        let repository = self.world.as_admin();
-        let machine = self.world.machine(&format!("fresh{}", self.world.store.objects().len()));
-        for (id, seed) in &*self.taken.borrow() {
-            let (target, listener) = (self.world.path(&format!("out{id}")), Listener::default());
-            let summary = machine.try_restore(&repository, id, &self.source, &target, &listener).unwrap();
-            assert_eq!((summary.damaged, summary.skipped), (0, 0), "{:?}", listener.complaints());
-            assert!(std::fs::read(target.join("file")).unwrap() == noise(*seed, LENGTH), "{id}");
-            std::fs::remove_dir_all(target).unwrap();
-        }
-    }
+fn scene(snapshots: u64) -> Scene {
+    Scene::of_admin(snapshots, LENGTH)
 }
 
 /// A census, as somebody without scruples makes one: signed, sealed and named as it should be, by a writer.
@@ -121,7 +74,7 @@ fn signed(repository: &Repository, name: &Name, body: &[u8]) -> Vec<u8> {
 /// A maintainer whose program leaves a snapshot out of the census: nothing is decided by that, and it is named.
 #[test]
 fn a_census_that_hides_a_snapshot_is_named_and_nothing_is_pruned() {
-    let scene = Scene::new(3);
+    let scene = scene(3);
     scene.sum_up();
     let machine = scene.world.machine("somebody");
     let maintainer = scene.world.add(Role::Maintainer, "storage");
@@ -159,9 +112,9 @@ fn a_census_that_hides_a_snapshot_is_named_and_nothing_is_pruned() {
 
 #[test]
 fn a_census_that_a_writer_puts_removes_nothing_and_no_writer_names_one() {
-    let scene = Scene::new(2);
-    let (evil, honest) = (scene.world.add(Role::Writer, "evil"), scene.world.add(Role::Writer, "honest"));
-    let forger = Forger::new(&scene.world, &evil.key, EVIL);
+    let scene = scene(2);
+    let honest = scene.world.add(Role::Writer, "honest");
+    let forger = Forger::new(&scene.world, &scene.evil.key, EVIL);
     // Somebody has stored an index, and is about to commit it.
     let other = Forger::new(&scene.world, &honest.key, WriterId([0x0c; 16]));
     let pack = other.garbage(ChunkKind::Data, &[ChunkId([1; 32])], other.origin(), &other.wrap());
@@ -176,7 +129,7 @@ fn a_census_that_a_writer_puts_removes_nothing_and_no_writer_names_one() {
 
     // And a CHECKPOINT that a writer signs counts for nothing: it stops the log, as every forgery does.
     let id = census_of(&forger, &scene.world, 99, vec![]);
-    let mut repository = scene.world.open(&evil.key).unwrap();
+    let mut repository = scene.world.open(&scene.evil.key).unwrap();
     assert!(repository.checkpoint().is_err());
     let number = repository.log().state.ledger().checkpoint_number() + 1;
     name_census(&scene.world, &repository, number, id);
@@ -191,14 +144,13 @@ fn a_census_that_a_writer_puts_removes_nothing_and_no_writer_names_one() {
 #[test]
 fn a_name_that_somebody_else_claims_is_summed_up_no_further_and_named() {
     for summed_up_before in [false, true] {
-        let scene = Scene::new(3);
+        let scene = scene(3);
         if summed_up_before {
             scene.sum_up();
             scene.take();
         }
-        let evil = scene.world.add(Role::Writer, "evil");
         let session = SessionName { writer: scene.writer(), seq: scene.taken.borrow().len() as u64 + 1 };
-        let forger = Forger::at(&scene.world, &evil.key, session);
+        let forger = Forger::at(&scene.world, &scene.evil.key, session);
         let verdict = Verdict::Abort { reason: "mine".to_owned() };
         let end =
             End { signer: Signer::Installation(forger.certified()), time: 0, verdict, extensions: <_>::default() };
@@ -225,11 +177,10 @@ fn a_name_that_somebody_else_claims_is_summed_up_no_further_and_named() {
 /// Somebody names another's data key with a wrap that opens nothing, and all that is put together.
 #[test]
 fn a_wrap_that_opens_nothing_hides_no_key_when_indexes_are_put_together() {
-    let scene = Scene::new(1);
-    let evil = scene.world.add(Role::Writer, "evil");
+    let scene = scene(1);
     let victim = Indexes::load(&scene.world.as_admin(), &[IndexClass::Data]).unwrap();
     let key = victim.chunks.segments().next().unwrap().unwrap().1.key_id;
-    let forger = Forger::new(&scene.world, &evil.key, EVIL);
+    let forger = Forger::new(&scene.world, &scene.evil.key, EVIL);
     let mut wrap = forger.wrap();
     wrap.id = key;
     let mut pack = forger.garbage(ChunkKind::Data, &[ChunkId([1; 32])], forger.origin(), &forger.wrap());
@@ -237,7 +188,9 @@ fn a_wrap_that_opens_nothing_hides_no_key_when_indexes_are_put_together() {
     let index = forger.index(IndexClass::Data, &[pack], &[wrap]);
     forger.end(forger.record(ChunkId([1; 32]), forger.session), vec![index]);
     for _ in 0..3 {
-        (0..9).for_each(|_| scene.take());
+        for _ in 0..9 {
+            scene.take();
+        }
         scene.sum_up();
         scene.reads();
     }
@@ -248,9 +201,8 @@ fn a_wrap_that_opens_nothing_hides_no_key_when_indexes_are_put_together() {
 /// Somebody's index names a session that is still to come, of another: it must not become that other's word.
 #[test]
 fn an_index_of_a_session_that_nobody_had_yet_stays_under_its_own_signature() {
-    let scene = Scene::new(9);
-    let evil = scene.world.add(Role::Writer, "evil");
-    let forger = Forger::new(&scene.world, &evil.key, EVIL);
+    let scene = scene(9);
+    let forger = Forger::new(&scene.world, &scene.evil.key, EVIL);
     let coming = boveda::repo::segment::Origin { writer: EVIL, seq: 7 };
     let pack = forger.garbage(ChunkKind::Data, &[ChunkId([1; 32])], coming, &forger.wrap());
     let index = forger.index(IndexClass::Data, &[pack], &[forger.wrap()]);
@@ -265,7 +217,7 @@ fn an_index_of_a_session_that_nobody_had_yet_stays_under_its_own_signature() {
 
 #[test]
 fn what_a_maintainer_put_together_who_was_revoked_is_made_anew() {
-    let scene = Scene::new(9);
+    let scene = scene(9);
     let maintainer = scene.world.add(Role::Maintainer, "storage");
     checkpoint(&mut scene.world.open(&maintainer.key).unwrap(), 1, &Silent).unwrap();
     assert!(scene.world.as_admin().view().indexes.len() < 9, "put together");

@@ -1,9 +1,10 @@
 //! Tables over garbage: whatever somebody with a writer's keys claims, others store their own and readers find it.
 
 use super::forger::Forger;
-use crate::world::{Listener, Machine, Someone, World, noise};
+use super::scene::{EVIL, Scene};
+use crate::world::{Listener, World, noise};
 use boveda::repo::chunks::ChunkSource as _;
-use boveda::repo::id::{ChunkId, ChunkKind, IndexId, SnapshotId, WriterId};
+use boveda::repo::id::{ChunkId, ChunkKind, IndexId, WriterId};
 use boveda::repo::keys::data_key::Wrap;
 use boveda::repo::keys::role::Role;
 use boveda::repo::names::{IndexClass, SessionName};
@@ -11,84 +12,16 @@ use boveda::repo::repository::Indexes;
 use boveda::repo::segment::Origin;
 use boveda::repo::session::IndexRef;
 use boveda::store::Store as _;
-use std::path::PathBuf;
 
 const CONTENT: usize = 2_000_000;
-const EVIL: WriterId = WriterId([0xee; 16]);
 
-/// An honest writer with a snapshot, a reader, and somebody hostile.
-struct Scene {
-    world: World,
-    source: PathBuf,
-    honest: Someone,
-    machine: Machine,
-    reader: Someone,
-    evil: Someone,
-    snapshot: SnapshotId,
-    session: SessionName,
-}
-
-/// All chunks of one kind that the honest writer stored.
-type Ids = Vec<(ChunkKind, Vec<ChunkId>)>;
-
-impl Scene {
-    fn new() -> Self {
-        let world = World::new();
-        let source = world.path("source");
-        std::fs::create_dir(&source).unwrap();
-        std::fs::write(source.join("file"), noise(1, CONTENT)).unwrap();
-        let (honest, evil) = (world.add(Role::Writer, "honest"), world.add(Role::Writer, "evil"));
-        let reader = world.add(Role::Reader, "reader");
-        let machine = world.machine("host");
-        let snapshot = machine.snapshot(&world, &honest.key, &source).snapshot.unwrap();
-        let session = world.as_admin().snapshots()[0].session;
-        Self { world, source, honest, machine, reader, evil, snapshot, session }
-    }
-
-    /// Everything that the honest writer's tables name: anybody with the index key reads that.
-    fn ids(&self) -> Ids {
-        let repository = self.world.open(&self.evil.key).unwrap();
-        let indexes = Indexes::load(&repository, &IndexClass::BOTH).unwrap();
-        let of = |kind| {
-            let rows = indexes
-                .chunks
-                .segments()
-                .map(Result::unwrap)
-                .filter(|(_, row)| row.kind == kind && row.origin.writer == self.session.writer);
-            (kind, rows.flat_map(|(_, row)| row.ids.clone()).collect())
-        };
-        [ChunkKind::Data, ChunkKind::Payload, ChunkKind::Skeleton].map(of).into()
-    }
-
-    /// Insists that everybody who may still reads the snapshot, from where it truly is.
-    #[track_caller]
-    fn check(&self) {
-        for (name, key) in [("reader", &self.reader.key), ("admin", &self.world.admin)] {
-            let repository = self.world.open(key).unwrap();
-            let target = self.world.path(&format!("out-{name}"));
-            let _ = std::fs::remove_dir_all(&target);
-            let machine = self.world.machine(&format!("of-{name}"));
-            let listener = Listener::default();
-            let summary = machine.try_restore(&repository, &self.snapshot, &self.source, &target, &listener).unwrap();
-            assert_eq!((summary.damaged, summary.skipped), (0, 0), "{name}: {:?}", listener.complaints());
-            assert!(std::fs::read(target.join("file")).unwrap() == noise(1, CONTENT), "{name}");
-        }
-    }
-
-    /// Insists that this key, on a machine without a cache, stores its own copy of everything and can then do without
-    /// what others stored.
-    #[track_caller]
-    fn stores_its_own(&self, key: &boveda::repo::keys::credential::Credential) {
-        let before = self.world.packed();
-        let summary = self.world.machine("another").snapshot(&self.world, key, &self.source);
-        assert!(self.world.packed() - before > CONTENT as u64, "it relied on what somebody hostile claims");
-        assert_eq!(summary.problems, 0);
-    }
+fn scene() -> Scene {
+    Scene::of_writer(1, CONTENT)
 }
 
 #[test]
 fn indexes_over_garbage_are_not_relied_on_and_passed_over() {
-    let scene = Scene::new();
+    let scene = scene();
     let forger = Forger::new(&scene.world, &scene.evil.key, EVIL);
     let wrap = forger.wrap();
     let packs: Vec<_> =
@@ -96,10 +29,10 @@ fn indexes_over_garbage_are_not_relied_on_and_passed_over() {
     let indexes = IndexClass::BOTH.map(|class| forger.index(class, &packs, std::slice::from_ref(&wrap)));
     forger.end(forger.record(ChunkId([0; 32]), forger.session), indexes.to_vec());
     assert_eq!(scene.world.as_admin().snapshots().len(), 2, "the session counts");
-    scene.check();
+    scene.reads();
     // The honest writer goes on with what it stored itself; a third one stores its own.
     let before = scene.world.packed();
-    scene.machine.snapshot(&scene.world, &scene.honest.key, &scene.source);
+    scene.machine.snapshot(&scene.world, &scene.owner, &scene.source);
     assert!(scene.world.packed() - before < 200_000);
     let third = scene.world.add(Role::Writer, "third");
     scene.stores_its_own(&third.key);
@@ -110,7 +43,7 @@ fn indexes_over_garbage_are_not_relied_on_and_passed_over() {
 /// Bytes are never given out under an id that is not theirs, not even when garbage is all there is.
 #[test]
 fn garbage_alone_is_damage() {
-    let scene = Scene::new();
+    let scene = scene();
     let forger = Forger::new(&scene.world, &scene.evil.key, EVIL);
     let wrap = forger.wrap();
     let id = ChunkId([7; 32]);
@@ -134,7 +67,7 @@ fn garbage_alone_is_damage() {
 /// Places in segments that nothing opens: readers go on to the next place.
 #[test]
 fn segments_that_no_key_opens_hide_nothing() {
-    let scene = Scene::new();
+    let scene = scene();
     // Whose places a reader asks first is the order of the indexes' names: either may come first.
     for round in 0..4 {
         let forger = Forger::new(&scene.world, &scene.evil.key, WriterId([0xe0 + round; 16]));
@@ -143,14 +76,14 @@ fn segments_that_no_key_opens_hide_nothing() {
             scene.ids().iter().map(|(kind, ids)| forger.garbage(*kind, ids, forger.origin(), &nothing)).collect();
         let indexes = IndexClass::BOTH.map(|class| forger.index(class, &packs, std::slice::from_ref(&nothing)));
         forger.end(forger.record(ChunkId([0; 32]), forger.session), indexes.to_vec());
-        scene.check();
+        scene.reads();
     }
 }
 
 /// A wrap of nothing under the id of an honest session's data key does not hide the true one.
 #[test]
 fn false_wraps_of_honest_keys_hide_nothing() {
-    let scene = Scene::new();
+    let scene = scene();
     let repository = scene.world.open(&scene.evil.key).unwrap();
     let honest = Indexes::load(&repository, &IndexClass::BOTH).unwrap().wraps().unwrap();
     assert_eq!(honest.len(), 1);
@@ -167,14 +100,14 @@ fn false_wraps_of_honest_keys_hide_nothing() {
         let nothing = Wrap { sealed: vec![round; 80], ..honest[0].clone() };
         let indexes = IndexClass::BOTH.map(|class| forger.index(class, &packs, std::slice::from_ref(&nothing)));
         forger.end(forger.record(ChunkId([0; 32]), forger.session), indexes.to_vec());
-        scene.check();
+        scene.reads();
     }
 }
 
 /// A pack's own table that names others as the origin, and a missing index that makes everybody read all tables.
 #[test]
 fn tables_that_speak_for_others_say_nothing() {
-    let scene = Scene::new();
+    let scene = scene();
     let forger = Forger::new(&scene.world, &scene.evil.key, EVIL);
     let admins = {
         let machine = scene.world.machine("admins");
@@ -195,13 +128,13 @@ fn tables_that_speak_for_others_say_nothing() {
         let indexes = Indexes::load(&repository, &[IndexClass::Data]).unwrap();
         indexes.chunks.segments().flat_map(|row| row.unwrap().1.ids.clone()).collect::<Vec<_>>()
     };
-    for session in [admins, scene.session] {
+    for session in [admins, scene.session()] {
         let origin = Origin { writer: session.writer, seq: session.seq };
         forger.garbage(ChunkKind::Data, &ids, origin, &forger.wrap());
     }
     let missing = IndexClass::BOTH.map(|class| IndexRef { checkpoint: 0, class, id: IndexId([9; 32]) });
     forger.end(forger.record(ChunkId([0; 32]), forger.session), missing.to_vec());
-    for key in [&third.key, &scene.honest.key] {
+    for key in [&third.key, &scene.owner] {
         let before = scene.world.packed();
         let machine = scene.world.machine("victim");
         let id = machine.snapshot(&scene.world, key, &path).snapshot.unwrap();
@@ -212,13 +145,13 @@ fn tables_that_speak_for_others_say_nothing() {
         scene.world.machine("far").try_restore(&repository, &id, &path, &target, &Listener::default()).unwrap();
         assert!(std::fs::read(target.join("file")).unwrap() == noise(5, CONTENT));
     }
-    scene.check();
+    scene.reads();
 }
 
 /// Whoever opens the first session under somebody else's name gains nothing by it.
 #[test]
 fn a_writers_name_taken_first_by_somebody_else_is_of_no_use() {
-    let scene = Scene::new();
+    let scene = scene();
     let victim = scene.world.add(Role::Writer, "victim");
     let machine = scene.world.machine("victims");
     let repository = machine.open(&scene.world.store, &victim.key).unwrap();
@@ -259,17 +192,17 @@ fn a_writers_name_taken_first_by_somebody_else_is_of_no_use() {
 #[test]
 fn a_lost_index_costs_no_chunk() {
     for class in IndexClass::BOTH {
-        let scene = Scene::new();
+        let scene = scene();
         let index = *scene.world.as_admin().view().indexes_of(class).next().unwrap();
         scene.world.store.delete(&index.name().object()).unwrap();
-        scene.check();
+        scene.reads();
     }
 }
 
 /// A table that names a chunk twice, by somebody who is relied on.
 #[test]
 fn a_chunk_named_twice_by_one_segment_does_no_harm() {
-    let scene = Scene::new();
+    let scene = scene();
     let trusting = scene.world.add(Role::Writer, "trusting");
     scene.world.as_admin().trust(trusting.id, scene.evil.id).unwrap();
     let forger = Forger::new(&scene.world, &scene.evil.key, EVIL);
@@ -278,5 +211,5 @@ fn a_chunk_named_twice_by_one_segment_does_no_harm() {
     let index = forger.index(IndexClass::Data, &[pack], &[wrap]);
     forger.end(forger.record(ChunkId([0; 32]), forger.session), vec![index]);
     scene.world.machine("trusting").snapshot(&scene.world, &trusting.key, &scene.source);
-    scene.check();
+    scene.reads();
 }

@@ -1,11 +1,17 @@
 //! Repairs, caches, uploads and keys that lost or mixed up content.
 
 use crate::prune::{fill, holds, two};
-use crate::world::{Listener, noise};
+use crate::world::{Listener, World, entry_path, noise, raw_key};
 use boveda::event::Silent;
 use boveda::ops::repair::{index, objects};
 use boveda::ops::snapshot::snapshot;
 use boveda::ops::verify::{Level, verify};
+use boveda::repo::catalog::Tree;
+use boveda::repo::chunks::ChunkSource;
+use boveda::repo::entry::Extent;
+use boveda::repo::id::ChunkKind;
+use boveda::repo::keys::credential::Credential;
+use boveda::repo::names::IndexClass;
 use boveda::store::faults::{Fault, FaultStore, Plan};
 use boveda::store::{ErrorKind, ObjectName, Store};
 use std::collections::BTreeSet;
@@ -40,6 +46,66 @@ fn restic_1945_a_pack_that_cannot_be_read_for_the_moment_is_not_given_up() {
         holds(&world, &source, &[(first, 1), (second, 2)]);
     }
     assert!(struck > 5, "{struck}");
+}
+
+/// kopia#3049: a change of the password took two objects, and whoever died between them was locked out.
+#[test]
+fn kopia_3049_a_change_of_keys_that_is_cut_short_locks_nobody_out() {
+    let mut struck = 0;
+    for (call, fault) in (1..40).flat_map(|call| [(call, Fault::Before), (call, Fault::After)]) {
+        let world = World::new();
+        let new = raw_key();
+        let faulty = Arc::new(FaultStore::new(world.store.clone()));
+        let repository = world.machine("host").host.open(faulty.clone(), &world.admin).unwrap();
+        faulty.plan(Some(Plan::for_good(call, fault)));
+        drop(repository.replace_slot(&new));
+        let Some(what) = faulty.struck() else { break };
+        struck += 1;
+        let opens = [&world.admin, &new].map(|key| world.open(key).is_ok());
+        assert!(opens[0] || opens[1], "call {call}, {what}: nobody gets in");
+        assert!(world.open(&Credential::Recovery(world.recovery.clone())).is_ok(), "call {call}, {what}");
+    }
+    assert!(struck > 4, "{struck}");
+}
+
+/// bupstash#357: of a part of a file other bytes came than lie there.
+#[test]
+fn bupstash_357_a_part_of_a_file_is_that_part() {
+    let (world, machine, source, [_, second]) = two();
+    // Also where a pack has to be healed on the way.
+    let whole = noise(2, 1_000_000);
+    for damaged in [false, true] {
+        if damaged {
+            let pack = world.store.objects().into_iter().filter(|(name, _)| name.as_str().starts_with("packs/"));
+            let (name, bytes) = pack.max_by_key(|(_, bytes)| bytes.len()).unwrap();
+            let mut bytes = bytes.to_vec();
+            bytes[50_000] ^= 1;
+            world.store.overwrite(&name, bytes);
+        }
+        let repository = machine.open(&world.store, &world.admin).unwrap();
+        let root = repository.snapshots().iter().find(|one| one.id == second).unwrap().structure.root;
+        let reader: Arc<dyn ChunkSource> =
+            Arc::new(machine.host.reader(&repository, &IndexClass::BOTH, 1 << 16).unwrap());
+        let tree = Tree::open(reader.clone(), root);
+        let found = tree.get(&entry_path(&source.join("file"))).unwrap().unwrap();
+        for round in 0..200_u64 {
+            let (from, length) = (round * 7_919_009 % 1_000_000, round * 104_729 % 70_000);
+            let mut extents = tree.extents(&found.entry).unwrap();
+            extents.seek(from);
+            let mut part = Vec::new();
+            for placed in extents.map(Result::unwrap) {
+                let Extent::Chunk { id, .. } = placed.extent else { panic!("no hole here") };
+                let skipped = from.saturating_sub(placed.offset) as usize;
+                part.extend_from_slice(&reader.get(ChunkKind::Data, &id).unwrap()[skipped..]);
+                if part.len() as u64 >= length {
+                    break;
+                }
+            }
+            part.truncate(length as usize);
+            let end = (from + length).min(1_000_000) as usize;
+            assert!(part == whole[from as usize..end], "{length} bytes from {from}");
+        }
+    }
 }
 
 /// kopia#4305: the one object that says how to read all others was lost.

@@ -19,7 +19,7 @@ use crate::repo::repository::{Doubtful, Repository};
 ///
 /// Shows what stands at the log's end without verifying, and what it claims to be. With --yes an entry whose first copy is lost
 /// gets it back from the second; what does not verify even so is voided: it stays where it is, and counts for nobody. If
-/// it was a decision, take it again. For admins. Without --yes it ends with exit code 4 when there is anything to mend.
+/// it was a decision, take it again. What lies beyond the log's end has no place there: delete it in the store. For admins. Without --yes it ends with exit code 4 when there is anything to mend.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Yes, mend the log
@@ -67,7 +67,11 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
 
 fn show(found: &Doubtful, repository: &Repository, (context, output): (&Context, &Output)) -> Result<(), Failure> {
     let (position, reason) = (found.doubt.position, found.doubt.reason.to_string());
-    let action = if found.unproven() { "restore" } else { "void" };
+    let action = match (found.unproven(), found.beyond()) {
+        (true, _) => "restore",
+        (_, true) => "delete",
+        _ => "void",
+    };
     let at = |seconds| Timestamp { seconds, nanoseconds: 0 };
     if output.json() {
         output.json_line(&json!({

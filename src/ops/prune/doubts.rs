@@ -38,18 +38,22 @@ pub enum Doubt {
     #[error("index {} is lost: {}", .0.name, .0.reason)]
     Index(IndexProblem),
     /// A chunk that a snapshot needs is nowhere.
-    #[error("{kind:?} chunk {id} is in no pack that is there, and a snapshot needs it")]
+    #[error("{kind:?} chunk {id} is in no pack that is there, and snapshot {snapshot} needs it")]
     Lost {
         /// Its kind.
         kind: ChunkKind,
         /// Its id.
         id: ChunkId,
+        /// One that needs it.
+        snapshot: SnapshotId,
     },
     /// A page of a catalog that cannot be read: nobody knows what it needs.
-    #[error("catalog page {page} cannot be read: {why}")]
+    #[error("catalog page {page} of snapshot {snapshot} cannot be read: {why}")]
     Page {
         /// The page.
         page: ChunkId,
+        /// One that has it.
+        snapshot: SnapshotId,
         /// Why.
         why: String,
     },

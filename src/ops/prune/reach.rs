@@ -10,9 +10,9 @@ use crate::ops::forget::{Fault, skeleton};
 use crate::ops::host::Host;
 use crate::repo::chunk_index::{ChunkIndex, Place};
 use crate::repo::chunks;
-use crate::repo::id::{ChunkId, ChunkKind, PackId, PrincipalId};
+use crate::repo::id::{ChunkId, ChunkKind, PackId, PrincipalId, SnapshotId};
 use crate::repo::reader::{DEFAULT_CACHE, Reader};
-use crate::repo::repository::{self, Indexes, Repository};
+use crate::repo::repository::{self, Indexes, Repository, Snapshot};
 use crate::repo::segment::Origin;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -93,7 +93,12 @@ pub(super) struct Reach<'a> {
     marks: Vec<Mark>,
     groups: Groups,
     relied: RefCell<HashMap<(PrincipalId, Origin), bool>>,
+    /// The one whose pages are read now.
+    snapshot: SnapshotId,
 }
+
+/// Whose snapshot, its root page, and which it is.
+type Root = (PrincipalId, ChunkId, SnapshotId);
 
 impl<'a> Reach<'a> {
     /// Walks the catalogs of all snapshots that are not forgotten, and of those that were forgotten behind the position `pinned` of the
@@ -115,17 +120,17 @@ impl<'a> Reach<'a> {
         let index = Arc::clone(reader.index());
         // After the sessions: whatever an index names was put before.
         let stored = repository.list_packs()?;
-        let mut roots: Vec<(PrincipalId, ChunkId)> =
-            repository.snapshots().iter().map(|snapshot| (snapshot.principal, snapshot.structure.root)).collect();
-        let mut shown: Vec<(PrincipalId, ChunkId)> = Vec::new();
+        let root = |snapshot: &Snapshot| (snapshot.principal, snapshot.structure.root, snapshot.id);
+        let mut roots: Vec<Root> = repository.snapshots().iter().map(root).collect();
+        let mut shown: Vec<Root> = Vec::new();
         if let Some(pinned) = pinned {
             let forgotten = repository.forgotten().into_iter().filter(|one| one.position > pinned);
-            shown.extend(forgotten.map(|one| (one.snapshot.principal, one.snapshot.structure.root)));
+            shown.extend(forgotten.map(|one| root(&one.snapshot)));
         }
         // Whoever's turn it is reads each page once.
         roots.sort_unstable();
         shown.sort_unstable();
-        let mut all: Vec<PrincipalId> = roots.iter().chain(&shown).map(|(principal, _)| *principal).collect();
+        let mut all: Vec<PrincipalId> = roots.iter().chain(&shown).map(|(principal, ..)| *principal).collect();
         all.sort_unstable();
         all.dedup();
         let (mut starts, mut chunks) = (vec![0; index.numbers()], 0);
@@ -135,7 +140,8 @@ impl<'a> Reach<'a> {
             chunks += segment.ids.len();
         }
         let (marks, groups, relied) = (vec![0; chunks], Groups::new(all), RefCell::default());
-        let mut reach = Self { repository, index, stored, starts, marks, groups, relied };
+        let snapshot = SnapshotId([0; 32]);
+        let mut reach = Self { repository, index, stored, starts, marks, groups, relied, snapshot };
         let coarse = reach.groups.coarse;
         reach.take_all(&reader, [&roots, &shown], events)?;
         if reach.groups.coarse != coarse {
@@ -149,16 +155,12 @@ impl<'a> Reach<'a> {
 
     /// Everything of the first `roots`, and of the second what is there. The first come first: a page that was read for one of them is
     /// whole, and need not be read for the others.
-    fn take_all(
-        &mut self,
-        reader: &Reader,
-        roots: [&[(PrincipalId, ChunkId)]; 2],
-        events: &dyn Sink,
-    ) -> Result<(), Error> {
+    fn take_all(&mut self, reader: &Reader, roots: [&[Root]; 2], events: &dyn Sink) -> Result<(), Error> {
         let files_total = roots.iter().map(|roots| roots.len() as u64).sum();
         let each = roots.into_iter().zip([Need::All, Need::WhatIsThere]);
         let each = each.flat_map(|(roots, need)| roots.iter().map(move |root| (root, need)));
-        for (files, ((principal, root), need)) in (0..).zip(each) {
+        for (files, ((principal, root, snapshot), need)) in (0..).zip(each) {
+            self.snapshot = *snapshot;
             events.emit(Event::Progress(Stage::Prune, Progress { files, files_total, ..Progress::default() }));
             let who = self.groups.all.binary_search(principal).unwrap_or_default();
             self.take(reader, *root, u16::try_from(who).unwrap_or(u16::MAX), need, events)?;
@@ -193,7 +195,9 @@ impl<'a> Reach<'a> {
                 }
                 Err(Fault::Store(error)) => return Err(repository::Error::from(error).into()),
                 Err(Fault::Damage(_)) if need == Need::WhatIsThere => {}
-                Err(Fault::Damage(why)) => return Err(Error::InDoubt(vec![Doubt::Page { page: id, why }])),
+                Err(Fault::Damage(why)) => {
+                    return Err(Error::InDoubt(vec![Doubt::Page { page: id, snapshot: self.snapshot, why }]));
+                }
             }
         }
         Ok(())
@@ -213,7 +217,7 @@ impl<'a> Reach<'a> {
                 places.iter().filter(of_use).flat_map(|place| &place.segment.bases).copied().collect();
             if !places.iter().any(|place| of_use(&place)) {
                 self.check_damage()?;
-                return Err(Error::InDoubt(vec![Doubt::Lost { kind, id }]));
+                return Err(Error::InDoubt(vec![Doubt::Lost { kind, id, snapshot: self.snapshot }]));
             }
             let mut changed = false;
             for place in &places {

@@ -195,12 +195,15 @@ impl<'a> Run<'a> {
         // Of a pack that stays, copies would only be in the way.
         let done = || batch.iter().filter(|part| !passed_over.contains(&part.pack));
         let chunks: Vec<(ChunkKind, ChunkId)> = done().flat_map(|part| &part.chunks).copied().collect();
+        let mut read = false;
         if !chunks.is_empty() {
             let rewritten = self.repository.rewrite_chunks(writer, &chunks, self.events)?;
             self.summary.repacked.bytes += rewritten.bytes;
+            read = !rewritten.made.is_empty();
             self.made.extend(rewritten.made);
         }
-        self.summary.repacked.packs += done().count() as u64;
+        // Of a damaged pack there may be nothing to read.
+        self.summary.repacked.packs += done().filter(|part| read || !part.rows.is_empty()).count() as u64;
         Ok(())
     }
 

@@ -2,13 +2,13 @@
 
 use super::Run;
 use crate::event::Event;
-use crate::repo::catalog::Tree;
+use crate::repo::catalog::{Tree, references};
 use crate::repo::chunks::ChunkSource;
-use crate::repo::entry::{Entry, EntryKind, EntryPath, Extent, XattrValue};
+use crate::repo::entry::{Content, Entry, EntryKind, EntryPath, Extent, XattrValue};
 use crate::repo::id::{ChunkId, ChunkKind, SnapshotId};
 use crate::repo::reader::Reader;
 use crate::repo::repository::Snapshot;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, PoisonError};
 
 /// Paths named for one snapshot at most: beyond that the number says enough.
@@ -43,7 +43,7 @@ impl Run<'_> {
         let mut named = 0;
         for item in tree.walk(&EntryPath::default()) {
             match item {
-                Ok((path, entry)) if named < MOST_PATHS && needs(&tree, &entry, bad) => {
+                Ok((path, entry)) if named < MOST_PATHS && needs(&**tree.source(), &entry, bad) => {
                     named += 1;
                     let path = path.to_bytes();
                     let error = format!("it needs damaged parts of the repository (snapshot {})", snapshot.id.short());
@@ -61,19 +61,38 @@ impl Run<'_> {
 }
 
 /// Whether the entry's content or attributes need a bad chunk.
-fn needs(tree: &Tree, entry: &Entry, bad: &Bad) -> bool {
+fn needs(source: &dyn ChunkSource, entry: &Entry, bad: &Bad) -> bool {
     let is_bad = |id: &ChunkId| bad.contains(&(ChunkKind::Data, *id));
     let values = entry.xattrs.iter().any(|(_, value)| match value {
         XattrValue::Inline(_) => false,
         XattrValue::Chunks(chunks) => chunks.iter().any(|(id, _)| is_bad(id)),
     });
-    let file = matches!(entry.kind, EntryKind::File(_));
     values
-        || (file
-            && tree.extents(entry).is_some_and(|mut extents| {
-                extents.any(|placed| match placed {
-                    Ok(placed) => matches!(placed.extent, Extent::Chunk { ref id, .. } if is_bad(id)),
-                    Err(_) => true,
-                })
-            }))
+        || match &entry.kind {
+            EntryKind::File(Content::Extents(extents)) => {
+                extents.iter().any(|extent| matches!(extent, Extent::Chunk { id, .. } if is_bad(id)))
+            }
+            EntryKind::File(Content::Tree { root, .. }) => tree_needs(source, *root, bad),
+            _ => false,
+        }
+}
+
+/// Whether a tree of extents needs a bad chunk. Each page is looked at once, however often it is named: a few hostile ones may come to
+/// more extents than anybody can count.
+fn tree_needs(source: &dyn ChunkSource, root: ChunkId, bad: &Bad) -> bool {
+    let (mut pending, mut seen) = (vec![root], HashSet::new());
+    while let Some(id) = pending.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        let page = source.get(ChunkKind::Skeleton, &id).ok().and_then(|bytes| references(&bytes).ok());
+        // One that is no good was found to be so, with its payload, when every page was looked at.
+        let Some(page) = page.filter(|page| !bad.contains(&(ChunkKind::Payload, page.payload))) else { return true };
+        if bad.contains(&(ChunkKind::Skeleton, id)) || page.data.iter().any(|id| bad.contains(&(ChunkKind::Data, *id)))
+        {
+            return true;
+        }
+        pending.extend(page.children);
+    }
+    false
 }

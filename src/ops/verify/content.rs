@@ -5,11 +5,12 @@ use crate::event::{Event, Sink};
 use crate::repo::chunk_index::{ChunkIndex, Place};
 use crate::repo::chunks::{self, ChunkSource as _};
 use crate::repo::id::{ChunkId, ChunkKind, PackId};
+use crate::repo::names::Name;
 use crate::repo::reader::Reader;
 use crate::repo::repository;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Damage that a reader met.
 #[derive(Debug, Default)]
@@ -34,7 +35,8 @@ impl Run<'_> {
         }
     }
 
-    /// Opens every segment of the packs in question, and checks every chunk of it.
+    /// Opens every segment of the packs in question, and checks every chunk of it, there: that it can be had elsewhere says nothing of
+    /// this place, which somebody may rely on when the other one is gone.
     pub(super) fn every_chunk(
         &self,
         reader: &Reader,
@@ -47,14 +49,44 @@ impl Run<'_> {
             Level::Sample(_) => chosen.contains(pack),
             _ => false,
         };
-        let segments = reader.index().segments().filter(|named| match named {
-            Ok((pack, _)) => opened(&pack.id),
+        let segments = reader.index().numbered().filter(|named| match named {
+            Ok((_, pack, _)) => opened(&pack.id),
             Err(_) => true,
         });
-        parallel::each_of(self.threads, segments.map(|named| named.map_err(repository::Error::from)), |(_, segment)| {
+        let segments = segments.map(|named| named.map_err(repository::Error::from));
+        parallel::each_of(self.threads, segments, |(number, pack, segment)| {
             self.go_on()?;
-            segment.ids.iter().try_for_each(|id| self.chunk(reader, segment.kind, *id).map(drop))
+            let segment_number = u32::try_from(*number).unwrap_or(u32::MAX);
+            (0..segment.ids.len() as u32).try_for_each(|position| {
+                self.place(reader, &Place { pack: *pack, segment: Arc::clone(segment), segment_number, position })
+            })
         })
+    }
+
+    /// One chunk at one place; whether it can be had at all, if not there.
+    fn place(&self, reader: &Reader, place: &Place) -> Result<(), repository::Error> {
+        let (kind, id) = (place.segment.kind, place.segment.ids[place.position as usize]);
+        match reader.check_place(place) {
+            Ok(()) => {
+                self.chunks.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error @ (chunks::Error::Store(_) | chunks::Error::NoKey { .. })) => Err(error.into()),
+            Err(_) => {
+                let elsewhere = self.chunk(reader, kind, id)?.is_some();
+                if elsewhere && !self.is_lost(&place.pack.id) {
+                    self.false_word(place);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Sound bytes of which somebody says what is not true.
+    fn false_word(&self, place: &Place) {
+        let (writer, kind) = (place.segment.origin.writer, place.segment.kind);
+        let what = format!("writer {writer} says that {kind} chunks lie there which do not; they lie elsewhere too");
+        self.find(Name::Pack(place.pack.id), what, false);
     }
 
     /// Reads a chunk; `None` when it cannot be had, which is reported.

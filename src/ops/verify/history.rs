@@ -17,7 +17,8 @@ impl Run<'_> {
         if log.end() == opened.end() && log.state != opened.state {
             self.find("the newest census", "it does not say what the log before it comes to", false);
         }
-        log.doubts.iter().for_each(|doubt| self.find(Name::Log(doubt.position, Copy::First), doubt, false));
+        let doubts = log.doubts.iter().chain(&log.beyond);
+        doubts.for_each(|doubt| self.find(Name::Log(doubt.position, Copy::First), doubt, false));
         for note in &log.notes {
             match note {
                 Note::Healed { name, .. } => self.find(name, "some of its bytes are damaged", true),

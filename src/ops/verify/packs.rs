@@ -66,6 +66,10 @@ impl Run<'_> {
             match packs.stored.get(id) {
                 None => self.missing(id),
                 Some(found) if found == length => {}
+                Some(found) if *found > pack::LONGEST => {
+                    self.find(Name::Pack(*id), format!("it has {found} bytes, more than any pack has"), false);
+                    self.lose(*id);
+                }
                 Some(_) if deep => self.whole_pack(id)?,
                 Some(found) => self.find(Name::Pack(*id), format!("it has {found} bytes instead of {length}"), false),
             }
@@ -97,9 +101,12 @@ impl Run<'_> {
             table = self.repository.read_table(id, length);
         }
         match table {
-            Ok(table) if rows.iter().all(|row| table.rows.contains(row)) => Ok(()),
-            Ok(_) => {
-                self.find(Name::Pack(*id), "an index says of it what its own table does not say", false);
+            Ok(table) => {
+                let untrue = rows.iter().filter(|row| !table.rows.contains(row)).map(|row| row.origin.writer);
+                for writer in untrue.collect::<BTreeSet<_>>() {
+                    let what = format!("an index of writer {writer} says of it what its own table does not say");
+                    self.find(Name::Pack(*id), what, false);
+                }
                 Ok(())
             }
             // Sound bytes, but nobody's word: its chunks are proven one by one, and its index is signed.

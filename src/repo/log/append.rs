@@ -58,7 +58,7 @@ pub fn append(
 /// entry that was merely damaged.
 ///
 /// # Errors
-/// As [`append`]; [`Error::Stopped`] only when a second copy may still be the entry.
+/// As [`append`]; [`Error::Stopped`] only when a second copy may still be the entry, or something lies beyond the log's end.
 pub fn append_voiding(
     store: &dyn Store,
     log: &Log,
@@ -66,7 +66,8 @@ pub fn append_voiding(
     author: Author<'_>,
     sealing: Sealing<'_>,
 ) -> Result<Appended, Error> {
-    if let Some(doubt) = log.doubts.iter().find(|doubt| doubt.reason == Reason::Unproven) {
+    let unproven = log.doubts.iter().find(|doubt| doubt.reason == Reason::Unproven);
+    if let Some(doubt) = unproven.or_else(|| log.beyond.first()) {
         return Err(Error::Stopped(doubt.clone()));
     }
     let mut state = log.state.clone();

@@ -20,6 +20,9 @@ pub struct Log {
     /// What does not verify behind the newest entry that counts. Not empty: neither prune nor deduplicate, and append
     /// nothing but what voids it.
     pub doubts: Vec<Doubt>,
+    /// What lies behind a position where nothing is, and that nobody signed who maintains. Not empty: as above, but no entry voids it,
+    /// since it has no place in the log.
+    pub beyond: Vec<Doubt>,
     /// What was found on the way.
     pub notes: Vec<Note>,
 }
@@ -32,7 +35,7 @@ impl Log {
 
     /// The first thing that stops the log, if anything does.
     pub fn stopped(&self) -> Option<&Doubt> {
-        self.doubts.first()
+        self.doubts.first().or_else(|| self.beyond.first())
     }
 
     /// Positions of what later entries voided: whatever lies there means nothing.
@@ -69,6 +72,12 @@ pub enum Reason {
     /// It cannot be read; its second copy can, but no later entry proves it.
     #[error("its first copy is lost, and nothing after it proves the second")]
     Unproven,
+    /// It lies behind a position where nothing is.
+    #[error(
+        "nothing is there at position {0} before it, and nobody signed it who may enter something: anybody may have put it there. \
+         Whoever may delete in the store can take it away"
+    )]
+    Beyond(u64),
 }
 
 /// Something about the log's objects that is worth mending or telling.
@@ -109,17 +118,15 @@ pub(super) fn read_from(
     let start = from.next();
     let mut walk = Walk::new(from, keys, pin);
     let position = walk.follow(source, start)?;
-    if source.firsts.range(position..).next().is_some() {
-        return Err(Error::Gap(position));
-    }
+    let beyond = walk.beyond(source, position)?;
     walk.check_length(position)?;
     let mut lacking: BTreeSet<u64> = source.firsts.difference(&source.seconds).copied().collect();
     lacking.retain(|at| (start..walk.sure.state.next()).contains(at) && !walk.voided.contains(at));
     walk.notes.extend(lacking.into_iter().map(Note::SecondCopyMissing));
-    Ok(Log { state: walk.sure.state, doubts: walk.sure.doubts, notes: walk.notes })
+    Ok(Log { state: walk.sure.state, doubts: walk.sure.doubts, beyond, notes: walk.notes })
 }
 
-/// What was entered since `earlier` was read, in which nothing was in doubt: by name, without a listing.
+/// What was entered since `earlier` was read, in which nothing was in doubt or beyond its end: by name, without a listing.
 ///
 /// # Errors
 /// When the store fails, a key is missing, or an entry needs a newer version.
@@ -128,7 +135,7 @@ pub fn read_on(store: &dyn Store, earlier: &Log, keys: &EpochKeys<'_>) -> Result
     let mut walk = Walk::new(earlier.state.clone(), keys, None);
     walk.follow(&source, earlier.state.next())?;
     let notes = earlier.notes.iter().cloned().chain(walk.notes).collect();
-    Ok(Log { state: walk.sure.state, doubts: walk.sure.doubts, notes })
+    Ok(Log { state: walk.sure.state, doubts: walk.sure.doubts, beyond: Vec::new(), notes })
 }
 
 /// Checks that an entry read earlier is still the same.
@@ -270,6 +277,38 @@ impl<'a> Walk<'a> {
             self.unproven = next;
         }
         Ok(())
+    }
+
+    /// What lies behind the position `gap`, where nothing is: an entry there says that one is missing. All else says nothing, or
+    /// anybody who may put objects could keep everybody from reading.
+    fn beyond(&self, source: &Source<'_>, gap: u64) -> Result<Vec<Doubt>, Error> {
+        let mut beyond = Vec::new();
+        for &position in source.firsts.range(gap..) {
+            let digest = match source.fetch(position)? {
+                Fetched::Nothing => continue,
+                Fetched::First(frame) | Fetched::Second(frame, _) if self.maintains(position, &frame)? => {
+                    return Err(Error::Gap(gap));
+                }
+                Fetched::First(frame) => frame.digest(),
+                Fetched::Second(_, digest) | Fetched::Unreadable(digest, _) => digest,
+            };
+            beyond.push(Doubt { position, digest, reason: Reason::Beyond(gap) });
+        }
+        Ok(beyond)
+    }
+
+    /// Whether somebody entered this who maintains, as far as the log is known.
+    fn maintains(&self, position: u64, frame: &Frame) -> Result<bool, Error> {
+        let state = &self.sure.state;
+        let known = |epoch: &u32| (1..=state.trust().epoch()).contains(epoch);
+        let Some(epoch) = frame.epoch().filter(known) else { return Ok(false) };
+        let read = state.trust().read_key(epoch);
+        let key = (self.keys)(epoch, read).map_err(|source| Error::NoKey { position, epoch, source })?;
+        let entry = frame.unseal(state.repository(), &key).ok().and_then(|plain| Entry::decode(&plain).ok());
+        let author = entry.and_then(|entry| state.trust().principal(&entry.author));
+        Ok(author.is_some_and(|author| {
+            author.cert.role.may_maintain() && frame.verify(state.repository(), &author.cert.signing).is_ok()
+        }))
     }
 
     fn doubt(&mut self, doubt: Doubt) {

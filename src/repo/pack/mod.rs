@@ -23,6 +23,9 @@ use crate::{crypto, store};
 /// and little to send again when one fails.
 pub const TARGET: usize = 32 << 20;
 
+/// Bytes of a pack at most, with all parity: whoever heals one needs room for all of it. A longer object is none, and is not read.
+pub const LONGEST: u64 = 1 << 30;
+
 /// How large packs are made. One that holds a single segment may be longer, and the last of a session shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PackSize(usize);

@@ -16,7 +16,7 @@ use super::chunks::{Bytes, ChunkSource, Error};
 use super::id::{ChunkId, ChunkKind, PackId, RepositoryId};
 use super::names::Name;
 use super::pack;
-use super::segment::{self, Codec, DecodedSegment};
+use super::segment::{self, Codec, DecodedSegment, MAX_BODY};
 use crate::event::{Event, Sink};
 use crate::store::{ErrorKind, Store};
 use cache::SegmentCache;
@@ -138,7 +138,8 @@ impl Reader {
         match self.read_place(kind, &id, place) {
             Ok(_) => Ok(()),
             Err(Failure::Damage(reason)) => Err(Error::Damaged { kind, id, reason }),
-            Err(Failure::Final(error) | Failure::Archived(error) | Failure::Key(error)) => Err(error),
+            Err(Failure::Final(error) | Failure::Archived(error)) => Err(error),
+            Err(Failure::Key(error)) => Err(unopened(kind, id, &error)),
         }
     }
 
@@ -193,9 +194,19 @@ impl Reader {
             .map_err(Failure::Damage)
     }
 
-    /// The chunks that a delta segment builds on.
+    /// The chunks that a delta segment builds on. A hostile row may name one and the same endlessly often.
     fn bases(&self, place: &Place) -> Result<Vec<Bytes>, Failure> {
-        place.segment.bases.iter().map(|id| self.base(place.segment.kind, id)).collect()
+        let (mut bases, mut bytes) = (Vec::new(), 0);
+        for id in &place.segment.bases {
+            let base = self.base(place.segment.kind, id)?;
+            bytes += base.len();
+            if bytes > MAX_BODY {
+                let pack = Name::Pack(place.pack.id);
+                return Err(Failure::Damage(format!("a delta in {pack} builds on more than a segment may")));
+            }
+            bases.push(base);
+        }
+        Ok(bases)
     }
 
     /// A base must be a plain copy: otherwise a hostile table could send us in circles.
@@ -229,6 +240,12 @@ impl Reader {
         let report = |healed| {
             self.events.emit(Event::Damage { object: name.to_string(), what: why.to_owned(), healed });
         };
+        // Every byte is what the name promises: nothing is healed by that, it is the index that says what is not there.
+        if pack::is_intact(id, &stored) {
+            let bytes = Arc::new(stored);
+            *last = Some((*id, Arc::clone(&bytes)));
+            return Ok(bytes);
+        }
         match pack::heal(id, &stored) {
             Ok(bytes) => {
                 report(true);
@@ -267,7 +284,7 @@ impl ChunkSource for Reader {
         }
         Err(match (reason, locked) {
             (Some(reason), _) => Error::Damaged { kind, id: *id, reason },
-            (None, Some(error)) => error,
+            (None, Some(error)) => unopened(kind, *id, &error),
             // It may be there all the same: nobody shall be told that it is lost.
             (None, None) if self.index.damage().is_some() => {
                 Error::Store(Arc::new(self.index.damage().cloned().unwrap_or_default()))
@@ -292,6 +309,11 @@ impl ChunkSource for Reader {
             let _ = decoded.chunk(&place.segment, place.position as usize, &self.keys);
         }
     }
+}
+
+/// What no key at hand opens is as good as damaged: whoever stored it may have wrapped nothing, and that is no failure of the store's.
+fn unopened(kind: ChunkKind, id: ChunkId, why: &Error) -> Error {
+    Error::Damaged { kind, id, reason: format!("nothing at hand opens it: {why}") }
 }
 
 impl std::fmt::Debug for Reader {

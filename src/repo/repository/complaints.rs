@@ -11,7 +11,7 @@ use crate::repo::session_view::{Issue, View};
 /// from a chain.
 pub(super) fn report(log: &Log, view: &View, events: &dyn Sink) {
     let damage = |object: String, what: String| events.emit(Event::Damage { object, what, healed: false });
-    for doubt in &log.doubts {
+    for doubt in log.doubts.iter().chain(&log.beyond) {
         damage(Name::Log(doubt.position, Copy::First).to_string(), doubt.to_string());
     }
     for issue in &view.issues {

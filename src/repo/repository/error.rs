@@ -78,7 +78,7 @@ pub enum Error {
     /// The session was ended under this writer's own name, though nobody else on this host can have done it.
     #[error("{session} was ended by another process that writes under the same name: this machine's state was cloned")]
     Cloned { session: SessionName },
-    /// Somebody who is not the writer used up its numbers.
+    /// Somebody who holds the writer's own keys used up its numbers.
     #[error("the names of writer {writer}'s sessions have come to their last number, though it never got that far")]
     NoNumber { writer: WriterId },
     /// A slot that does not exist, or must stay.

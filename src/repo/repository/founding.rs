@@ -138,7 +138,7 @@ fn certify_founder(store: &dyn Store, bundle: &Bundle, config: &Config, label: &
         may_attest: true,
     };
     let state = State::new(config.repository, config.admin, config.hash());
-    let log = log::Log { state, doubts: Vec::new(), notes: Vec::new() };
+    let log = log::Log { state, doubts: Vec::new(), beyond: Vec::new(), notes: Vec::new() };
     let key = bundle.admin_signing_key().ok_or(Error::Role { role: bundle.role(), action: "founding a repository" })?;
     let author = Author { principal: bundle.principal_id(), key: &key };
     let keys = bundle.current();

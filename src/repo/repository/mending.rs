@@ -37,6 +37,11 @@ impl Doubtful {
     pub fn unproven(&self) -> bool {
         self.doubt.reason == Reason::Unproven
     }
+
+    /// Whether it lies beyond the log's end, where no entry can void it.
+    pub const fn beyond(&self) -> bool {
+        matches!(self.doubt.reason, Reason::Beyond(_))
+    }
 }
 
 impl Repository {
@@ -46,7 +51,7 @@ impl Repository {
     /// When the store fails.
     pub fn doubtful(&self) -> Result<Vec<Doubtful>, Error> {
         let look = |doubt: &Doubt| Ok(Doubtful { claim: self.claim_of(doubt)?, doubt: doubt.clone() });
-        self.log.doubts.iter().map(look).collect()
+        self.log.doubts.iter().chain(&self.log.beyond).map(look).collect()
     }
 
     fn claim_of(&self, doubt: &Doubt) -> Result<Option<Claim>, Error> {
@@ -73,7 +78,8 @@ impl Repository {
     /// voided. Returns the positions that count again, and those that were voided.
     ///
     /// # Errors
-    /// When this is not an admin's bundle, something there needs a newer boveda, or the store fails. Then it can be tried again.
+    /// When this is not an admin's bundle, something there needs a newer boveda, something lies beyond the log's end, or the store fails.
+    /// Then it can be tried again.
     pub fn mend_log(&mut self) -> Result<(Vec<u64>, Vec<u64>), Error> {
         if !self.bundle.role().may_certify() {
             return Err(Error::Role { role: self.bundle.role(), action: "voiding log entries" });
@@ -102,6 +108,9 @@ impl Repository {
             if self.enter_voiding(&Decision::Cert(cert))? {
                 voided = doubts;
             }
+        }
+        if let Some(beyond) = self.log.beyond.first() {
+            return Err(log::Error::Stopped(beyond.clone()).into());
         }
         let counting = before.into_iter().filter(|position| !voided.contains(position)).collect();
         Ok((counting, voided))

@@ -24,6 +24,7 @@ mod locks;
 mod members;
 mod mending;
 mod mirroring;
+mod numbers;
 mod objects;
 mod opening;
 mod pinning;

@@ -69,6 +69,11 @@ impl Repository {
         Ok(pins)
     }
 
+    /// Whether a pin says what somebody signed who is known here: else it pins everything.
+    pub fn is_pin(&self, name: &Name, stored: &[u8]) -> bool {
+        self.proven(name, stored).is_some()
+    }
+
     /// What a pin says, if its signer says so.
     fn proven(&self, name: &Name, stored: &[u8]) -> Option<Pin> {
         let frame = Frame::read(name, stored).ok()?;

@@ -35,7 +35,7 @@ enum From<'a> {
 impl<'a> LogReading<'a> {
     /// Begins: behind `earlier`, if that verified, else with a listing. `pin` is the newest entry that this host remembers.
     pub fn begin(store: &'a dyn Store, earlier: Option<&'a Log>, pin: Option<Head>) -> Result<Self, Error> {
-        let from = match earlier.filter(|log| log.doubts.is_empty()) {
+        let from = match earlier.filter(|log| log.stopped().is_none()) {
             Some(log) => From::Earlier(log),
             None => From::Listing(Source::list(store).map_err(Error::Log)?),
         };

@@ -25,15 +25,14 @@ use crate::repo::pack::{PackSealing, PackSize, PackSummary};
 use crate::repo::reader::{KeyRing, Reader};
 use crate::repo::record::{Link, Private, Record, Structure, Tokens, heads_digest};
 use crate::repo::segment::{Origin, Sealing};
-use crate::repo::session::{Beat, Certified, End, IndexRef, Open, Signer, Verdict};
-use crate::repo::session_view::Outcome;
+use crate::repo::session::{Beat, Certified, End, IndexRef, Signer, Verdict};
 use crate::repo::wire::{Encoder, Extensions};
 use crate::repo::writer::{PackWriter, WriterOptions};
 use crate::store::Put;
 use std::path::Path;
 use std::sync::Arc;
 
-const PROGRAM: &str = concat!("boveda ", env!("CARGO_PKG_VERSION"));
+pub(super) const PROGRAM: &str = concat!("boveda ", env!("CARGO_PKG_VERSION"));
 
 /// An open session. The caller holds this writer's lock for as long as it lives, so that no two sessions of one writer
 /// ever run at once.
@@ -94,19 +93,6 @@ impl Repository {
         })
     }
 
-    /// Puts `open`, then reads what there is to judge by. A checkpoint that covers the new number before it could see the
-    /// session makes the put void (I10): then the next number is taken.
-    pub(super) fn open_session(&mut self, installation: &Installation, dry_run: bool) -> Result<SessionName, Error> {
-        let writer = installation.writer;
-        loop {
-            let name = if dry_run { SessionName { writer, seq: u64::MAX } } else { self.put_open(installation)? };
-            self.refresh()?;
-            if name.seq > self.view.watermark(&writer) {
-                return Ok(name);
-            }
-        }
-    }
-
     /// Beats for a session from now on.
     pub(super) fn heart(&self, installation: &Installation, session: SessionName) -> Heart {
         let (repository, suite, key) = (self.id(), self.config.suite, installation.key.clone());
@@ -120,61 +106,8 @@ impl Repository {
         Heart::start(Arc::clone(&self.store), Arc::clone(&self.events), heart::EVERY, beat)
     }
 
-    /// Puts `open` under the first number that this writer never used.
-    fn put_open(&self, installation: &Installation) -> Result<SessionName, Error> {
-        let writer = installation.writer;
-        let head = self.log.state.head().expect("a log that was read holds the founder's certificate");
-        let open = Open {
-            installation: self.certified(installation),
-            log_position: head.position,
-            log_digest: head.digest,
-            checkpoint: self.log.state.ledger().checkpoint_number(),
-            time: Timestamp::now().seconds,
-            program: PROGRAM.to_owned(),
-            extensions: Extensions::default(),
-        };
-        let last = self.sessions_of(&writer).map(|(seq, _)| seq).max().unwrap_or(self.view.watermark(&writer));
-        // The very last number is a dry run's; only a name that nobody signed can have come so far.
-        for seq in last.saturating_add(1)..u64::MAX {
-            let name = Name::open(writer, seq);
-            let sealed = Some((self.sealing(), &open.encode()[..]));
-            let written = frame::write(&self.id(), &name, b"", sealed, &installation.key);
-            // "Exists" can be our own put, repeated: then this number is used up, and the next one is as good.
-            if self.store.put(&name.object(), &written.stored)? == Put::Created {
-                return Ok(SessionName { writer, seq });
-            }
-        }
-        Err(Error::NoNumber { writer })
-    }
-
     pub(super) fn certified(&self, installation: &Installation) -> Certified {
         Certified { principal: self.bundle.principal_id(), certificate: installation.certificate }
-    }
-
-    /// Ends this writer's earlier sessions that have no end: whoever holds the writer's lock knows that they are dead.
-    /// Returns whether one had got an end since it was listed, a put that arrived late: then it may have committed.
-    pub(super) fn abort_dead_sessions(&self, installation: &Installation, current: SessionName) -> Result<bool, Error> {
-        let unresolved = |(seq, outcome): (u64, &Outcome)| matches!(outcome, Outcome::Unresolved { .. }).then_some(seq);
-        let writer = installation.writer;
-        let mut ended_late = false;
-        for seq in self.sessions_of(&writer).filter_map(unresolved).filter(|seq| *seq < current.seq) {
-            let dead = SessionName { writer, seq };
-            let put = self.put_abort(installation, dead, "it died; a later session of the same writer ended it")?;
-            ended_late |= put == Put::Exists;
-        }
-        Ok(ended_late)
-    }
-
-    /// A writer's sessions above its watermark, in order.
-    fn sessions_of(&self, writer: &WriterId) -> impl Iterator<Item = (u64, &Outcome)> {
-        let all = SessionName { writer: *writer, seq: 0 }..=SessionName { writer: *writer, seq: u64::MAX };
-        self.view.sessions.range(all).map(|(session, outcome)| (session.seq, outcome))
-    }
-
-    /// Whether a session of this writer ended without a commit after its last one, so that its packs may lie about.
-    fn left_unfinished(&self, writer: &WriterId, current: SessionName) -> bool {
-        let earlier = self.sessions_of(writer).filter(|(seq, _)| *seq < current.seq);
-        earlier.last().is_some_and(|(_, outcome)| !matches!(outcome, Outcome::Committed(_)))
     }
 }
 
@@ -307,7 +240,8 @@ impl WriteSession<'_> {
         let link = Link {
             repository: repository.id(),
             session: self.name,
-            number: before.map_or(0, |head| head.record.link().number + 1),
+            // Only who holds these very keys can have counted that far; it is told, and goes on.
+            number: before.map_or(0, |head| head.record.link().number.saturating_add(1)),
             previous: before.map(|head| head.record.id()),
         };
         let data_key = (&self.data_key, vec![self.wrap.clone()]);

@@ -115,6 +115,9 @@ fn decode(codec: Codec, opened: Vec<u8>, plain: Range<usize>, bases: &[Bytes]) -
         }
         Codec::Stored => return Err(Error::Codec),
         Codec::Zstd => (decompress(body, &[], total).ok_or(Error::Codec)?, 0),
+        Codec::Delta if bases.iter().map(|base| base.len()).sum::<usize>() > MAX_BODY => {
+            return Err(wire::Error::Invalid("builds on more than a segment may").into());
+        }
         Codec::Delta => {
             let prefix: Vec<u8> = bases.iter().flat_map(|base| base.iter().copied()).collect();
             (decompress(body, &prefix, total).ok_or(Error::Codec)?, 0)
@@ -160,6 +163,9 @@ mod tests {
         }
         assert!(decode(Codec::Zstd, plaintext(&[u64::from(u32::MAX); 9], &bomb), &[]).is_err());
         assert_eq!(decode(Codec::Stored, plaintext(&[3], b"four"), &[]).unwrap_err(), Error::Codec);
+        let bases = vec![Bytes::from(vec![0; TARGET]); MAX_BODY / TARGET + 1];
+        let refused = decode(Codec::Delta, plaintext(&[1], &[0]), &bases).unwrap_err();
+        assert!(matches!(refused, Error::Format(_)), "{refused}");
     }
 
     #[test]

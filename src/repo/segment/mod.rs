@@ -24,6 +24,8 @@ use crate::crypto::{self, aead::Suite, context, hash, secret::Secret};
 pub const ALIGNMENT: usize = 64;
 /// Bytes of chunks that a segment may hold; what claims more is refused before it is decompressed.
 pub const MAX_BODY: usize = 32 << 20;
+/// Bytes of a sealed segment at most: it is read whole, and whoever reads it has only somebody's word for its length.
+pub const MAX_SEALED: u32 = 64 << 20;
 /// Bytes of chunks at which a segment is full.
 pub const TARGET: usize = 1 << 20;
 

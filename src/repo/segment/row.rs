@@ -1,7 +1,7 @@
 //! The byte form of segment descriptors, the same in pack tables and in indexes. Data keys (with their wraps) and
 //! origins stand once in front; rows refer to them by position.
 
-use super::{ALIGNMENT, Codec, Origin, SegmentDescriptor};
+use super::{ALIGNMENT, Codec, MAX_SEALED, Origin, SegmentDescriptor};
 use crate::crypto::aead::Suite;
 use crate::repo::id::{ChunkId, ChunkKind, DataKeyId, WriterId};
 use crate::repo::wire::{Decoder, Encoder, Error};
@@ -103,7 +103,8 @@ impl RowDecoder {
         let codec = Codec::from_number(decoder.u8()?).ok_or(Error::Invalid("unknown codec"))?;
         let epoch = decoder.uint_as()?;
         let offset = end.checked_add(decoder.uint()?).filter(|&at| at <= i64::MAX as u64).ok_or(Error::Number)?;
-        let length = decoder.uint_as::<u32>()?.checked_mul(ALIGNMENT as u32).ok_or(Error::Number)?;
+        let length = decoder.uint_as::<u32>()?.checked_mul(ALIGNMENT as u32).filter(|&length| length <= MAX_SEALED);
+        let length = length.ok_or(Error::Invalid("a segment is longer than any may be"))?;
         let hash = decoder.array()?;
         let key_id = match (kind, decoder.uint_as::<usize>()?) {
             (ChunkKind::Skeleton, 0) => DataKeyId([0; 32]),

@@ -27,7 +27,7 @@ fn gaps(issues: &mut Vec<Issue>, view: &View, state: &State, writer: WriterId, c
         let (link, id) = (snapshot.record.link(), snapshot.record.id());
         let Some(previous) = link.previous else { continue };
         match view.snapshots.get(&previous) {
-            Some(before) if before.record.link().number + 1 == link.number => {}
+            Some(before) if before.record.link().number.checked_add(1) == Some(link.number) => {}
             Some(_) => issues.push(Issue::Misnumbered(id)),
             None if ledger.is_forgotten(&previous) || ledger.gaps.contains(&(writer, previous)) => {}
             None => issues.push(Issue::Gap { writer, missing: previous, after: id }),

@@ -164,7 +164,7 @@ fn nobody_voids_a_good_entry() {
     lose_both(&short, 3);
     let digest = log.state.digest();
     let doubt = Doubt { position: 3, digest, reason: Reason::Violation(Violation::Chain) };
-    let pretended = Log { state: short.state(), doubts: vec![doubt], notes: vec![] };
+    let pretended = Log { state: short.state(), doubts: vec![doubt], beyond: vec![], notes: vec![] };
     let sealing = Sealing { epoch: 1, suite: SUITE, index_key: &world.admin.current().index };
     let key = world.admin.principal().signing_key();
     let author = Author { principal: world.admin.principal_id(), key: &key };
