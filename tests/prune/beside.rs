@@ -25,7 +25,7 @@ fn world() -> (World, PathBuf, SnapshotId) {
 fn a_snapshot_beside_a_prune_is_whole() {
     let (base, source, second) = world();
     for first_is_prune in [true, false] {
-        everywhere(23, |turn| {
+        everywhere(17, |turn| {
             let world = base.fork();
             let race = Race::over(&world.store);
             let [mut ours, mut theirs] = race.opened([&world.admin, &world.admin]);
@@ -60,7 +60,7 @@ fn a_snapshot_beside_a_prune_is_whole() {
 #[test]
 fn two_prunes_at_once_do_no_more_than_one() {
     let (base, source, second) = world();
-    everywhere(15, |turn| {
+    everywhere(11, |turn| {
         let world = base.fork();
         let race = Race::over(&world.store);
         let [mut ours, mut theirs] = race.opened([&world.admin, &world.admin]);

@@ -133,7 +133,13 @@ pub(super) fn read_from(
 pub fn read_on(store: &dyn Store, earlier: &Log, keys: &EpochKeys<'_>) -> Result<Log, Error> {
     let source = Source::unlisted(store);
     let mut walk = Walk::new(earlier.state.clone(), keys, None);
-    walk.follow(&source, earlier.state.next())?;
+    let start = earlier.state.next();
+    walk.follow(&source, start)?;
+    for position in start..walk.sure.state.next() {
+        if !walk.voided.contains(&position) && !source.has_second(position)? {
+            walk.notes.push(Note::SecondCopyMissing(position));
+        }
+    }
     let notes = earlier.notes.iter().cloned().chain(walk.notes).collect();
     Ok(Log { state: walk.sure.state, doubts: walk.sure.doubts, beyond: Vec::new(), notes })
 }

@@ -64,6 +64,15 @@ impl<'a> Source<'a> {
         Some(frame)
     }
 
+    /// Whether there is a second copy at a position.
+    pub(super) fn has_second(&self, position: u64) -> Result<bool, store::Error> {
+        match self.store.length(&Name::Log(position, Copy::Second).object()) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) fn fetch(&self, position: u64) -> Result<Fetched, Error> {
         let name = Name::Log(position, Copy::First);
         let kept = self.kept.borrow_mut().remove(&position);

@@ -6,7 +6,7 @@
 use super::{Error, Repository};
 use crate::event::{Event, Level};
 use crate::repo::entry::Timestamp;
-use crate::repo::log::{self, Appended, Author, Decision};
+use crate::repo::log::{self, Appended, Author, Decision, Note};
 
 impl Repository {
     /// Enters what `decide` gives, as long as it gives anything: it is asked again after every entry, one's own or another's,
@@ -47,6 +47,8 @@ impl Repository {
                 self.log.state = *state;
                 self.log.doubts.clear();
                 if let Some(error) = second_copy {
+                    let position = self.log.end() - 1;
+                    self.log.notes.push(Note::SecondCopyMissing(position));
                     let text = format!("the decision stands, but its second copy is missing so far: {error}");
                     self.events.emit(Event::Message(Level::Warning, text));
                 }
