@@ -11,6 +11,7 @@ use boveda::ops::verify::{self, Level};
 use boveda::repo::census::Census;
 use boveda::repo::frame::{self, Frame};
 use boveda::repo::id::{CensusId, ChunkId, ChunkKind, SnapshotId, WriterId};
+use boveda::repo::keys::credential::Credential;
 use boveda::repo::keys::role::Role;
 use boveda::repo::log::{Decision, Entry};
 use boveda::repo::names::{Copy, IndexClass, Name, SessionName};
@@ -71,6 +72,40 @@ fn signed(repository: &Repository, name: &Name, body: &[u8]) -> Vec<u8> {
     frame::write(&repository.id(), name, b"", Some((sealing, body)), &key).stored
 }
 
+/// The next checkpoint of a maintainer whose program does this to its census.
+fn sum_up_falsely(scene: &Scene, maintainer: &Credential, change: impl FnOnce(&mut Census)) {
+    let repository = scene.world.open(maintainer).unwrap();
+    let state = &repository.log().state;
+    let newest = state.ledger().checkpoint.unwrap();
+    let name = Name::Census(newest.census, Copy::First);
+    let stored = scene.world.store.get(&name.object()).unwrap();
+    let plain = Frame::read(&name, &stored).unwrap().unseal(&repository.id(), &repository.bundle().current().index);
+    let mut census = Census::decode(&plain.unwrap()).unwrap();
+    (census.number, census.head, census.ledger) = (2, state.head().unwrap(), state.ledger().clone());
+    change(&mut census);
+    let stored = signed(&repository, &Name::Census(CensusId([0; 32]), Copy::First), &census.encode());
+    let id = CensusId(hash::sha256(&stored));
+    for copy in Copy::BOTH {
+        scene.world.store.put(&Name::Census(id, copy).object(), &stored).unwrap();
+    }
+    name_census(&scene.world, &repository, 2, id);
+}
+
+/// A maintainer's word is taken for what was decided before its checkpoint, as it may decide that anyway; a lie is named.
+#[test]
+fn a_census_that_says_what_nobody_decided_is_named() {
+    let scene = scene(3);
+    let maintainer = scene.world.add(Role::Maintainer, "storage");
+    scene.sum_up();
+    let last = scene.taken.borrow()[2].0;
+    sum_up_falsely(&scene, &maintainer.key, |census| census.ledger.forgotten.extend([(last, 1)]));
+    let machine = scene.world.machine("somebody");
+    let opened = machine.open(&scene.world.store, &scene.world.admin).unwrap();
+    assert_eq!((opened.snapshots().len(), opened.log().stopped()), (2, None));
+    let found = verify::verify(&opened, &machine.host, Level::Quick, &Listener::default()).unwrap();
+    assert!(found.findings.iter().any(|finding| finding.object == "the newest census"), "{:?}", found.findings);
+}
+
 /// A maintainer whose program leaves a snapshot out of the census: nothing is decided by that, and it is named.
 #[test]
 fn a_census_that_hides_a_snapshot_is_named_and_nothing_is_pruned() {
@@ -78,23 +113,11 @@ fn a_census_that_hides_a_snapshot_is_named_and_nothing_is_pruned() {
     scene.sum_up();
     let machine = scene.world.machine("somebody");
     let maintainer = scene.world.add(Role::Maintainer, "storage");
-    let repository = scene.world.open(&maintainer.key).unwrap();
-    let state = &repository.log().state;
-    let newest = state.ledger().checkpoint.unwrap();
-    let name = Name::Census(newest.census, Copy::First);
-    let stored = scene.world.store.get(&name.object()).unwrap();
-    let plain = Frame::read(&name, &stored).unwrap().unseal(&repository.id(), &repository.bundle().current().index);
-    let mut census = Census::decode(&plain.unwrap()).unwrap();
     let last = scene.taken.borrow()[2].0;
-    census.records.retain(|listed| SnapshotId(hash::sha256(&listed.record)) != last);
-    assert_eq!(census.records.len(), 2);
-    (census.number, census.head, census.ledger) = (2, state.head().unwrap(), state.ledger().clone());
-    let stored = signed(&repository, &Name::Census(CensusId([0; 32]), Copy::First), &census.encode());
-    let id = CensusId(hash::sha256(&stored));
-    for copy in Copy::BOTH {
-        scene.world.store.put(&Name::Census(id, copy).object(), &stored).unwrap();
-    }
-    name_census(&scene.world, &repository, 2, id);
+    sum_up_falsely(&scene, &maintainer.key, |census| {
+        census.records.retain(|listed| SnapshotId(hash::sha256(&listed.record)) != last);
+        assert_eq!(census.records.len(), 2);
+    });
     let mut opened = machine.open(&scene.world.store, &scene.world.admin).unwrap();
     assert_eq!((opened.snapshots().len(), opened.log().stopped()), (2, None));
     assert_eq!(opened.hidden().unwrap(), [last]);
