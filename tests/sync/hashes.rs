@@ -236,13 +236,17 @@ fn what_was_changed_at_the_place_is_read_alone_named_and_healed() {
 /// Azure compares nothing with what it is sent, and says afterwards what it got.
 #[test]
 fn what_did_not_arrive_as_it_was_sent_is_put_right_at_once() {
-    let (pair, ids) = Pair::with(&[1]);
-    let place = Marking::over(&pair.copy, Kind::Md5);
-    *place.garbles.lock().unwrap() = Some(Garble::Sent);
-    let case = Case { pair, ids: vec![(ids[0], 1)], place };
-    let (summary, _) = case.sync(&Options::default());
-    assert_eq!(summary.healed.iter().map(ToString::to_string).collect::<Vec<_>>(), [case.large().to_string()]);
-    case.is_whole();
+    // Also by who reads nothing else.
+    for check in [Check::Sample, Check::None] {
+        let (pair, ids) = Pair::with(&[1]);
+        let place = Marking::over(&pair.copy, Kind::Md5);
+        *place.garbles.lock().unwrap() = Some(Garble::Sent);
+        let case = Case { pair, ids: vec![(ids[0], 1)], place };
+        let (summary, _) = case.sync(&Options { check, ..Options::default() });
+        let healed: Vec<_> = summary.healed.iter().map(ToString::to_string).collect();
+        assert_eq!(healed, [case.large().to_string()], "{check:?}");
+        case.is_whole();
+    }
 }
 
 /// What was under the name already nobody has looked into: its tag is not taken for that of the right bytes.

@@ -68,7 +68,11 @@ pub fn check(
     host.state().forget_marks(&key, &gone, events);
     let to_read: BTreeSet<PackId> = named.keys().filter(|id| due(&id.0)).copied().collect();
     if options.check == Check::None {
+        // What was put just now, and came out otherwise, is no matter of sampling.
+        let suspects: BTreeSet<PackId> = found.suspects.iter().filter(|id| named.contains_key(id)).copied().collect();
+        compared.changed.retain(|id| !suspects.contains(id));
         name_changed(&compared, events);
+        Checking { host, source, copy, key, found, summary, events }.packs(&named, suspects)?;
     } else {
         compared.open.retain(|id| !to_read.contains(id));
         marks::learn(host, source, &key, &found.there, &mut compared, options, events)?;
@@ -79,7 +83,8 @@ pub fn check(
         warn_of_many(&named, &compared, events);
         checking.packs(&named, compared.changed.union(&to_read).copied().collect())?;
     }
-    let read = |id: &PackId| options.check != Check::None && (to_read.contains(id) || compared.changed.contains(id));
+    let sampled = |id: &PackId| options.check != Check::None && (to_read.contains(id) || compared.changed.contains(id));
+    let read = |id: &PackId| found.suspects.contains(id) || sampled(id);
     count(&named, &compared, &read, summary);
     if options.check == Check::Sample {
         host.state().scrubbed(&key, round, events);
