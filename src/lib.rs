@@ -14,6 +14,7 @@
 //! secrets   where a secret comes from: environment, file, command
 //! crypto    keys, password hashing, ciphers, hashes, signatures; no I/O
 //! event     what happened, and who listens
+//! system    what only the system can say: random bytes, the time
 //! ```
 
 pub mod cli;
@@ -27,3 +28,4 @@ pub mod secrets;
 pub mod source;
 pub mod state;
 pub mod store;
+pub mod system;

@@ -1,10 +1,12 @@
 //! Sealing to a public key: HPKE base mode (RFC 9180), DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305.
 
-use super::{Error, secret::Secret, secret::SecretBytes};
+use super::{Error, secret::Secret, secret::SecretBytes, secret::random};
+use hpke::rand_core::{TryCryptoRng, TryRng};
 use hpke::{
     Deserializable, Kem as _, OpModeR, OpModeS, Serializable, aead::ChaCha20Poly1305, kdf::HkdfSha256,
-    kem::X25519HkdfSha256,
+    kem::X25519HkdfSha256, single_shot_seal_with_rng,
 };
+use std::convert::Infallible;
 
 type Kem = X25519HkdfSha256;
 
@@ -40,15 +42,43 @@ impl OpeningKey {
     }
 }
 
+/// Randomness from the one place where boveda has it from.
+struct System;
+
+impl TryRng for System {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(u32::from_le_bytes(random()))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from_le_bytes(random()))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        crate::system::fill_random(bytes);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for System {}
+
 /// Seals `plaintext` to `to`; `info` binds the purpose. Returns the encapsulated key (32 bytes), then ciphertext and tag.
 ///
 /// # Errors
 /// [`Error::PublicKey`] when `to` is not a usable point.
 pub fn seal(to: &SealingKey, info: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Error> {
     let public = <Kem as hpke::Kem>::PublicKey::from_bytes(&to.0).map_err(|_| Error::PublicKey)?;
-    let (encapsulated, ciphertext) =
-        hpke::single_shot_seal::<ChaCha20Poly1305, HkdfSha256, Kem>(&OpModeS::Base, &public, info, plaintext, b"")
-            .map_err(|_| Error::PublicKey)?;
+    let (encapsulated, ciphertext) = single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, Kem>(
+        &OpModeS::Base,
+        &public,
+        info,
+        plaintext,
+        b"",
+        &mut System,
+    )
+    .map_err(|_| Error::PublicKey)?;
     let mut out = encapsulated.to_bytes().to_vec();
     out.extend_from_slice(&ciphertext);
     Ok(out)

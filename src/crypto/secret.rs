@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 /// When the system has no working generator: nothing safe can be done then.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the system's random number generator works");
+    crate::system::fill_random(&mut bytes);
     bytes
 }
 

@@ -82,7 +82,7 @@ pub struct Timestamp {
 impl Timestamp {
     /// Now, by this machine's clock.
     pub fn now() -> Self {
-        let now = std::time::SystemTime::now();
+        let now = crate::system::now();
         match now.duration_since(std::time::UNIX_EPOCH) {
             Ok(since) => Self { seconds: since.as_secs().cast_signed(), nanoseconds: since.subsec_nanos() },
             // A clock before 1970 is wrong by decades; what matters is only that nothing stops.

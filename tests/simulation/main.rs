@@ -2,13 +2,15 @@
 //! answers, does late or twice what it was asked to, and clients die at any call. Whatever happens, every snapshot that stands reads as
 //! its source was.
 //!
-//! A seed that finds something is played again, with all that happens, by `BOVEDA_TEST_SEED=<seed>`. `tools/soak` plays any number.
+//! Randomness, the clock and files' stamps come from the seed too, so that one that finds something is played again byte by byte: by the
+//! line that it prints. `tools/soak` plays any number.
 #![allow(clippy::unwrap_used)]
 
 mod dice;
 mod play;
 mod player;
 mod promises;
+mod seeds;
 mod stage;
 mod wire;
 mod workshop;
@@ -24,6 +26,10 @@ use workshop::Workshop;
 
 /// Seeds that are played without optimisation, a quarter of a second of processor time each; with optimisation a third of that.
 const SEEDS: u64 = 60;
+/// How a seed is played again.
+const AGAIN_BY: &str = "cargo test --locked -p boveda-simulation nothing_is_lost";
+/// Where seeds are played twice.
+const AGAIN: u64 = 1_000;
 /// Seeds that may fail before the rest is left.
 const ENOUGH: usize = 5;
 
@@ -37,9 +43,11 @@ fn play_all(first: u64, count: u64) -> (BTreeMap<&'static str, u64>, Vec<String>
     let next = AtomicU64::new(first);
     let sum = Mutex::new((BTreeMap::<&'static str, u64>::new(), Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..threads.min(count) {
-            scope.spawn(|| {
-                let workshop = Workshop::new();
+        for place in 0..threads.min(count) {
+            let (next, sum) = (&next, &sum);
+            scope.spawn(move || {
+                let place = number("BOVEDA_TEST_PLACE").unwrap_or(place);
+                let workshop = Workshop::new(place);
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= first + count || sum.lock().unwrap().1.len() >= ENOUGH {
@@ -53,8 +61,7 @@ fn play_all(first: u64, count: u64) -> (BTreeMap<&'static str, u64>, Vec<String>
                     if !faults.is_empty() {
                         let last = trace.len().saturating_sub(40);
                         let told = if count == 1 { &trace[..] } else { &trace[last..] };
-                        let again =
-                            format!("BOVEDA_TEST_SEED={seed} cargo test --locked --test simulation nothing_is_lost");
+                        let again = format!("BOVEDA_TEST_SEED={seed} BOVEDA_TEST_PLACE={place} {AGAIN_BY}");
                         let (told, faults) = (told.join("\n"), faults.join("\n  "));
                         sum.1.push(format!("seed {seed}:\n{told}\n  {faults}\nto play it again: {again}"));
                     }
@@ -85,52 +92,26 @@ fn nothing_is_lost_in_any_order() {
     std::io::Write::write_all(&mut out, format!("{told}\n").as_bytes()).unwrap();
 }
 
-/// Plays of one seed until two agree. Names of objects are drawn anew in each, and which of two packs comes first is up to them: once in a
-/// while that makes one reading more or less, and then everybody's dice fall differently.
-const TRIES: usize = 6;
-
 #[test]
 fn a_seed_plays_the_same_way_every_time() {
-    let workshop = Workshop::new();
-    for seed in [1, 2, 3, 5, 8] {
-        let mut plays: Vec<Vec<String>> = Vec::new();
-        while plays.len() < TRIES {
-            let trace = play(&workshop, seed).trace;
-            let ways: Vec<String> = trace.iter().map(|line| masked(line)).collect();
-            let agree = plays.contains(&ways);
-            plays.push(ways);
-            if agree {
-                break;
-            }
-            assert!(plays.len() < TRIES, "seed {seed}: {}", parting(&plays));
-        }
+    let (first, count) =
+        (number("BOVEDA_TEST_FIRST_SEED").unwrap_or(1), number("BOVEDA_TEST_SEEDS").unwrap_or(SEEDS) / 20);
+    let workshop = Workshop::new(AGAIN);
+    for seed in first..first + count.max(3) {
+        let plays = [play(&workshop, seed).trace, play(&workshop, seed).trace];
+        assert!(plays[0] == plays[1], "seed {seed}: {}", parting(&plays));
     }
+    // Nor does it matter what was played before.
+    let once = play(&workshop, first).trace;
+    drop(workshop);
+    let afresh = play(&Workshop::new(AGAIN), first).trace;
+    assert!(once == afresh, "seed {first}: {}", parting(&[once, afresh]));
 }
 
-/// Where the first two plays part.
-fn parting(plays: &[Vec<String>]) -> String {
-    let (one, two) = (&plays[0], &plays[1]);
+/// Where two plays part.
+fn parting([one, two]: &[Vec<String>; 2]) -> String {
     let at = one.iter().zip(two).position(|(one, two)| one != two).unwrap_or(one.len().min(two.len()));
     let (before, end) = (at.saturating_sub(8), "the end".to_owned());
     let (here, there) = (one.get(at).unwrap_or(&end), two.get(at).unwrap_or(&end));
-    format!(
-        "{TRIES} plays, {TRIES} ways; after\n  {}\nstep {at} is\n  {here}\nor\n  {there}",
-        one[before..at].join("\n  ")
-    )
-}
-
-/// A line of what happened without the names that are drawn anew each time.
-fn masked(line: &str) -> String {
-    let name = |part: &str| part.len() >= 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let parts = line.split_inclusive(['/', ' ', '-', '.']);
-    let mask = |part: &str| match part.trim_end_matches(['/', ' ', '-', '.']) {
-        inner if name(inner) && inner.len() != 20 => "#".to_owned(),
-        _ => part.to_owned(),
-    };
-    // Of a pack's name the folder is a part.
-    if line.contains("packs/") {
-        line.split("packs/").next().unwrap_or_default().to_owned()
-    } else {
-        parts.map(mask).collect()
-    }
+    format!("after\n  {}\nstep {at} is\n  {here}\nor\n  {there}", one[before..at].join("\n  "))
 }

@@ -4,7 +4,7 @@ use super::dice::Dice;
 use super::player::{Act, Player, writers};
 use super::promises::Promises;
 use super::stage::{Stage, Weather};
-use super::workshop::{Bench, Who, Workshop};
+use super::workshop::{BEGINNING, Bench, Who, Workshop};
 use boveda::event::Silent;
 use boveda::ops::forget::undo;
 use boveda::ops::prune::{self, Limit, prune};
@@ -13,6 +13,7 @@ use boveda::ops::verify::{Level, verify_with};
 use boveda::repo::id::SnapshotId;
 use boveda::store::Store;
 use boveda::store::memory::MemoryStore;
+use boveda::system::simulated;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
@@ -31,8 +32,18 @@ pub struct Played {
 /// After everything: by the pruner's clock all sessions are long silent.
 const LATE: i64 = 1_900_000_000;
 
+/// The randomness of one of a seed's threads.
+fn stream(seed: u64, number: u64) -> simulated::Seed {
+    let mut stream = simulated::Seed::default();
+    stream[..8].copy_from_slice(&seed.to_le_bytes());
+    stream[8..16].copy_from_slice(&(number + 1).to_le_bytes());
+    stream
+}
+
 /// Plays a seed.
 pub fn play(workshop: &Workshop, seed: u64) -> Played {
+    let clock = Arc::new(AtomicI64::new(BEGINNING));
+    let _here = simulated::enter(&stream(seed, 0), Arc::clone(&clock));
     let mut dice = Dice::new(seed, 0);
     let weather = Weather::of(&mut dice);
     let memory = workshop.store();
@@ -51,7 +62,6 @@ pub fn play(workshop: &Workshop, seed: u64) -> Played {
         if dice.roll(5) < 3 { cast.push(bench) } else { home.push(bench) }
     }
     let stage = Arc::new(Stage::new(memory.clone(), seed, weather, cast.len()));
-    let clock = AtomicI64::new(0);
     let auditor = Mutex::new(workshop.auditor(hosts.path()));
     let back = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..)
@@ -69,7 +79,11 @@ pub fn play(workshop: &Workshop, seed: u64) -> Played {
                     writers: &names,
                 };
                 let (memory, auditor) = (&memory, &auditor);
-                scope.spawn(move || live(player, memory, auditor))
+                let own = stream(seed, 1 + number as u64);
+                scope.spawn(move || {
+                    let _here = simulated::enter(&own, Arc::clone(player.clock));
+                    live(player, memory, auditor)
+                })
             })
             .collect();
         clients.into_iter().filter_map(|client| client.join().ok()).collect::<Vec<Bench>>()

@@ -21,8 +21,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-/// When the first prune takes place, by its clock.
-const BEGINNING: i64 = 1_800_000_000;
 const DAY: u64 = 24 * 3600;
 const CACHE: usize = 4 << 20;
 
@@ -48,7 +46,7 @@ pub struct Player<'a> {
     pub stage: Arc<Stage>,
     pub promises: &'a Promises,
     /// Everybody's clock.
-    pub clock: &'a AtomicI64,
+    pub clock: &'a Arc<AtomicI64>,
     pub dice: Dice,
     /// Who writes under which name: sessions are told apart by that, and not by names that chance gave.
     pub writers: &'a BTreeMap<WriterId, Who>,
@@ -158,7 +156,7 @@ impl Player<'_> {
             max_time: None,
             delete_after: Duration::ZERO,
             checkpoint_at: Some(self.dice.pick(&[1, 3, 100])),
-            now: BEGINNING + now,
+            now,
         };
         let mut repository = self.bench.host.open(store.clone(), &self.bench.key)?;
         let summary = prune(&mut repository, &self.bench.host, &options, &Silent)?;

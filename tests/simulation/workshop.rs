@@ -1,5 +1,5 @@
 //! What all seeds of one thread begin with: a repository in memory with its people, their hosts, and sources whose states are made
-//! beforehand, so that their files' stamps are old enough to be believed.
+//! beforehand.
 
 use super::dice::Dice;
 use crate::world::{self, World, noise};
@@ -10,11 +10,15 @@ use boveda::repo::keys::credential::Credential;
 use boveda::repo::keys::role::Role;
 use boveda::store::Store;
 use boveda::store::memory::MemoryStore;
+use boveda::system::simulated;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicI64;
+use std::time::{Duration, UNIX_EPOCH};
 use tempfile::TempDir;
 
 /// Files by their paths.
@@ -23,8 +27,10 @@ pub type Files = BTreeMap<Vec<u8>, Vec<u8>>;
 /// Folders of a source, and the states of each.
 const FOLDERS: [&str; 3] = ["a", "b", "c"];
 const STATES: u64 = 3;
-/// Stamps are believed when they are so old.
-const SETTLED: Duration = Duration::from_millis(2_200);
+/// When everything begins, by everybody's clock: 2027-01-15.
+pub const BEGINNING: i64 = 1_800_000_000;
+/// The age of a source's files then, so that their stamps are believed.
+const SETTLED: u64 = 1_000_000;
 
 /// Who takes part: everybody has a host of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +62,9 @@ impl Who {
 
 /// The beginning of every seed.
 pub struct Workshop {
-    folder: TempDir,
+    folder: PathBuf,
+    /// That no other process works there.
+    _mine: File,
     store: Arc<MemoryStore>,
     keys: BTreeMap<Who, Credential>,
 }
@@ -73,11 +81,20 @@ pub struct Bench {
 }
 
 impl Workshop {
-    /// Founds the repository, and takes a snapshot of every source.
-    pub fn new() -> Self {
+    /// Founds the repository, and takes a snapshot of every source. Paths are in snapshots, so that all is the same only in the same
+    /// `place`.
+    pub fn new(place: u64) -> Self {
+        let _here = simulated::enter(&[0; 32], Arc::new(AtomicI64::new(BEGINNING)));
         // Nothing of it has to survive anything.
         let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
+        let all = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }.join("boveda-simulation");
+        std::fs::create_dir_all(&all).unwrap();
+        let (folder, mine) = (all.join(place.to_string()), File::create(all.join(format!("{place}.lock"))).unwrap());
+        mine.lock().unwrap();
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
+        std::fs::create_dir_all(&folder).unwrap();
         let world = World::new();
         let mut keys = BTreeMap::from([(Who::Admin, world.admin.clone()), (Who::SecondAdmin, world.admin.clone())]);
         for (who, role) in
@@ -85,11 +102,10 @@ impl Workshop {
         {
             keys.insert(who, world.add(role, &who.name()).key);
         }
-        let workshop = Self { folder, store: world.store.clone(), keys };
+        let workshop = Self { folder, _mine: mine, store: world.store.clone(), keys };
         workshop.make_sources();
-        std::thread::sleep(SETTLED);
         for who in Who::ALL {
-            let bench = workshop.bench(who, &workshop.folder.path().join("before"));
+            let bench = workshop.bench(who, &workshop.folder.join("before"));
             let store: Arc<dyn Store> = workshop.store.clone();
             let mut repository = bench.host.open(store, &bench.key).unwrap();
             if who.writes() {
@@ -112,7 +128,11 @@ impl Workshop {
                     let common = noise(place * 10 + state, 6_000 + 1_000 * place as usize);
                     let similar = [noise(place, 3_000), vec![state as u8; 100]].concat();
                     for (name, bytes) in [("own", own), ("common", common), ("similar", similar)] {
-                        std::fs::write(path.join(name), bytes).unwrap();
+                        let mut file = File::create(path.join(name)).unwrap();
+                        file.write_all(&bytes).unwrap();
+                        // The states of a file differ in it.
+                        file.set_modified(UNIX_EPOCH + Duration::from_secs(BEGINNING as u64 - SETTLED + state))
+                            .unwrap();
                     }
                 }
             }
@@ -120,11 +140,11 @@ impl Workshop {
     }
 
     fn source(&self, who: Who) -> PathBuf {
-        self.folder.path().join("sources").join(who.name())
+        self.folder.join("sources").join(who.name())
     }
 
     fn spare(&self, who: Who, state: u64) -> PathBuf {
-        self.folder.path().join("spare").join(who.name()).join(state.to_string())
+        self.folder.join("spare").join(who.name()).join(state.to_string())
     }
 
     /// A store that holds what all begin with.
@@ -134,8 +154,8 @@ impl Workshop {
 
     /// The hosts of one seed, as they were at the beginning.
     pub fn hosts(&self) -> TempDir {
-        let folder = TempDir::new_in(self.folder.path()).unwrap();
-        copy(&self.folder.path().join("before"), folder.path());
+        let folder = tempfile::Builder::new().prefix("hosts").rand_bytes(0).tempdir_in(&self.folder).unwrap();
+        copy(&self.folder.join("before"), folder.path());
         folder
     }
 
@@ -182,6 +202,12 @@ impl Workshop {
     /// As it was at the beginning.
     pub fn restore_source(&self, bench: &mut Bench) {
         (0..FOLDERS.len()).for_each(|place| self.change(bench, place, 0));
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

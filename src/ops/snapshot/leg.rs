@@ -16,6 +16,7 @@ use super::worker::Worker;
 use crate::repo::chunks;
 use crate::repo::writer::{Added, PackWriter};
 use crate::source::files::walk::Walk;
+use crate::system::carried;
 use crossbeam_channel::Sender;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -77,11 +78,11 @@ impl Run<'_> {
                     let worker = Worker::new(&stage, writer.lane(), owners, &slabs, &to_slabs);
                     let worker = worker.with_atime(options.with_atime);
                     let (batches, to_filled, gate) = (batches.clone(), to_filled.clone(), &gate);
-                    scope.spawn(move || worker.run(&batches, &to_filled).inspect_err(|_| gate.close()))
+                    scope.spawn(carried(move || worker.run(&batches, &to_filled).inspect_err(|_| gate.close())))
                 })
                 .collect();
             drop(batches);
-            let assembling = scope.spawn(|| assembler.run(&filled, &gate).inspect_err(|_| gate.close()));
+            let assembling = scope.spawn(carried(|| assembler.run(&filled, &gate).inspect_err(|_| gate.close())));
             let outlets = Outlets { gate: &gate, batches: to_batches, filled: to_filled };
             let due = |bytes| !options.dry_run && clock.reached(options.partial, bytes, writer.added());
             let walked = go(walk, planner, &stage, &outlets, due);

@@ -120,9 +120,7 @@ pub(super) fn read_from(
     let position = walk.follow(source, start)?;
     let beyond = walk.beyond(source, position)?;
     walk.check_length(position)?;
-    let mut lacking: BTreeSet<u64> = source.firsts.difference(&source.seconds).copied().collect();
-    lacking.retain(|at| (start..walk.sure.state.next()).contains(at) && !walk.voided.contains(at));
-    walk.notes.extend(lacking.into_iter().map(Note::SecondCopyMissing));
+    walk.note_missing_copies(source, start)?;
     Ok(Log { state: walk.sure.state, doubts: walk.sure.doubts, beyond, notes: walk.notes })
 }
 
@@ -135,11 +133,7 @@ pub fn read_on(store: &dyn Store, earlier: &Log, keys: &EpochKeys<'_>) -> Result
     let mut walk = Walk::new(earlier.state.clone(), keys, None);
     let start = earlier.state.next();
     walk.follow(&source, start)?;
-    for position in start..walk.sure.state.next() {
-        if !walk.voided.contains(&position) && !source.has_second(position)? {
-            walk.notes.push(Note::SecondCopyMissing(position));
-        }
-    }
+    walk.note_missing_copies(&source, start)?;
     let notes = earlier.notes.iter().cloned().chain(walk.notes).collect();
     Ok(Log { state: walk.sure.state, doubts: walk.sure.doubts, beyond: Vec::new(), notes })
 }
@@ -214,6 +208,17 @@ impl<'a> Walk<'a> {
             position += 1;
         }
         Ok(position)
+    }
+
+    /// Notes what counts from `start` on and has one copy only. What came after the listing is asked for by name: whoever reads on from a
+    /// later checkpoint would never hear of it.
+    fn note_missing_copies(&mut self, source: &Source<'_>, start: u64) -> Result<(), Error> {
+        for position in start..self.sure.state.next() {
+            if !self.voided.contains(&position) && source.lacks_second(position)? {
+                self.notes.push(Note::SecondCopyMissing(position));
+            }
+        }
+        Ok(())
     }
 
     /// Takes in one position; whether there was anything.

@@ -64,11 +64,14 @@ impl<'a> Source<'a> {
         Some(frame)
     }
 
-    /// Whether there is a second copy at a position.
-    pub(super) fn has_second(&self, position: u64) -> Result<bool, store::Error> {
+    /// Whether a position has a first copy and no second one: as the listing says, or where that ends the store.
+    pub(super) fn lacks_second(&self, position: u64) -> Result<bool, store::Error> {
+        if position < self.end() {
+            return Ok(self.firsts.contains(&position) && !self.seconds.contains(&position));
+        }
         match self.store.length(&Name::Log(position, Copy::Second).object()) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
+            Ok(_) => Ok(false),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(true),
             Err(error) => Err(error),
         }
     }

@@ -5,6 +5,7 @@ use super::super::names::Name;
 use super::super::pack::{PackBuilder, PackSummary};
 use super::Shared;
 use crate::store::{self, Store};
+use crate::system::carried;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,7 +41,7 @@ impl Finishing {
                     let _ = answers.send(finish(&*store, &shared, number, builder));
                 }
             };
-            std::thread::Builder::new().name(format!("pack-{number}")).spawn(work)
+            std::thread::Builder::new().name(format!("pack-{number}")).spawn(carried(work))
         };
         let first = start(0).expect("the system lets us start a thread");
         // With fewer than that it takes longer.

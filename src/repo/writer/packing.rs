@@ -5,6 +5,7 @@ use super::super::segment::SealedSegment;
 use super::Shared;
 use super::finishing::Finishing;
 use crate::store::{self, Store};
+use crate::system::carried;
 use crossbeam_channel::Receiver;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,7 +31,7 @@ pub(super) fn start(
     let finishing = Finishing::start(store, &shared);
     std::thread::Builder::new()
         .name("packs".to_owned())
-        .spawn(move || collect(&shared, segments, finishing))
+        .spawn(carried(move || collect(&shared, segments, finishing)))
         .expect("the system lets us start a thread")
 }
 

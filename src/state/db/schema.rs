@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params_fro
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// How long to wait for another process's transaction; ours take milliseconds.
 const BUSY: Duration = Duration::from_secs(10);
@@ -148,7 +148,7 @@ fn is_damage(error: &Error) -> bool {
 }
 
 fn move_aside(path: &Path) -> Result<PathBuf, Error> {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seconds = crate::system::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let named = |path: &Path, suffix: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);

@@ -86,6 +86,18 @@ fn at_the_tail_nothing_proves_it() {
     }
 }
 
+/// Found by the simulation: who makes a checkpoint reads what comes after the listing, and nobody ever looks behind the checkpoint.
+#[test]
+fn what_was_entered_after_the_listing_is_seen_to_lack_its_second_copy() {
+    let world = world();
+    let listed = Source::list(&world.store).unwrap();
+    world.append(&world.admin, &forget(9)).unwrap();
+    let last = world.read().end() - 1;
+    lose(&world, last, Copy::Second);
+    let log = listed.read_all(world.fresh(), &world.log_keys(), None).unwrap();
+    assert_eq!((log.end() - 1, log.notes), (last, vec![Note::SecondCopyMissing(last)]));
+}
+
 #[test]
 fn a_forged_second_copy_is_not_believed() {
     let world = world();
