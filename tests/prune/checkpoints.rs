@@ -9,7 +9,7 @@ use boveda::ops::prune::{Options, prune};
 use boveda::ops::snapshot::snapshot;
 use boveda::repo::id::SnapshotId;
 use boveda::repo::keys::role::Role;
-use boveda::repo::repository::{Checkpointed, Repository};
+use boveda::repo::repository::{Checkpointed, Error, Repository};
 use boveda::repo::session_view::Issue;
 use boveda::store::Store;
 use boveda::store::faults::{Fault, FaultStore, Plan};
@@ -269,6 +269,27 @@ fn who_reads_while_checkpoints_are_made_sees_what_is_there() {
             break;
         }
     }
+}
+
+/// One copy is enough. Without either nobody gets in, and is told which object is missing; nothing is written meanwhile.
+#[test]
+fn who_finds_neither_copy_of_the_census_is_told_so() {
+    let (world, machine, ..) = super::two();
+    checkpoint(&mut world.as_admin(), 1, &Silent).unwrap();
+    let copies: Vec<_> = world.store.list("census").unwrap().into_iter().map(|listed| listed.name).collect();
+    let [one, other] = &copies[..] else { panic!("{copies:?}") };
+    let (kept, objects) = (world.store.get(one).unwrap(), world.store.list("").unwrap().len());
+    for lost in [one, other] {
+        world.store.delete(lost).unwrap();
+        assert_eq!(world.as_admin().snapshots().len(), 2);
+        world.store.put(lost, &kept).unwrap();
+    }
+    copies.iter().for_each(|copy| world.store.delete(copy).unwrap());
+    let refused = machine.open(&world.store, &world.admin).err().unwrap();
+    assert!(matches!(&refused, Error::CensusLost { object } if *object == one.to_string()), "{refused}");
+    assert_eq!(world.store.list("").unwrap().len(), objects - 2);
+    world.store.put(other, &kept).unwrap();
+    assert_eq!(machine.open(&world.store, &world.admin).unwrap().snapshots().len(), 2);
 }
 
 /// Of a log of any length, opening reads what came after the newest checkpoint.

@@ -48,6 +48,12 @@ pub enum Error {
     /// A body does not decode.
     #[error("{object} {source}")]
     Body { object: String, source: wire::Error },
+    /// The newest census is lost.
+    #[error(
+        "neither copy of {object} is there: without it nobody knows which snapshots there are. Put one of them back, if the store or a copy of \
+         its folder still has it; or go on with another copy of the repository, if `boveda sync` made one"
+    )]
+    CensusLost { object: String },
     /// A pack cannot be read.
     #[error("{object}: {source}")]
     Pack { object: String, source: pack::Error },

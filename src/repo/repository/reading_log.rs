@@ -122,8 +122,7 @@ pub(super) fn read_census(store: &dyn Store, state: &State, bundle: &Bundle) -> 
 }
 
 fn named_census(store: &dyn Store, id: CensusId, bundle: &Bundle) -> Result<Census, Error> {
-    let lost = |source| Error::Body { object: Name::Census(id, Copy::First).to_string(), source };
-    let mut failure = lost(wire::Error::Invalid("neither copy exists"));
+    let mut failure = Error::CensusLost { object: Name::Census(id, Copy::First).to_string() };
     for copy in Copy::BOTH {
         let name = Name::Census(id, copy);
         let Some(stored) = objects::get(store, &name)? else { continue };
