@@ -22,11 +22,10 @@ impl From<store::Error> for Failure {
                     false => Self::new(failure.code, message).hint(hint),
                 }
             }
-            ErrorKind::Denied if error.place.contains("://") => failure.hint(
-                "check the credentials and what they allow; docs/stores.md says where they come from, `boveda store probe` what is missing",
-            ),
-            ErrorKind::Config => Self { code: Code::Usage, ..failure }
-                .hint("docs/stores.md has the options of each kind of place"),
+            ErrorKind::Denied if error.place.contains("://") => failure.hint(refused(&error)),
+            ErrorKind::Config => {
+                Self { code: Code::Usage, ..failure }.hint("docs/stores.md has the options of each kind of place")
+            }
             ErrorKind::Archived | ErrorKind::Locked => failure.hint(patience(&error)),
             ErrorKind::Temporary if error.place.contains("://") => failure.hint(
                 "the place could not be reached for a while; run the command again later: what was stored is used then",
@@ -37,6 +36,20 @@ impl From<store::Error> for Failure {
             }
             _ => failure,
         }
+    }
+}
+
+/// What to do where a place does not take our word for who we are.
+fn refused(error: &store::Error) -> &'static str {
+    let said = error.source.to_string();
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if says(&["RequestTimeTooSkewed", "Date header", "reasonable timeframe"]) {
+        "set this machine's clock: the place refuses what is signed minutes away from its own time. Run the command again then: what was \
+         stored is used"
+    } else if says(&["ExpiredToken", "has expired"]) {
+        "get new credentials, these have had their time, and run the command again: what was stored is used then"
+    } else {
+        "check the credentials and what they allow; docs/stores.md says where they come from, `boveda store probe` what is missing"
     }
 }
 
