@@ -112,7 +112,17 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let marked = if arguments.mark { Some(mark(&mut opened, &summary, level)?) } else { None };
     output.clear();
     print(&summary, level, &Decided { attested, marked }, &output)?;
-    Ok(if summary.findings.is_empty() { output.code() } else { Code::Damage })
+    if summary.packs_archived > 0 {
+        output.warn(format!(
+            "{} in an archive tier, so that what is in them was not looked at; `boveda restore --thaw ask` asks for what a snapshot needs",
+            if summary.packs_archived == 1 { "1 pack lies".to_owned() } else { format!("{} packs lie", summary.packs_archived) }
+        ));
+    }
+    Ok(match () {
+        () if !summary.findings.is_empty() => Code::Damage,
+        () if summary.packs_archived > 0 => Code::Incomplete,
+        () => output.code(),
+    })
 }
 
 /// Attests what is good. What is not, verify has named too, unless it lies elsewhere as well.
@@ -158,6 +168,7 @@ fn print(summary: &Summary, level: Level, decided: &Decided, output: &Output) ->
             "snapshots": summary.snapshots,
             "packs": summary.packs,
             "packs_read": summary.packs_read,
+            "packs_archived": summary.packs_archived,
             "chunks": summary.chunks,
             "bytes_read": summary.bytes,
             "files_affected": summary.affected.files.len(),

@@ -54,7 +54,12 @@ fn a_restore_asks_for_what_lies_in_glacier_and_ends_or_waits() {
     assert_eq!(std::fs::read(remote.place.path("back/small")).unwrap().len(), 1000);
     let text = remote.run(&["dump", &format!("{source}/large")]).ends(1);
     assert!(text.err.contains("--thaw"), "{text:?}");
-    remote.run(&["verify", "--level", "full"]).says("--thaw");
+    // What is hot is verified, and what was not looked at is no "all is well".
+    remote.run(&["verify", "--level", "full"]).ends(3).says("--thaw");
+    let summary = remote.run(&["--json", "verify", "--level", "full"]).ends(3).message("summary").clone();
+    assert_eq!((&summary["packs_archived"], &summary["num_errors"]), (&1.into(), &0.into()), "{summary}");
+    assert!(summary["packs_read"] == 1 && summary["chunks"].as_u64().unwrap() > 0, "{summary}");
+    remote.run(&["verify", "--level", "quick"]).ends(0);
 
     let dry = restore(&["--json", "--thaw", "ask", "--dry-run"]).ends(0).message("thaw");
     let expected = serde_json::json!({

@@ -1,6 +1,6 @@
 //! Chunks opened and held against their ids; and what a reader had to heal on the way.
 
-use super::{Level, Run, parallel};
+use super::{Level, Run, is_archived, parallel};
 use crate::event::{Event, Sink};
 use crate::repo::chunk_index::{ChunkIndex, Place};
 use crate::repo::chunks::{self, ChunkSource as _};
@@ -71,6 +71,10 @@ impl Run<'_> {
                 self.chunks.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
+            Err(error) if is_archived(&error) => {
+                self.leave_out(place.pack.id);
+                Ok(())
+            }
             Err(error @ (chunks::Error::Store(_) | chunks::Error::NoKey { .. })) => Err(error.into()),
             Err(_) => {
                 let elsewhere = self.chunk(reader, kind, id)?.is_some();
@@ -89,16 +93,22 @@ impl Run<'_> {
         self.find(Name::Pack(place.pack.id), what, false);
     }
 
-    /// Reads a chunk; `None` when it cannot be had, which is reported.
+    /// Reads a chunk; `None` when it cannot be had, which is reported, or not be read where it lies.
     pub(super) fn chunk(
         &self,
         reader: &Reader,
         kind: ChunkKind,
         id: ChunkId,
     ) -> Result<Option<chunks::Bytes>, repository::Error> {
-        self.chunks.fetch_add(1, Ordering::Relaxed);
         match reader.get(kind, &id) {
-            Ok(bytes) => Ok(Some(bytes)),
+            Ok(bytes) => {
+                self.chunks.fetch_add(1, Ordering::Relaxed);
+                Ok(Some(bytes))
+            }
+            Err(error) if is_archived(&error) => {
+                reader.index().places(kind, &id).iter().for_each(|place| self.leave_out(place.pack.id));
+                Ok(None)
+            }
             Err(error @ (chunks::Error::Store(_) | chunks::Error::NoKey { .. })) => Err(error.into()),
             Err(error) => {
                 let explained = self.lacks(reader.index(), kind, &id) == Some(Missing::Named);

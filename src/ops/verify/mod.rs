@@ -25,6 +25,7 @@ use crate::repo::id::{ChunkId, ChunkKind, PackId};
 use crate::repo::keys::role::Role;
 use crate::repo::reader::DEFAULT_CACHE;
 use crate::repo::repository::{self, Again, Indexes, Repository};
+use crate::store::ErrorKind;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -106,6 +107,8 @@ pub struct Summary {
     pub packs: u64,
     /// Packs of which every byte was read.
     pub packs_read: u64,
+    /// Packs that lie in an archive tier, so that what is in them was not looked at.
+    pub packs_archived: u64,
     /// Chunks that were read.
     pub chunks: u64,
     /// Bytes of objects that were read whole.
@@ -221,6 +224,7 @@ fn once(run: Run<'_>, host: &Host, level: Level, start: Instant) -> Result<Summa
         snapshots: repository.snapshots().len() as u64,
         packs: packs.named.len() as u64,
         packs_read: run.read.into_inner().map_or(0, |read| read.len() as u64),
+        packs_archived: run.archived.into_inner().map_or(0, |archived| archived.len() as u64),
         chunks: run.chunks.into_inner(),
         bytes: run.bytes.into_inner(),
         findings: run.findings.into_inner().unwrap_or_else(PoisonError::into_inner),
@@ -243,6 +247,8 @@ struct Run<'a> {
     read: Mutex<BTreeSet<PackId>>,
     /// Packs that are missing, or damaged beyond their parity.
     lost: Mutex<BTreeSet<PackId>>,
+    /// Packs that cannot be read where they lie.
+    archived: Mutex<BTreeSet<PackId>>,
     chunks: AtomicU64,
     bytes: AtomicU64,
 }
@@ -258,6 +264,7 @@ impl<'a> Run<'a> {
             bad: Mutex::default(),
             read: Mutex::default(),
             lost: Mutex::default(),
+            archived: Mutex::default(),
             chunks: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         }
@@ -295,6 +302,22 @@ impl<'a> Run<'a> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).insert(pack);
     }
 
+    /// That a pack lies in an archive tier is no damage: it is left out, and counted.
+    fn but_archived(&self, pack: &PackId, outcome: Result<(), repository::Error>) -> Result<(), repository::Error> {
+        match outcome {
+            Err(repository::Error::Store(error)) if error.kind == ErrorKind::Archived => {
+                self.leave_out(*pack);
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn leave_out(&self, pack: PackId) {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).remove(&pack);
+        self.archived.lock().unwrap_or_else(PoisonError::into_inner).insert(pack);
+    }
+
     fn count_bytes(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -304,4 +327,9 @@ impl<'a> Run<'a> {
         let moved = self.watch.is_some_and(|watch| watch.moved.load(Ordering::Relaxed));
         if moved || self.events.stopping() { Err(chunks::Error::Stopped.into()) } else { Ok(()) }
     }
+}
+
+/// Whether the store has what was asked for, and it must be asked back from an archive tier before.
+fn is_archived(error: &chunks::Error) -> bool {
+    chunks::failure_of_store(error).is_some_and(|failure| failure.kind == ErrorKind::Archived)
 }

@@ -87,7 +87,8 @@ impl Run<'_> {
         let named = index.by_pack().map(|named| named.map_err(repository::Error::from));
         parallel::each_of(self.threads, named, |(pack, rows)| {
             self.go_on()?;
-            packs.stored.get(&pack.id).map_or(Ok(()), |length| self.table(&pack.id, *length, rows))
+            let table = packs.stored.get(&pack.id).map_or(Ok(()), |length| self.table(&pack.id, *length, rows));
+            self.but_archived(&pack.id, table)
         })
     }
 
@@ -125,7 +126,7 @@ impl Run<'_> {
         let done = AtomicU64::new(0);
         parallel::each(self.threads, &chosen.iter().copied().collect::<Vec<_>>(), |id| {
             self.go_on()?;
-            self.whole_pack(id)?;
+            self.but_archived(id, self.whole_pack(id))?;
             let bytes = done.fetch_add(length(id), Ordering::Relaxed) + length(id);
             let progress = Progress { bytes, bytes_total, ..Progress::default() };
             self.events.emit(Event::Progress(Stage::Verify, progress));
