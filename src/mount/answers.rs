@@ -2,6 +2,7 @@
 
 use super::attr::{self, Keeper};
 use super::axis::Side;
+use super::changes;
 use super::errno::Failure;
 use super::file::File;
 use super::known;
@@ -33,7 +34,7 @@ const SEEK_HOLE: i32 = 4;
 pub fn attributes(view: &View, node: Node, owner: Keeper, patience: Patience) -> Result<FileAttr, Failure> {
     match node {
         Node::Above(_) => Ok(attr::of_above(node, above(view, node)?, owner)),
-        Node::Axis(_) => versions::attributes(view, &side(view, node)?, owner, patience),
+        Node::Axis(_) => attributes_of_side(view, &side(view, node)?, owner, patience),
         _ => {
             let found = view.find(node, patience)?;
             view.attributes(found.node, &found.entry, patience)
@@ -82,13 +83,27 @@ fn child_of_axis(view: &View, parent: Node, name: &OsStr, owner: Keeper, patienc
         (b".", _) => Axial::Axis(here),
         (b"..", Some(above)) => Axial::Axis(above),
         (b"..", None) => return Ok(Child { attributes: attributes(view, Node::TOP, owner, patience)?, side: None }),
+        (name, _) if of_changes(&here) => changes::lookup(view, &here, name, patience)?,
         (name, _) => versions::lookup(view, &here, name, patience)?,
     };
     match child {
         Axial::Entry(node, entry) => Ok(Child { attributes: view.attributes(node, &entry, patience)?, side: None }),
         Axial::Axis(side) => {
-            Ok(Child { attributes: versions::attributes(view, &side, owner, patience)?, side: Some(side) })
+            Ok(Child { attributes: attributes_of_side(view, &side, owner, patience)?, side: Some(side) })
         }
+    }
+}
+
+/// Whether a folder is `changes` or below it.
+const fn of_changes(side: &Side) -> bool {
+    matches!(side, Side::Pairs | Side::Between(_))
+}
+
+fn attributes_of_side(view: &View, side: &Side, owner: Keeper, patience: Patience) -> Result<FileAttr, Failure> {
+    if of_changes(side) {
+        changes::attributes(view, side, owner, patience)
+    } else {
+        versions::attributes(view, side, owner, patience)
     }
 }
 

@@ -1,5 +1,5 @@
-//! What stands above the snapshots: `latest`, `by-time`, `by-host`, `by-tag`, `by-id`, and the way to `versions`. Pure: a list of
-//! snapshots in, folders out.
+//! What stands above the snapshots: `latest`, `by-time`, `by-host`, `by-tag`, `by-id`, and the way to `versions` and `changes`. Pure: a
+//! list of snapshots in, folders out.
 //!
 //! Snapshots themselves are folders in `by-time` only; everywhere else they are relative links to there. Invariant: what two
 //! layouts have in common has the same node in both, and a link that points elsewhere has another node, so that the kernel may
@@ -22,6 +22,8 @@ pub struct Layout {
     nodes: HashMap<u64, Above>,
     names: HashMap<SnapshotId, String>,
     roots: HashMap<u32, String>,
+    /// Snapshots and those that follow them, by number.
+    pairs: Vec<(u32, u32)>,
 }
 
 /// One of them.
@@ -56,10 +58,12 @@ impl Layout {
             layout.make_folder(Node::TOP, path, path);
         }
         layout.put(Node::TOP, "versions", Node::AXIS);
+        layout.put(Node::TOP, "changes", Node::CHANGES);
         for snapshot in &sorted {
             layout.add(snapshot);
         }
         layout.add_ids(&sorted);
+        layout.pairs = pairs(&sorted);
         layout
     }
 
@@ -71,6 +75,16 @@ impl Layout {
     /// The name in `by-time` of the snapshot with this number.
     pub fn name(&self, snapshot: u32) -> Option<&str> {
         self.roots.get(&snapshot).map(String::as_str)
+    }
+
+    /// The number of the snapshot that has this name in `by-time`.
+    pub fn number(&self, name: &[u8]) -> Option<u32> {
+        self.roots.iter().find(|(_, root)| root.as_bytes() == name).map(|(number, _)| *number)
+    }
+
+    /// Each two snapshots of the same paths of one host that follow each other, by number, the oldest first.
+    pub fn pairs(&self) -> &[(u32, u32)] {
+        &self.pairs
     }
 
     /// When the newest snapshot was taken.
@@ -206,6 +220,16 @@ fn node_of(path: &str, target: &str) -> Node {
     Node::Above(mixed(fold(path), fold(target)).max(2))
 }
 
+fn pairs(sorted: &[&MountedSnapshot]) -> Vec<(u32, u32)> {
+    let mut last: HashMap<(&str, &[Vec<u8>]), u32> = HashMap::new();
+    let complete = sorted.iter().filter(|snapshot| !snapshot.partial);
+    let follows = complete.filter_map(|snapshot| {
+        let before = last.insert((&snapshot.host, &snapshot.paths), snapshot.number)?;
+        Some((before, snapshot.number))
+    });
+    follows.collect()
+}
+
 fn names(snapshots: &[MountedSnapshot], before: &Layout) -> HashMap<SnapshotId, String> {
     let mut sorted: Vec<_> = snapshots.iter().filter(|snapshot| shown(snapshot)).collect();
     sorted.sort_by_key(|snapshot| snapshot.number);
@@ -232,7 +256,8 @@ mod tests {
         let tags = tags.iter().map(|&tag| tag.to_owned()).collect();
         let time = Timestamp { seconds, nanoseconds: number };
         let id = SnapshotId([number as u8; 32]);
-        MountedSnapshot { id, number, time, host: host.to_owned(), tags, root: ChunkId([0; 32]), partial: false }
+        let (host, root) = (host.to_owned(), ChunkId([0; 32]));
+        MountedSnapshot { id, number, time, host, paths: vec![], tags, root, partial: false }
     }
 
     /// Every path with the target of a link, `=N` for the root of snapshot N, or nothing for a folder.
@@ -258,7 +283,7 @@ mod tests {
     #[test]
     fn an_empty_repository_has_its_folders() {
         let layout = Layout::new(&[], &Layout::default());
-        assert_eq!(all(&layout), ["", "/by-host", "/by-id", "/by-tag", "/by-time", "/versions=0"]);
+        assert_eq!(all(&layout), ["", "/by-host", "/by-id", "/by-tag", "/by-time", "/changes=0", "/versions=0"]);
     }
 
     #[test]
@@ -301,6 +326,7 @@ mod tests {
             "/by-time",
             "/by-time/1970-01-01T00-00-50Z=1",
             "/by-time/1970-01-01T00-01-40Z=2",
+            "/changes=0",
             "/latest>by-time/1970-01-01T00-01-40Z",
             "/versions=0",
         ];
@@ -308,7 +334,18 @@ mod tests {
         assert_eq!(layout.path(node_of("by-tag/daily", "")), b"by-tag/daily");
         assert_eq!((layout.path(Node::TOP), layout.path(Node::Above(7))), (vec![], vec![]));
         assert_eq!(layout.get(Node::TOP).unwrap().time.seconds, 100);
-        assert_eq!(layout.nodes.len(), expected.len() - 3, "nothing is kept that no path leads to");
+        assert_eq!(layout.nodes.len(), expected.len() - 4, "nothing is kept that no path leads to");
+    }
+
+    #[test]
+    fn snapshots_follow_others_of_the_same_host_and_paths() {
+        let of = |number, host| snapshot(number, i64::from(number), host, &[]);
+        let other = MountedSnapshot { paths: vec![b"/etc".to_vec()], ..of(3, "web") };
+        let partial = MountedSnapshot { partial: true, ..of(5, "web") };
+        let all = [of(6, "web"), of(1, "web"), of(2, "db"), other, of(4, "web"), partial];
+        let layout = Layout::new(&all, &Layout::default());
+        assert_eq!(layout.pairs(), [(1, 4), (4, 6)]);
+        assert_eq!((layout.number(b"1970-01-01T00-00-04Z"), layout.number(b"latest")), (Some(4), None));
     }
 
     #[test]

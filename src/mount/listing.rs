@@ -7,6 +7,7 @@
 use super::answers;
 use super::attr::{self, Keeper};
 use super::axis::{Axis, Side};
+use super::changes;
 use super::errno::Failure;
 use super::layout::AboveKind;
 use super::node::Node;
@@ -168,7 +169,7 @@ impl Batch<'_> {
         }
     }
 
-    /// Everything at once: a folder of the time axis is put together from all snapshots.
+    /// Everything at once: a folder of the time axis is put together from all snapshots, one of changes from two.
     fn add_axis(&mut self, node: Node, place: u64, damage: &mut Option<Damage>) -> Result<(), Failure> {
         let side = answers::side(self.view, node)?;
         let above = side.parent().map_or(Node::TOP, |above| self.view.axis().node(&above));
@@ -185,6 +186,16 @@ impl Batch<'_> {
                 for (name, side, attributes) in names {
                     let (node, name) = (Node::of(attributes.ino), OsStr::from_bytes(&name).to_owned());
                     items.push((name, node, attributes, Some(side)));
+                }
+            }
+            Side::Pairs | Side::Between(_) => {
+                let (names, failure) = changes::list(self.view, &side, self.owner, self.patience);
+                match failure {
+                    Some(failure) if self.patience == Patience::None => return Err(failure),
+                    failure => *damage = failure.map(Arc::new),
+                }
+                for (name, attributes, side) in names {
+                    items.push((OsStr::from_bytes(&name).to_owned(), Node::of(attributes.ino), attributes, side));
                 }
             }
             Side::File(path) => {

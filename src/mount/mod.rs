@@ -13,6 +13,8 @@ mod around;
 mod attr;
 mod axis;
 pub mod background;
+mod changes;
+mod door;
 mod errno;
 mod face;
 mod file;

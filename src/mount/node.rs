@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! 24 bits snapshot | 1 bit link | 39 bits: 0 = the snapshot's root, else ordinal + 1, or the link group's hash
-//! snapshot 0: folders above the snapshots; 1 = the mount's root, else a hash of the path; with the link bit, folders of the time
-//! axis: 0 = `versions`, else a hash
+//! snapshot 0: folders above the snapshots; 1 = the mount's root, else a hash of the path; with the link bit, folders that stand in
+//! no snapshot: 0 = `versions`, 1 = `changes`, else a hash
 //! ```
 
 use fuser::INodeNo;
@@ -25,7 +25,7 @@ pub enum Node {
     Above(u64),
     /// A snapshot's own root.
     Root(u32),
-    /// A folder of the time axis.
+    /// A folder of the time axis, or of changes.
     Axis(u64),
     /// An entry: the snapshot's number and how many entries stand before it.
     Entry(u32, u64),
@@ -38,6 +38,8 @@ impl Node {
     pub const TOP: Self = Self::Above(1);
     /// `versions`.
     pub const AXIS: Self = Self::Axis(0);
+    /// `changes`.
+    pub const CHANGES: Self = Self::Axis(1);
 
     /// Its number.
     pub const fn number(self) -> u64 {

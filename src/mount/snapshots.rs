@@ -16,6 +16,8 @@ pub struct MountedSnapshot {
     pub time: Timestamp,
     /// The host it was taken of.
     pub host: String,
+    /// The paths that were asked for: snapshots of the same paths of one host follow each other.
+    pub paths: Vec<Vec<u8>>,
     /// Its tags.
     pub tags: Vec<String>,
     /// The skeleton of its catalog's root page.

@@ -97,8 +97,8 @@ impl Repository {
         let mut snapshots = self.snapshots.lock().unwrap();
         let number = snapshots.len() as u32 + 1;
         let (time, id) = (Timestamp { seconds, nanoseconds: 0 }, SnapshotId([number as u8; 32]));
-        let (host, tags) = (host.to_owned(), vec!["all".to_owned()]);
-        snapshots.push(MountedSnapshot { id, number, time, host, tags, root, partial: false });
+        let (host, paths, tags) = (host.to_owned(), vec![b"/".to_vec()], vec!["all".to_owned()]);
+        snapshots.push(MountedSnapshot { id, number, time, host, paths, tags, root, partial: false });
         number
     }
 }

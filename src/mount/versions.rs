@@ -7,41 +7,17 @@
 
 use super::attr::{self, Keeper};
 use super::axis::Side;
+use super::door::Door;
 use super::errno::Failure;
 use super::node::Node;
 use super::view::{Patience, View};
 use crate::repo::catalog::history;
-use crate::repo::entry::{Entry, EntryKind, EntryName, EntryPath, Timestamp};
+use crate::repo::entry::{Entry, EntryKind, EntryName, EntryPath};
 use fuser::FileAttr;
 use std::collections::BTreeMap;
 
 /// What distinguishes a file's versions from a folder of the same name.
 const SUFFIX: &[u8] = b"@versions";
-
-/// A folder as it was at all times.
-#[derive(Debug, Clone, Copy)]
-struct Door {
-    mode: u32,
-    uid: u32,
-    gid: u32,
-    modified: Timestamp,
-}
-
-impl Door {
-    fn of(entry: &Entry) -> Self {
-        // What a list of access says beyond the mode is left out, so it lets in fewer and never more.
-        let listed = entry.xattrs.iter().any(|(name, _)| name == b"system.posix_acl_access");
-        let mode = entry.mode & if listed { 0o700 } else { 0o777 };
-        Self { mode, uid: entry.uid, gid: entry.gid, modified: entry.modified }
-    }
-
-    /// Both doors, one behind the other; `self` is the newer one.
-    fn and(self, older: Self) -> Self {
-        let owners = if self.uid == older.uid { 0o700 } else { 0 };
-        let groups = if self.gid == older.gid { 0o070 } else { 0 };
-        Self { mode: self.mode & older.mode & (owners | groups | 0o007), ..self }
-    }
-}
 
 /// What a name was at all times.
 #[derive(Debug, Clone, Default)]
@@ -93,7 +69,7 @@ pub fn attributes(view: &View, side: &Side, owner: Keeper, patience: Patience) -
             let door = name(view, path, patience)?.folder.ok_or(Failure::NotFound)?;
             Ok(shown(view, side, Some(door), owner))
         }
-        Side::File(_) => Ok(shown(view, side, None, owner)),
+        _ => Ok(shown(view, side, None, owner)),
     }
 }
 
@@ -107,6 +83,7 @@ pub fn lookup(view: &View, side: &Side, name: &[u8], patience: Patience) -> Resu
             let found = view.find_path(version.snapshot, path.clone(), patience)?;
             Ok(Child::Entry(found.node, Box::new(found.entry)))
         }
+        _ => Err(Failure::NotFound),
     }
 }
 
@@ -142,9 +119,9 @@ pub fn list(view: &View, path: &EntryPath, owner: Keeper, patience: Patience) ->
         if was.other {
             let side = Side::File(path.join(name.clone()));
             let own = match was.folder {
-                Some(_) => {
-                    free(name.as_bytes(), |name| EntryName::new(name).is_some_and(|name| names.contains_key(&name)))
-                }
+                Some(_) => free(name.as_bytes(), SUFFIX, |name| {
+                    EntryName::new(name).is_some_and(|name| names.contains_key(&name))
+                }),
                 None => name.as_bytes().to_vec(),
             };
             listed.push((own, side.clone(), shown(view, &side, None, owner)));
@@ -157,11 +134,11 @@ pub fn list(view: &View, path: &EntryPath, owner: Keeper, patience: Patience) ->
 /// Names with what they lead to, and what could not be read.
 pub type Listed = (Vec<(Vec<u8>, Side, FileAttr)>, Option<Failure>);
 
-/// `name@versions`, with the suffix once more for as long as that is taken.
-fn free(name: &[u8], taken: impl Fn(&[u8]) -> bool) -> Vec<u8> {
-    let mut own = [name, SUFFIX].concat();
+/// A name with a suffix, which comes once more for as long as that is taken.
+pub fn free(name: &[u8], suffix: &[u8], taken: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    let mut own = [name, suffix].concat();
     while taken(&own) {
-        own.extend_from_slice(SUFFIX);
+        own.extend_from_slice(suffix);
     }
     own
 }
@@ -209,10 +186,7 @@ fn name(view: &View, path: &EntryPath, patience: Patience) -> Result<Name, Failu
 fn shown(view: &View, side: &Side, door: Option<Door>, owner: Keeper) -> FileAttr {
     let node = view.axis().node(side);
     match door {
-        Some(door) => {
-            let owned = attr::of_axis(node, door.modified, door.mode, (door.uid, door.gid));
-            view.face().of(owned)
-        }
+        Some(door) => door.attributes(node, view.face()),
         None => attr::of_axis_top(node, view.layout.time(), owner),
     }
 }
@@ -220,24 +194,10 @@ fn shown(view: &View, side: &Side, door: Option<Door>, owner: Keeper) -> FileAtt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repo::catalog::testing::entry;
-
-    #[test]
-    fn a_folder_lets_in_whom_it_always_let_in() {
-        let door = |mode, uid, gid| Door::of(&Entry { mode, uid, gid, ..entry(EntryKind::Directory) });
-        let both = |newer: Door, older: Door| {
-            let both = newer.and(older);
-            (both.mode, both.uid, both.gid)
-        };
-        assert_eq!(both(door(0o755, 1, 1), door(0o750, 1, 1)), (0o750, 1, 1));
-        assert_eq!(both(door(0o755, 1, 1), door(0o755, 2, 1)), (0o055, 1, 1));
-        assert_eq!(both(door(0o755, 1, 1), door(0o755, 2, 2)), (0o005, 1, 1));
-        assert_eq!(both(door(0o700, 1, 1), door(0o700, 2, 2)), (0, 1, 1));
-    }
 
     #[test]
     fn the_suffix_is_repeated_until_the_name_is_free() {
-        assert_eq!(free(b"a", |_| false), b"a@versions");
-        assert_eq!(free(b"a", |name| name == b"a@versions"), b"a@versions@versions");
+        assert_eq!(free(b"a", SUFFIX, |_| false), b"a@versions");
+        assert_eq!(free(b"a", SUFFIX, |name| name == b"a@versions"), b"a@versions@versions");
     }
 }

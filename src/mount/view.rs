@@ -6,6 +6,7 @@
 
 use super::attr;
 use super::axis::Axis;
+use super::changes::Recent;
 use super::errno::Failure;
 use super::face::Face;
 use super::layout::{self, Layout};
@@ -41,6 +42,7 @@ pub struct View {
     pages: Arc<PageCache>,
     links: Arc<Links>,
     axis: Arc<Axis>,
+    changes: Arc<Recent>,
     face: Face,
     snapshots: HashMap<u32, Snapshot>,
     listed: Vec<MountedSnapshot>,
@@ -80,6 +82,7 @@ impl View {
             pages: before.map_or_else(|| Arc::new(PageCache::new(PAGES)), |before| Arc::clone(&before.pages)),
             links: before.map_or_else(Arc::default, |before| Arc::clone(&before.links)),
             axis: before.map_or_else(Arc::default, |before| Arc::clone(&before.axis)),
+            changes: before.map_or_else(Arc::default, |before| Arc::clone(&before.changes)),
             face,
             snapshots: snapshots.collect(),
             listed: listing.snapshots.clone(),
@@ -99,9 +102,14 @@ impl View {
         }
     }
 
-    /// The folders of the time axis that the kernel knows.
+    /// The folders in no snapshot that the kernel knows.
     pub fn axis(&self) -> &Axis {
         &self.axis
+    }
+
+    /// What differs between snapshots, as far as it was looked up.
+    pub fn changes(&self) -> &Recent {
+        &self.changes
     }
 
     /// How owners and modes are shown.
@@ -207,7 +215,7 @@ impl View {
     /// Where something is, for people: below the mount, as far as known.
     pub fn shown_path(&self, node: Node, path: Option<&EntryPath>) -> Vec<u8> {
         if let Some(side) = self.axis.side(node) {
-            return [b"versions".as_slice(), &side.path().to_bytes()].concat();
+            return side.shown(|number| self.layout.name(number));
         }
         let mut shown = self.layout.path(node);
         if let Some(name) = self.layout.name(node.snapshot()) {

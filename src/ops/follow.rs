@@ -235,6 +235,7 @@ fn snapshots(host: &Host, repository: &Repository, wanted: &Wanted) -> Vec<Mount
         number,
         time: snapshot.time(),
         host: snapshot.host().to_owned(),
+        paths: snapshot.paths().to_vec(),
         tags: snapshot.tags.clone(),
         root: snapshot.structure.root,
         partial: !snapshot.is_complete(),

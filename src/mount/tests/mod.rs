@@ -1,5 +1,6 @@
 //! The room through the kernel's eyes: real mounts of a repository in memory, looked at with ordinary calls.
 
+mod changes;
 mod damage;
 mod lifecycle;
 mod model;
@@ -57,7 +58,7 @@ fn a_snapshot_is_a_folder_under_several_names() {
     let file = repository.chunks.text(b"hello");
     repository.snapshot(WHEN, "web", vec![("/home/ana/hello.txt", file)]);
     let Some(mut mounted) = Mounted::new(&repository, |_| {}) else { return };
-    assert_eq!(names(&mounted.at("")), ["by-host", "by-id", "by-tag", "by-time", "latest", "versions"]);
+    assert_eq!(names(&mounted.at("")), ["by-host", "by-id", "by-tag", "by-time", "changes", "latest", "versions"]);
     assert_eq!(fs::read_link(mounted.at("latest")).unwrap(), Path::new(SNAPSHOT));
     for way in [
         SNAPSHOT,
