@@ -36,6 +36,7 @@ mod prune;
 mod remote;
 mod remote_cold;
 mod remote_mount;
+mod remote_requests;
 mod remote_retention;
 mod repair;
 mod restore;
