@@ -10,6 +10,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::output::{Output, count, size};
+use super::reach::objects_folder;
 use super::time;
 use crate::repo::entry::Timestamp;
 use crate::repo::id::RepositoryId;
@@ -57,6 +58,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     match &arguments.verb {
         Verb::List => list(&caches, context, &output)?,
         Verb::Clear(clear) => {
+            if clear.all {
+                remove_objects(&objects_folder(&context.cache_folder()?))?;
+            }
             let chosen = if clear.all { caches } else { choose(caches, &clear.repositories)? };
             remove(&chosen, &output)?;
         }
@@ -104,6 +108,14 @@ fn remove(caches: &[Cache], output: &Output) -> Result<(), Failure> {
     }
     output.remark_for_people(&format!("{} removed, {}", count(caches.len(), "cache"), size(bytes)))?;
     Ok(())
+}
+
+/// Removes what is kept of small objects, of whichever repository.
+fn remove_objects(folder: &Path) -> Result<(), Failure> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", folder, &error)),
+        _ => Ok(()),
+    }
 }
 
 /// The caches below a folder: only what is named as a repository is one, everything else there is left alone.

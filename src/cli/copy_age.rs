@@ -35,9 +35,9 @@ pub fn tell(targets: &[Target], context: &Context, output: &Arc<Output>) {
 
 fn look(target: &Target, context: &Context, output: &Arc<Output>) -> Result<Stand, Failure> {
     let store = target.open()?;
-    repository::look(&*store)?;
+    let looked = repository::look(&store, &**output)?;
     let host = host(context, output)?;
-    let copy = host.open(store, &context.credential(output)?)?;
+    let copy = host.open_looked(&looked, &context.credential(output)?)?;
     Ok(stand::stand(&host, &copy, &**output))
 }
 

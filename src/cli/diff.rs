@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::escape;
-use super::open::{find, open, require};
+use super::open::{find, open_near, require};
 use super::output::{Output, put_path, size};
 use super::selector::{Filter, Selector};
 use crate::event::{Event, Sink as _};
@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
     let parse = |text: &OsString| Selector::parse(text.as_bytes(), &context.zone);
     let selectors = [parse(&arguments.before)?, parse(&arguments.after)?];
-    let opened = open(context, &output)?;
+    let opened = open_near(context, &output)?;
     require(&opened.repository, Role::reads_content, "comparing snapshots")?;
     let snapshot = |selector| find(&opened.repository, selector, &arguments.filter, context);
     let snapshots = [snapshot(&selectors[0])?, snapshot(&selectors[1])?];

@@ -159,9 +159,9 @@ fn secret_is_named(context: &Context) -> bool {
 
 /// The repository without what opens it.
 fn reached(url: &StoreUrl, context: &Context, output: &Arc<Output>) -> Finding {
-    let looked = context.open_store(output).and_then(|store| Ok(crate::repo::repository::look(&*store)?));
+    let looked = context.open_store(output).and_then(|store| Ok(crate::repo::repository::look(&store, &**output)?));
     match looked {
-        Ok(()) => Finding::warning(
+        Ok(_) => Finding::warning(
             "repository",
             format!("{url} is there; whether it opens was not tried, since nothing names what opens it"),
             "name it with --key-file, --password-file, a variable, or in the configuration",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::error::{Code, Failure};
-use super::open::{find, open, require, shown};
+use super::open::{find, open_near, require, shown};
 use super::selector::{Filter, Selector};
 use super::{escape, listing, time};
 use crate::ops::find::{Finder, Query};
@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let query = query(arguments, context)?;
     let selectors = arguments.snapshot.iter().map(|text| Selector::parse(text.as_bytes(), &context.zone));
     let selectors = selectors.collect::<Result<Vec<_>, _>>()?;
-    let opened = open(context, &output)?;
+    let opened = open_near(context, &output)?;
     require(&opened.repository, Role::reads_content, "looking for files in snapshots")?;
     let mut snapshots: Vec<(&Snapshot, EntryPath)> = Vec::new();
     for selector in &selectors {

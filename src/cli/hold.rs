@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::error::{Code, Failure};
-use super::open::{open, require};
+use super::open::{open_near, require};
 use super::output::Output;
 use super::{escape, time};
 use crate::repo::entry::Timestamp;
@@ -32,7 +32,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     if arguments.why.as_ref().is_some_and(|why| why.trim().is_empty()) {
         return Err(Failure::usage("a hold needs a reason: whoever meets it must know what to look at"));
     }
-    let mut opened = open(context, &output)?;
+    let mut opened = open_near(context, &output)?;
     match &arguments.why {
         Some(why) => {
             require(&opened.repository, Role::may_maintain, "placing a hold")?;

@@ -12,9 +12,9 @@ use serde_json::json;
 use super::context::Context;
 use super::error::{Code, Failure};
 use super::neighbour::{Priority, Reading};
-use super::open::{Opened, open, require};
+use super::open::{Opened, open_near, require};
 use super::output::{Output, count, size};
-use super::snapshot::{remember, tenths, user};
+use super::snapshot::{tenths, user};
 use super::snapshot_options::Compressing;
 use super::{escape, time};
 use crate::ops::import::{self, Options, Summary, import};
@@ -59,7 +59,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let options = options(arguments, context)?;
     // A wrong name is told before a password is asked for.
     let input = input(arguments)?;
-    let Opened { mut repository, host } = open(context, &output)?;
+    let Opened { mut repository, host } = open_near(context, &output)?;
     require(&repository, Role::writes, "taking snapshots")?;
     arguments.priority.apply(context, &output)?;
     let lock = host.writer(&repository)?;
@@ -69,7 +69,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     }
     let summary = imported.map_err(|error| output.stopped(error.into()))?;
     output.clear();
-    remember(&host, &mut repository, &output);
+    host.remember(&repository);
     print(&summary, &options, &output)?;
     Ok(output.code())
 }

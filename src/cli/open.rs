@@ -40,11 +40,39 @@ pub struct Opened {
 /// # Errors
 /// With the exit code of what failed: 2, 5, 10, 12 …
 pub fn open(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> {
-    let store = context.open_store(output)?;
+    opened(context.open_store(output)?, Look::Whole, context, output)
+}
+
+/// As [`open`], for commands that are not there to prove what the place itself holds: of small objects that this machine read or put
+/// before, a listing that shows the same bytes is enough.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_near(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> {
+    opened(context.open_store_near(output)?, Look::Whole, context, output)
+}
+
+/// As [`open_near`], for who takes snapshots, forgets or prunes: all of these look again, or are held to the log's next position.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_to_act(context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> {
+    opened(context.open_store_near(output)?, Look::Glance, context, output)
+}
+
+/// How much is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Whole,
+    Glance,
+}
+
+fn opened(store: Arc<dyn Store>, look: Look, context: &Context, output: &Arc<Output>) -> Result<Opened, Failure> {
     // Whether there is a repository at all is known before a password is asked for.
-    repository::look(&*store)?;
+    let looked = repository::look(&store, &**output)?;
+    let looked = if look == Look::Glance { looked.at_a_glance() } else { looked };
     let host = host(context, output)?;
-    let repository = host.open(store, &context.credential(output)?)?;
+    let repository = host.open_looked(&looked, &context.credential(output)?)?;
     Ok(Opened { repository, host })
 }
 
@@ -67,19 +95,16 @@ fn open_with_copies(context: &Context, output: &Arc<Output>) -> Result<Opened, F
     let usable = |copy: copies::Target| copy.url.ok().map(|url| (copy.name, url, copy.access));
     let copies: Vec<_> = copies::configured(context)?.into_iter().filter_map(usable).collect();
     if copies.is_empty() {
-        return open(context, output);
+        return open_near(context, output);
     }
-    let store = context.open_store(output).map_err(|failure| {
+    let store = context.open_store_near(output).map_err(|failure| {
         let there = copies.iter().map(|(_, url, _)| format!("-r {url}")).collect::<Vec<_>>().join(" or ");
         failure.hint(format!("if the place is lost, read from a copy: {there}"))
     })?;
     let other = |(name, url, access)| Other::new(name, Box::new(move || open_with(&url, &access)));
     let others = copies.into_iter().map(other).collect();
     let store: Arc<dyn Store> = Arc::new(FallbackStore::new(store, others, Arc::clone(output) as _));
-    repository::look(&*store)?;
-    let host = host(context, output)?;
-    let repository = host.open(store, &context.credential(output)?)?;
-    Ok(Opened { repository, host })
+    opened(store, Look::Whole, context, output)
 }
 
 /// As [`open`], also where snapshots are gone that this host remembers; returns them.
@@ -91,7 +116,7 @@ pub fn open_despite_losses(
     output: &Arc<Output>,
 ) -> Result<(Opened, Vec<(WriterId, SnapshotId)>), Failure> {
     let store = context.open_store(output)?;
-    repository::look(&*store)?;
+    repository::look(&store, &**output)?;
     let host = host(context, output)?;
     let (repository, gone) = host.open_despite_losses(store, &context.credential(output)?)?;
     Ok((Opened { repository, host }, gone))

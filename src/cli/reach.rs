@@ -1,6 +1,7 @@
 //! From the options, the environment and the configuration to the store that is meant: how it is reached, and what that took.
 
 use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::context::Context;
@@ -94,13 +95,34 @@ impl Context {
         Ok(open::open_with(&url, &self.reached(&url)?)?)
     }
 
+    /// As [`Self::open_store`]; of small objects that this machine read or put before, a listing that shows the same bytes is enough.
+    ///
+    /// # Errors
+    /// As [`Self::open_store`].
+    pub fn open_store_near(&self, output: &Arc<Output>) -> Result<Arc<dyn Store>, Failure> {
+        self.tell(output);
+        let url = self.location()?;
+        Ok(open::open_with(&url, &self.near(&url, self.reached(&url)?)?)?)
+    }
+
+    /// That access, with small objects kept on this machine, as far as anything is kept here.
+    fn near(&self, url: &StoreUrl, access: Access) -> Result<Access, Failure> {
+        if url.local().is_some() {
+            return Ok(access);
+        }
+        let Some(most) = self.kept_most()?.filter(|most| *most > 0) else { return Ok(access) };
+        let folder = self.cache_folder()?;
+        let objects = Some((objects_folder(&folder), most / OBJECTS_SHARE));
+        Ok(Access { objects, spool: Some((folder, most)), ..access })
+    }
+
     /// The same, made if it is not there. Where several writers at once would not be seen, that is said.
     ///
     /// # Errors
     /// As [`Self::open_store`].
     pub fn create_store(&self, url: &StoreUrl, output: &Arc<Output>) -> Result<Arc<dyn Store>, Failure> {
         self.tell(output);
-        let store = open::create_with(url, &self.reached(url)?)?;
+        let store = open::create_with(url, &self.near(url, self.reached(url)?)?)?;
         warn_of_racing(&*store, output);
         Ok(store)
     }
@@ -110,8 +132,13 @@ impl Context {
     /// # Errors
     /// When no repository is meant, or the variable is no size.
     pub fn kept_of_network(&self) -> Result<Option<u64>, Failure> {
+        if self.location()?.local().is_some() { Ok(None) } else { self.kept_most() }
+    }
+
+    /// How many bytes are kept of a repository that is not in a folder.
+    fn kept_most(&self) -> Result<Option<u64>, Failure> {
         let flags = &self.global.network;
-        if flags.no_cache || self.location()?.local().is_some() {
+        if flags.no_cache {
             return Ok(None);
         }
         let variable = self.variable("BOVEDA_CACHE_SIZE").map(|text| {
@@ -130,6 +157,14 @@ impl Context {
     pub fn traffic(&self) -> Option<Counted> {
         Some(self.global.network.traffic.counted()).filter(|counted| counted.requests > 0)
     }
+}
+
+/// Small objects have so much less room than what is kept of content.
+const OBJECTS_SHARE: u64 = 8;
+
+/// Where small objects are kept, beside what is cached of each repository.
+pub fn objects_folder(caches: &Path) -> PathBuf {
+    caches.join("objects")
 }
 
 /// Says that a place lets racing writers win both, where it does.

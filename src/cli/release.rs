@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::{Code, Failure};
-use super::open::{open, require};
+use super::open::{open_near, require};
 use super::{escape, output};
 use crate::repo::id::HoldId;
 use crate::repo::keys::role::Role;
@@ -28,7 +28,7 @@ pub struct Arguments {
 /// Ends them.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.output());
-    let mut opened = open(context, &output)?;
+    let mut opened = open_near(context, &output)?;
     require(&opened.repository, Role::may_maintain, "releasing a hold")?;
     let chosen = chosen(arguments, &opened.repository)?;
     let mut released = 0;

@@ -26,6 +26,7 @@ use crate::repo::keys::role::Role;
 use crate::repo::names::IndexClass;
 use crate::repo::reader::Keep;
 use crate::repo::repository::Snapshot;
+use crate::store::Reading as ReadingOf;
 use crate::store::traffic::Counted;
 
 /// Write a snapshot, or a part of it, into a folder
@@ -115,6 +116,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         verify: arguments.verify,
     };
     arguments.priority.apply(context, &output)?;
+    let all = selection == EntryPath::default() && options.select.is_everything();
+    if all && options.overwrite == restore::Overwrite::Always {
+        opened.repository.store().expect(ReadingOf::Whole);
+    }
     let source = Arc::clone(tree.source());
     let restored = restore::restore(&tree, source, &selection, &arguments.target, &options, &*output);
     let summary = restored.map_err(|error| output.stopped(error.into()))?;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::{Code, Failure};
-use super::open::{Opened, open, require};
+use super::open::{Opened, open_near, require};
 use super::output::{Output, size};
 use super::selector::Filter;
 use super::several;
@@ -39,7 +39,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
     let selectors = several::parse(&arguments.snapshots, &arguments.filter, context)?;
-    let mut opened = open(context, &output)?;
+    let mut opened = open_near(context, &output)?;
     require(&opened.repository, rewrite::allowed, "rewriting snapshots: they must both read and add")?;
     let chosen = several::resolve(&opened.repository, &selectors, &arguments.filter, context)?;
     let ids: Vec<SnapshotId> = chosen.iter().map(|snapshot| snapshot.id).collect();

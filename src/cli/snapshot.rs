@@ -13,7 +13,7 @@ use super::debug_memory;
 use super::error::{Code, Failure};
 use super::explain;
 use super::neighbour::{Priority, Reading, Threads};
-use super::open::{Opened, open, require};
+use super::open::{Opened, open_to_act, require};
 use super::output::{Output, count, duration, size};
 use super::piped::Pipes;
 use super::reach::{traffic_json, traffic_words};
@@ -110,7 +110,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         let paths: Vec<EntryPath> = arguments.explain.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
         return explain::run(&options.walk(), &paths, &output);
     }
-    let opened = open(context, &output)?;
+    let opened = open_to_act(context, &output)?;
     require(&opened.repository, Role::writes, "taking snapshots")?;
     let options = Options { parent: arguments.how.parent(&opened, context)?, ..arguments.how.apply(options)? };
     let Opened { mut repository, host } = opened;
@@ -127,9 +127,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     }
     let summary = taken.map_err(|error| output.stopped(error.into()))?;
     output.clear();
-    remember(&host, &mut repository, &output);
+    host.remember(&repository);
     print(&summary, &options, context.traffic(), &output)?;
-    if !options.dry_run {
+    if !options.dry_run && !copies.is_empty() {
+        refresh(&host, &mut repository, &output);
         let ended = copies::after_snapshot(&host, &mut repository, &location, &copies, &output);
         if ended != Code::Ok {
             return Ok(output.signal().unwrap_or(ended));
@@ -138,8 +139,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     Ok(if summary.problems > 0 { output.code().max(Code::Incomplete) } else { output.code() })
 }
 
-/// So that even this very snapshot cannot be taken away unnoticed.
-pub(super) fn remember(host: &Host, repository: &mut Repository, output: &Output) {
+/// The repository with what was committed just now.
+pub(super) fn refresh(host: &Host, repository: &mut Repository, output: &Output) {
     match repository.refresh() {
         Ok(()) => host.remember(repository),
         Err(error) => {

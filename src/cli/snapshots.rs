@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::context::Context;
 use super::error::{Code, Failure};
-use super::open::{open, require, shown};
+use super::open::{open_near, require, shown};
 use super::output::Output;
 use super::selector::Filter;
 use super::snapshot_groups::{Group, Grouping};
@@ -41,7 +41,7 @@ pub struct Arguments {
 /// Lists them.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.output());
-    let opened = open(context, &output)?;
+    let opened = open_near(context, &output)?;
     require(&opened.repository, Role::reads_structure, "listing snapshots")?;
     let forgotten = if arguments.forgotten { opened.repository.forgotten() } else { Vec::new() };
     let times = times(&forgotten, &opened.repository, &output)?;

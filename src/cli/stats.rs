@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::error::{Code, Failure};
-use super::open::{Opened, find, open, require, shown};
+use super::open::{Opened, find, open_near, require, shown};
 use super::output::{Output, count, put_path, size};
 use super::selector::{Filter, Selector};
 use super::{escape, time};
@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     if selector.is_none() && !arguments.filter.is_empty() {
         return Err(Failure::usage("filters choose a snapshot here: name one too, such as `latest`"));
     }
-    let opened = open(context, &output)?;
+    let opened = open_near(context, &output)?;
     require(&opened.repository, Role::reads_structure, "counting what there is")?;
     match selector {
         Some(selector) => folders(arguments, &selector, &opened, context, &output)?,

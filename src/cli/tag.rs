@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::{Code, Failure};
-use super::open::{open, require};
+use super::open::{open_near, require};
 use super::selector::Filter;
 use super::{escape, several};
 use crate::ops::tag::{self, Options};
@@ -39,7 +39,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.output());
     let options = options(arguments)?;
     let selectors = several::parse(&arguments.snapshots, &arguments.filter, context)?;
-    let mut opened = open(context, &output)?;
+    let mut opened = open_near(context, &output)?;
     require(&opened.repository, Role::may_maintain, "changing tags")?;
     let chosen = several::resolve(&opened.repository, &selectors, &arguments.filter, context)?;
     let ids: Vec<_> = chosen.iter().map(|snapshot| snapshot.id).collect();

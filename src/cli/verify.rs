@@ -218,7 +218,7 @@ fn print(summary: &Summary, level: Level, decided: &Decided, output: &Output) ->
 fn keyless(arguments: &Arguments, context: &Context, output: &Arc<Output>) -> Result<Code, Failure> {
     let store = context.open_store(output)?;
     // That there is none is worth saying; that its config is damaged, the scrub finds.
-    if let Err(error @ repository::Error::NotFound { .. }) = repository::look(&*store) {
+    if let Err(error @ repository::Error::NotFound { .. }) = repository::look(&store, &crate::event::Silent) {
         return Err(error.into());
     }
     arguments.priority.apply(context, output)?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::error::{Code, Failure};
-use super::open::{open, require, shown};
+use super::open::{open_near, require, shown};
 use super::output::{Output, put_path};
 use super::selector::Filter;
 use super::{escape, listing, time};
@@ -36,7 +36,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.output());
     let path = absolute(&arguments.path)?;
-    let opened = open(context, &output)?;
+    let opened = open_near(context, &output)?;
     require(&opened.repository, Role::reads_content, "looking into snapshots")?;
     let passes = |snapshot: &&Snapshot| {
         (arguments.filter.partial || snapshot.is_complete())

@@ -2,14 +2,15 @@
 //!
 //! Copies of a repository have its id and a history of their own: what this host remembers of a copy, it remembers by the copy's place.
 
+mod readers;
+
 use crate::event::{Event, Level, Sink};
-use crate::repo::chunk_keys::ChunkKeys;
 use crate::repo::id::{RepositoryId, SnapshotId, WriterId};
 use crate::repo::keys::credential::Credential;
 use crate::repo::log::{self, Verdict};
-use crate::repo::names::{IndexClass, SessionName};
-use crate::repo::reader::{Keep, KeptSegments, KeyRing, Reader};
-use crate::repo::repository::{Error, Indexes, Repository};
+use crate::repo::names::SessionName;
+use crate::repo::reader::Keep;
+use crate::repo::repository::{Error, Looked, Repository, look};
 use crate::repo::session_view::Issue;
 use crate::state::db::{Head, Known, StateDb};
 use crate::state::lock::CommitLock;
@@ -20,9 +21,6 @@ use std::sync::Arc;
 
 /// Processes of one installation that may take snapshots of one repository at the same time.
 const LANES: u32 = 64;
-
-/// The folder of kept segments, beside what is cached of the repository's indexes.
-const SEGMENTS: &str = "segments";
 
 /// This host.
 pub struct Host {
@@ -80,7 +78,15 @@ impl Host {
     /// # Errors
     /// As [`Repository::open`]; [`Error::RolledBack`] when something is gone that was there.
     pub fn open(&self, store: Arc<dyn Store>, credential: &Credential) -> Result<Repository, Error> {
-        let (repository, gone) = self.open_despite_losses(store, credential)?;
+        self.open_looked(&look(&store, &*self.events)?, credential)
+    }
+
+    /// As [`Self::open`], where somebody looked.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_looked(&self, looked: &Looked, credential: &Credential) -> Result<Repository, Error> {
+        let (repository, gone) = self.open_looked_despite_losses(looked, credential)?;
         if let Some((writer, id)) = gone.first() {
             let what = format!("snapshot {id} of writer {writer} was there and is gone");
             return Err(Error::RolledBack { what });
@@ -98,15 +104,24 @@ impl Host {
         store: Arc<dyn Store>,
         credential: &Credential,
     ) -> Result<(Repository, Vec<(WriterId, SnapshotId)>), Error> {
+        self.open_looked_despite_losses(&look(&store, &*self.events)?, credential)
+    }
+
+    fn open_looked_despite_losses(
+        &self,
+        looked: &Looked,
+        credential: &Credential,
+    ) -> Result<(Repository, Vec<(WriterId, SnapshotId)>), Error> {
+        let store = looked.store();
         let pin = |id: &RepositoryId| {
-            let copy = self.copy_key_of(id, &store);
+            let copy = self.copy_key_of(id, store);
             self.pin(&if self.is_known(&copy) { copy } else { *id })
         };
-        let opened = Repository::open(Arc::clone(&store), credential, pin, Arc::clone(&self.events));
+        let opened = Repository::open_looked(looked, credential, pin, Arc::clone(&self.events));
         let mut repository = match opened {
             // A copy that this host never saw has another history than the repository that it is a copy of.
             Err(error @ Error::Log(log::Error::RolledBack(_))) => {
-                let unpinned = Repository::open(Arc::clone(&store), credential, |_| None, Arc::clone(&self.events));
+                let unpinned = Repository::open(Arc::clone(store), credential, |_| None, Arc::clone(&self.events));
                 let fresh = |copy: &Repository| self.key(copy) != copy.id() && !self.is_known(&self.copy_key(copy));
                 unpinned.ok().filter(fresh).ok_or(error)?
             }
@@ -308,57 +323,6 @@ impl Host {
         };
         self.events.emit(Event::Message(Level::Warning, text));
     }
-
-    /// A reader over all chunks of these classes; keeps about `cache` bytes of decoded segments.
-    ///
-    /// # Errors
-    /// When an index cannot be fetched. Damaged ones are reported as events, and made up for by the packs.
-    pub fn reader(&self, repository: &Repository, classes: &[IndexClass], cache: usize) -> Result<Reader, Error> {
-        let folder = || self.cache_folder.join(self.key(repository).to_string()).join(SEGMENTS);
-        let kept = self.keep.map(|(keep, most)| Arc::new(KeptSegments::new(folder(), keep, most)));
-        reader_over(repository, classes, cache, kept, &self.events)
-    }
-
-    /// A reader over everything in every pack, also what no index names.
-    ///
-    /// # Errors
-    /// As [`Self::reader`], and when a pack cannot be fetched.
-    pub fn reader_of_all_packs(&self, repository: &Repository, cache: usize) -> Result<Reader, Error> {
-        let indexes = Indexes::load_with_all_packs(repository)?;
-        Ok(self.reader_of(repository, indexes, cache, Arc::clone(&self.events)))
-    }
-
-    /// As [`Self::reader`], over indexes that were loaded already; damage that it meets goes to `events`.
-    pub fn reader_of(&self, repository: &Repository, indexes: Indexes, cache: usize, events: Arc<dyn Sink>) -> Reader {
-        bare_reader(repository, indexes, cache, events)
-    }
-}
-
-/// A reader that looks again at what is where when a chunk is not where it was: a prune makes packs anew beside it.
-fn reader_over(
-    repository: &Repository,
-    classes: &[IndexClass],
-    cache: usize,
-    kept: Option<Arc<KeptSegments>>,
-    events: &Arc<dyn Sink>,
-) -> Result<Reader, Error> {
-    let reader = bare_reader(repository, Indexes::load(repository, classes)?, cache, Arc::clone(events));
-    let reader = reader.keeping(kept.clone());
-    let (again, classes, events) = (repository.again(), classes.to_vec(), Arc::clone(events));
-    Ok(reader.renewed_by(Box::new(move || {
-        // Whatever fails here, the chunk that was asked for is what is reported.
-        let now = again.has_moved().then(|| again.open().ok()).flatten()?;
-        reader_over(&now, &classes, cache, kept.clone(), &events).ok()
-    })))
-}
-
-fn bare_reader(repository: &Repository, indexes: Indexes, cache: usize, events: Arc<dyn Sink>) -> Reader {
-    let bundle = repository.bundle();
-    let keys = bundle.chunk_keys().unwrap_or_else(|| ChunkKeys::structure_only(bundle.structure_key()));
-    let index = Arc::new(indexes.chunks);
-    let ring = KeyRing::new(Arc::clone(bundle), Arc::clone(&index));
-    let store = Arc::clone(repository.store());
-    Reader::new(store, repository.id(), keys, ring, index, cache, events)
 }
 
 /// A key of this host's memory for what it knows of a repository at one place.
@@ -377,6 +341,13 @@ fn seen(repository: &Repository) -> Known {
         let newest = writers.entry(link.session.writer).or_insert(head);
         if (newest.number, newest.hash) < (head.number, head.hash) {
             *newest = head;
+        }
+    }
+    // What was committed just now need not be read back for that.
+    for (writer, (number, id)) in repository.committed_here() {
+        let head = Head { number, hash: id.0 };
+        if writers.get(&writer).is_none_or(|newest| newest.number < number) {
+            writers.insert(writer, head);
         }
     }
     Known { log, writers }

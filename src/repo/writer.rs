@@ -18,7 +18,7 @@ use super::effort::{Effort, Governor, Stopwatch};
 use super::id::{ChunkId, ChunkKind};
 use super::pack::{PackSealing, PackSize, PackSummary};
 use super::segment::{Codec, Compression, SealedSegment, Sealing, SegmentBuilder, TARGET};
-use crate::store::{self, Store};
+use crate::store::{self, FAR, Store};
 use crossbeam_channel::{Sender, bounded};
 use packing::QUEUE;
 use std::collections::HashSet;
@@ -92,6 +92,8 @@ struct Shared {
     governor: Governor,
     added: Added,
     given_up: AtomicBool,
+    /// What a request is worth: of less that is new in a file, its earlier version is not fetched.
+    worth: usize,
 }
 
 impl Shared {
@@ -122,7 +124,8 @@ impl PackWriter {
         let fresh = std::array::from_fn(|_| Mutex::default());
         let (segments, queue) = bounded(QUEUE);
         let (governor, added, given_up) = (Governor::new(options.effort), Added::default(), AtomicBool::new(false));
-        let shared = Arc::new(Shared { keys, index, fresh, options, governor, added, given_up });
+        let worth = if store.in_flight() < FAR { 0 } else { near::WORTH };
+        let shared = Arc::new(Shared { keys, index, fresh, options, governor, added, given_up, worth });
         let thread = packing::start(&store, Arc::clone(&shared), queue);
         Self { shared, segments, thread }
     }

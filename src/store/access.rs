@@ -70,6 +70,10 @@ pub struct Access {
     pub patience: Duration,
     /// How long a request may make no headway.
     pub stall: Duration,
+    /// The folder of this machine where small objects are kept as they came, and how many bytes of them; nowhere, unless it is said.
+    pub objects: Option<(PathBuf, u64)>,
+    /// The folder of this machine for what is read of packs, in a file without a name, while all of them is read; and how many bytes.
+    pub spool: Option<(PathBuf, u64)>,
     /// What went over the network.
     pub traffic: Arc<Traffic>,
 }
@@ -99,6 +103,8 @@ impl Default for Access {
             download: None,
             patience: PATIENCE,
             stall: STALL,
+            objects: None,
+            spool: None,
             traffic: Arc::default(),
         }
     }

@@ -5,7 +5,7 @@
 //! read in part cannot be held against its name here; readers prove each piece, and ask for the whole when it is wrong.
 
 use super::archive::{Archive, Thaw};
-use super::{Error, ErrorKind, Facts, Listed, ObjectName, Put, Store};
+use super::{Error, ErrorKind, Facts, Listed, ObjectName, Page, Put, Reading, Store};
 use crate::crypto::hash;
 use crate::event::{Event, Level, Sink};
 use std::collections::HashSet;
@@ -78,6 +78,25 @@ impl FallbackStore {
         })
     }
 
+    /// A part of an object as the first place gave it, or as another one does where it is not whole.
+    fn part(
+        &self,
+        name: &ObjectName,
+        (offset, length): (u64, u64),
+        first: Result<Vec<u8>, Error>,
+    ) -> Result<Vec<u8>, Error> {
+        let whole = |bytes: &Vec<u8>| bytes.len() as u64 == length;
+        let why = match &first {
+            Ok(bytes) if whole(bytes) => return first,
+            Ok(_) => Why::damage("it is cut short"),
+            Err(error) => Why::of(error),
+        };
+        if promised(name).is_none() {
+            return first;
+        }
+        self.elsewhere(name, &why, |store| store.get_range(name, offset, length).ok().filter(whole)).map_or(first, Ok)
+    }
+
     fn open(&self, other: &Other) -> Option<Arc<dyn Store>> {
         (other.opener)()
             .inspect_err(|error| {
@@ -104,6 +123,14 @@ fn promised(name: &ObjectName) -> Option<[u8; 32]> {
 impl Store for FallbackStore {
     fn place(&self) -> String {
         self.first.place()
+    }
+
+    fn in_flight(&self) -> usize {
+        self.first.in_flight()
+    }
+
+    fn seen_is_durable(&self) -> bool {
+        self.first.seen_is_durable()
     }
 
     fn facts(&self, name: &ObjectName) -> Result<Facts, Error> {
@@ -139,17 +166,15 @@ impl Store for FallbackStore {
     }
 
     fn get_range(&self, name: &ObjectName, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
-        let first = self.first.get_range(name, offset, length);
-        let whole = |bytes: &Vec<u8>| bytes.len() as u64 == length;
-        let why = match &first {
-            Ok(bytes) if whole(bytes) => return first,
-            Ok(_) => Why::damage("it is cut short"),
-            Err(error) => Why::of(error),
-        };
-        if promised(name).is_none() {
-            return first;
-        }
-        self.elsewhere(name, &why, |store| store.get_range(name, offset, length).ok().filter(whole)).map_or(first, Ok)
+        self.part(name, (offset, length), self.first.get_range(name, offset, length))
+    }
+
+    fn get_within(&self, name: &ObjectName, whole: u64, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
+        self.part(name, (offset, length), self.first.get_within(name, whole, offset, length))
+    }
+
+    fn expect(&self, reading: Reading) {
+        self.first.expect(reading);
     }
 
     fn length(&self, name: &ObjectName) -> Result<u64, Error> {
@@ -160,8 +185,16 @@ impl Store for FallbackStore {
         self.first.list(prefix)
     }
 
+    fn page(&self) -> Result<Option<Page>, Error> {
+        self.first.page()
+    }
+
     fn delete(&self, name: &ObjectName) -> Result<(), Error> {
         self.first.delete(name)
+    }
+
+    fn delete_all(&self, names: &[ObjectName]) -> Vec<Result<(), Error>> {
+        self.first.delete_all(names)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! For tests of everything above the store. Calls are numbered from 1 in the order in which they arrive.
 
-use super::{Error, ErrorKind, Listed, ObjectName, Put, Store};
+use super::{Arrived, Error, ErrorKind, Listed, ObjectName, Page, Put, Store};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How a call fails.
@@ -108,6 +108,10 @@ impl Store for FaultStore {
         self.inner.place()
     }
 
+    fn seen_is_durable(&self) -> bool {
+        self.inner.seen_is_durable()
+    }
+
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Error> {
         self.call("write", name.as_str(), || self.inner.put(name, bytes))
     }
@@ -128,12 +132,20 @@ impl Store for FaultStore {
         self.call("read", name.as_str(), || self.inner.get_range(name, offset, length))
     }
 
+    fn stream(&self, name: &ObjectName, offset: u64, length: u64, arrived: &Arrived) -> Result<u64, Error> {
+        self.call("read", name.as_str(), || self.inner.stream(name, offset, length, arrived))
+    }
+
     fn length(&self, name: &ObjectName) -> Result<u64, Error> {
         self.call("read", name.as_str(), || self.inner.length(name))
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
         self.call("list", prefix, || self.inner.list(prefix))
+    }
+
+    fn page(&self) -> Result<Option<Page>, Error> {
+        self.call("list", "", || self.inner.page())
     }
 
     fn delete(&self, name: &ObjectName) -> Result<(), Error> {

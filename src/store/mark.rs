@@ -36,6 +36,14 @@ impl Mark {
         }
     }
 
+    /// The MD5 that it has, or may be, in small hexadecimal digits.
+    pub fn md5(&self) -> Option<String> {
+        match self {
+            Self::Md5(md5) | Self::Tagged(md5, _) => Some(hex(md5)),
+            Self::Tag(tag) => self.may_be_md5().then(|| tag.to_ascii_lowercase()),
+        }
+    }
+
     /// Whether it looks like an MD5: a tag of something else, too, may.
     pub fn may_be_md5(&self) -> bool {
         match self {

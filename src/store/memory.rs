@@ -2,7 +2,7 @@
 //!
 //! Tests may also reach past the trait, to damage, drop or copy what is stored.
 
-use super::{Error, ErrorKind, Listed, ObjectName, Put, Store};
+use super::{Error, ErrorKind, Listed, ObjectName, Page, Put, Store};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -14,6 +14,8 @@ type Objects = BTreeMap<ObjectName, Arc<Vec<u8>>>;
 pub struct MemoryStore {
     objects: RwLock<Objects>,
     place: Option<String>,
+    /// Objects of a page; without, there are no pages.
+    page: Option<usize>,
 }
 
 impl MemoryStore {
@@ -27,10 +29,16 @@ impl MemoryStore {
         Self { place: Some(place.to_owned()), ..Self::default() }
     }
 
+    /// The same as a place where each request counts: one brings so many names.
+    #[must_use]
+    pub fn paged(self, page: usize) -> Self {
+        Self { page: Some(page), ..self }
+    }
+
     /// A store of its own that holds the same objects now.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { objects: RwLock::new(self.read().clone()), place: self.place.clone() }
+        Self { objects: RwLock::new(self.read().clone()), place: self.place.clone(), page: self.page }
     }
 
     /// Every object as it is now.
@@ -107,6 +115,14 @@ impl Store for MemoryStore {
         let objects = self.read();
         let found = objects.iter().filter(|(name, _)| below(name));
         Ok(found.map(|(name, bytes)| Listed { name: name.clone(), length: bytes.len() as u64, mark: None }).collect())
+    }
+
+    fn page(&self) -> Result<Option<Page>, Error> {
+        let Some(most) = self.page else { return Ok(None) };
+        let mut listed = self.list("")?;
+        let complete = listed.len() < most;
+        listed.truncate(most);
+        Ok(Some(Page { listed, complete }))
     }
 
     fn delete(&self, name: &ObjectName) -> Result<(), Error> {

@@ -10,10 +10,12 @@ pub mod disk;
 pub mod fallback;
 pub mod faults;
 pub mod forgetful;
+pub mod kept;
 pub mod local;
 pub mod mark;
 pub mod memory;
 pub mod open;
+pub mod overview;
 pub mod pace;
 pub mod probe;
 pub mod remote;
@@ -21,11 +23,13 @@ pub mod remote_url;
 pub mod retention;
 pub mod retry;
 pub mod sftp;
+pub mod shelf;
 pub mod timetable;
 pub mod traffic;
 pub mod url;
 
 use mark::Mark;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -121,6 +125,15 @@ pub struct Listed {
     pub mark: Option<Mark>,
 }
 
+/// The first objects of a place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// They, in order of names.
+    pub listed: Vec<Listed>,
+    /// Whether there are no others.
+    pub complete: bool,
+}
+
 /// What a place keeps of an object beside its bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -133,6 +146,22 @@ pub struct Facts {
     /// The archive tier that it lies in, if it cannot be read now.
     pub archive: Option<archive::Archive>,
 }
+
+/// A place that takes so many large objects at once, and more, is far away: there one waits for several answers at once.
+pub const FAR: usize = 3;
+
+/// What somebody is going to read in parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// Nearly all of whatever is begun.
+    Whole,
+    /// Nearly all of these objects.
+    WholeOf(HashSet<ObjectName>),
+}
+
+/// Takes bytes as they come, each piece with its place in what was asked for: in order, and from the beginning again where that was tried
+/// again.
+pub type Arrived = Arc<dyn Fn(u64, &[u8]) + Send + Sync>;
 
 /// A place for objects. Calls block; they may come from many threads at once.
 pub trait Store: Send + Sync {
@@ -148,6 +177,11 @@ pub trait Store: Send + Sync {
     /// How many large objects are worth putting at once, with all that is to be done to them before.
     fn in_flight(&self) -> usize {
         1
+    }
+
+    /// Whether whatever can be seen is durable: then an object that was seen just now need not be settled.
+    fn seen_is_durable(&self) -> bool {
+        false
     }
 
     /// What the place keeps of an object; nothing where it does not say.
@@ -198,6 +232,28 @@ pub trait Store: Send + Sync {
     /// As [`Self::get`].
     fn get_range(&self, name: &ObjectName, offset: u64, length: u64) -> Result<Vec<u8>, Error>;
 
+    /// As [`Self::get_range`], of an object that has `whole` bytes in all: so that more of it may be fetched with the same request.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    fn get_within(&self, name: &ObjectName, whole: u64, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
+        let _ = whole;
+        self.get_range(name, offset, length)
+    }
+
+    /// Says what is read by [`Self::get_within`] from now on.
+    fn expect(&self, _reading: Reading) {}
+
+    /// As [`Self::get_range`], and hands on the bytes as they come. Returns how many there are.
+    ///
+    /// # Errors
+    /// As [`Self::get`]: some bytes may have been handed on.
+    fn stream(&self, name: &ObjectName, offset: u64, length: u64, arrived: &Arrived) -> Result<u64, Error> {
+        let bytes = self.get_range(name, offset, length)?;
+        arrived(0, &bytes);
+        Ok(bytes.len() as u64)
+    }
+
     /// An object's length.
     ///
     /// # Errors
@@ -212,11 +268,25 @@ pub trait Store: Send + Sync {
     /// When any part of the listing fails.
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error>;
 
+    /// The first objects in order of names, as many as one request brings, for whoever wants to see several kinds of them: as honest as
+    /// [`Self::list`]. `None` where listing each kind by itself costs no more.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    fn page(&self) -> Result<Option<Page>, Error> {
+        Ok(None)
+    }
+
     /// Removes an object; one that is not there is no error.
     ///
     /// # Errors
     /// When the object may still be there.
     fn delete(&self, name: &ObjectName) -> Result<(), Error>;
+
+    /// Removes objects with as few requests as the place allows: what [`Self::delete`] would say of each.
+    fn delete_all(&self, names: &[ObjectName]) -> Vec<Result<(), Error>> {
+        names.iter().map(|name| self.delete(name)).collect()
+    }
 }
 
 #[cfg(test)]

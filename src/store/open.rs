@@ -1,12 +1,14 @@
 //! From a location to the store there: the one place that knows every backend.
 
 use super::access::Access;
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Spool};
+use super::kept::KeptStore;
 use super::local::LocalStore;
 use super::remote::RemoteStore;
 use super::remote_url::{RemoteUrl, Scheme};
 use super::retry::Retry;
 use super::sftp;
+use super::shelf::Shelf;
 use super::url::StoreUrl;
 use super::{Error, Store};
 use std::sync::Arc;
@@ -72,8 +74,13 @@ enum Found {
 }
 
 fn remote(url: &RemoteUrl, access: &Access, found: Found) -> Result<Arc<dyn Store>, Error> {
-    let retry = Retry::new(bare(url, access, found)?, access.patience, Arc::clone(&access.traffic));
-    Ok(Arc::new(Ahead::new(Arc::new(retry))))
+    let retry = Arc::new(Retry::new(bare(url, access, found)?, access.patience, Arc::clone(&access.traffic)));
+    let kept: Arc<dyn Store> = match &access.objects {
+        Some((folder, most)) => Arc::new(KeptStore::new(retry, Shelf::new(folder.clone(), *most))),
+        None => retry,
+    };
+    let spool = access.spool.as_ref().map(|(folder, most)| Spool::new(folder.clone(), *most));
+    Ok(Arc::new(Ahead::new(kept, spool)))
 }
 
 fn bare(url: &RemoteUrl, access: &Access, found: Found) -> Result<Arc<dyn Store>, Error> {

@@ -5,7 +5,7 @@
 
 use super::archive::{Archive, Thaw};
 use super::traffic::Traffic;
-use super::{Error, ErrorKind, Facts, Listed, ObjectName, Put, Store};
+use super::{Arrived, Error, ErrorKind, Facts, Listed, ObjectName, Page, Put, Store};
 use crate::crypto::secret::random;
 use crate::event::Level;
 use std::sync::Arc;
@@ -149,6 +149,10 @@ impl Store for Retry {
         self.inner.in_flight()
     }
 
+    fn seen_is_durable(&self) -> bool {
+        self.inner.seen_is_durable()
+    }
+
     fn facts(&self, name: &ObjectName) -> Result<Facts, Error> {
         self.attempt(|_| self.inner.facts(name))
     }
@@ -180,6 +184,10 @@ impl Store for Retry {
         self.attempt(|_| self.inner.get_range(name, offset, length))
     }
 
+    fn stream(&self, name: &ObjectName, offset: u64, length: u64, arrived: &Arrived) -> Result<u64, Error> {
+        self.attempt(|_| self.inner.stream(name, offset, length, arrived))
+    }
+
     fn length(&self, name: &ObjectName) -> Result<u64, Error> {
         self.attempt(|_| self.inner.length(name))
     }
@@ -188,8 +196,22 @@ impl Store for Retry {
         self.attempt(|_| self.inner.list(prefix))
     }
 
+    fn page(&self) -> Result<Option<Page>, Error> {
+        self.attempt(|_| self.inner.page())
+    }
+
     fn delete(&self, name: &ObjectName) -> Result<(), Error> {
         self.attempt(|_| self.inner.delete(name))
+    }
+
+    fn delete_all(&self, names: &[ObjectName]) -> Vec<Result<(), Error>> {
+        let outcomes = names.iter().zip(self.inner.delete_all(names));
+        // Those that failed for the moment, one by one: what was done already is no error.
+        let again = |(name, outcome): (&ObjectName, Result<(), Error>)| match outcome {
+            Err(error) if error.kind == ErrorKind::Temporary => self.delete(name),
+            outcome => outcome,
+        };
+        outcomes.map(again).collect()
     }
 }
 

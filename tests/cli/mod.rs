@@ -37,6 +37,7 @@ mod remote;
 mod remote_cold;
 mod remote_mount;
 mod remote_refused;
+mod remote_requests;
 mod remote_retention;
 mod repair;
 mod restore;

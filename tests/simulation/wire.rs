@@ -1,8 +1,11 @@
 //! The store as one client of a simulation sees it: every call waits for its turn, and goes as the weather lets it.
 
 use super::stage::{Client, Request, Stage};
-use boveda::store::{Error, Listed, ObjectName, Put, Store};
+use boveda::store::{Error, Listed, ObjectName, Page, Put, Store};
 use std::sync::Arc;
+
+/// Names that one request brings: less than most plays come to.
+const PAGE: usize = 60;
 
 /// One client's way to the store.
 pub struct Wire {
@@ -44,6 +47,21 @@ impl Store for Wire {
 
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
         self.stage.call(self.client, ("list", prefix), |memory| memory.list(prefix), None)
+    }
+
+    /// For every other client, and as adverse as a page may be: what comes early in the order of names is from an earlier moment than the
+    /// rest, and not everything fits.
+    fn page(&self) -> Result<Option<Page>, Error> {
+        if self.client % 2 == 1 {
+            return Ok(None);
+        }
+        let early = |listed: &Listed| listed.name.as_str() < "pins";
+        let list = |part| self.stage.call(self.client, ("look at", part), |memory| memory.list(""), None);
+        let mut listed: Vec<Listed> = list("the first names")?.into_iter().filter(early).collect();
+        listed.extend(list("the other names")?.into_iter().filter(|listed| !early(listed)));
+        let complete = listed.len() < PAGE;
+        listed.truncate(PAGE);
+        Ok(Some(Page { listed, complete }))
     }
 
     fn delete(&self, name: &ObjectName) -> Result<(), Error> {

@@ -149,3 +149,57 @@ fn a_server_that_restarts_is_waited_for() {
         assert_eq!(store.get(&name("packs/aa/a")).unwrap(), b"before", "{kind:?}");
     }
 }
+
+/// A server that does not remove one of several names it, maybe in other words than it was named in, and answers that all went well.
+#[test]
+fn what_is_removed_with_one_request_is_gone_or_named() {
+    const PARTLY: &str = "200 OK\r\nContent-Type: application/xml\r\n\r\n<?xml version=\"1.0\"?><DeleteResult><Error><Key>elsewhere</Key>\
+                          <Code>InternalError</Code><Message>once more</Message></Error></DeleteResult>";
+    let Some(server) = Server::start(Kind::Minio) else { return };
+    let names: Vec<_> = (0..20).map(|n| name(&format!("packs/aa/{n}"))).collect();
+    let removes = |first: &str| first.starts_with("POST ") && first.contains("delete");
+    let answers: [fn() -> Fate; 4] =
+        [|| Fate::Pass, || Fate::Answer(PARTLY), || Fate::Answer("501 Not Implemented"), || Fate::CutAnswer(20)];
+    for (number, answer) in answers.into_iter().enumerate() {
+        let proxy = Proxy::start(server.port, move |_, first| if removes(first) { answer() } else { Fate::Pass });
+        let store = behind(&server, &proxy, &server.access());
+        for name in &names {
+            store.put(name, b"pack").unwrap();
+        }
+        let outcomes = store.delete_all(&names);
+        assert_eq!(outcomes.len(), names.len());
+        assert!(outcomes.iter().all(Result::is_ok), "{number}: {outcomes:?}");
+        assert_eq!(store.list("packs").unwrap(), [], "{number}");
+        let alone = proxy.seen().iter().filter(|line| line.starts_with("DELETE ")).count();
+        assert_eq!(alone, if number == 0 { 0 } else { names.len() }, "{number}");
+    }
+}
+
+/// A part that comes while it is read is whole or an error, however often the line is cut meanwhile.
+#[test]
+fn what_is_handed_on_as_it_comes_is_the_same() {
+    for kind in [Kind::Minio, Kind::Moto, Kind::Azurite, Kind::FakeGcs] {
+        let Some(server) = Server::start(kind) else { continue };
+        let pack = bytes(3_000_000);
+        let direct = create_with(&Server::url(&server.location_at(server.port, "repo")), &server.access()).unwrap();
+        direct.put(&name("packs/aa/a"), &pack).unwrap();
+        let proxy = Proxy::start(server.port, |number, _| match number <= 3 {
+            true => Fate::CutAnswer(number as usize * 700_000),
+            false => Fate::Pass,
+        });
+        let store = behind(&server, &proxy, &server.access());
+        for (offset, length) in [(0, 5_000_000_u64), (1_000_000, 500_000), (2_900_000, 1_000_000), (3_000_000, 10)] {
+            let came = Arc::new(std::sync::Mutex::new(Vec::new()));
+            let taken = Arc::clone(&came);
+            let arrived: boveda::store::Arrived = Arc::new(move |at, piece: &[u8]| {
+                let mut taken = taken.lock().unwrap();
+                taken.truncate(at as usize);
+                assert_eq!(taken.len() as u64, at);
+                taken.extend_from_slice(piece);
+            });
+            let end = (offset + length).min(pack.len() as u64);
+            assert_eq!(store.stream(&name("packs/aa/a"), offset, length, &arrived).unwrap(), end - offset, "{kind:?}");
+            assert!(*came.lock().unwrap() == pack[offset as usize..end as usize], "{kind:?} {offset}");
+        }
+    }
+}

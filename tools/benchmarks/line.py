@@ -1,8 +1,10 @@
-"""A line to a server with a delay: what the server answers arrives that much later. Counts requests and bytes on the way."""
+"""A line to a server with a delay: what the server answers arrives that much later. Counts requests and bytes on the way, and notes each request."""
 
 import asyncio
 import threading
+import time
 from collections import Counter
+from urllib.parse import unquote
 
 CHUNK = 256 << 10
 # What may be under way in one connection and one direction.
@@ -14,13 +16,14 @@ class Line:
 
     def __init__(self, port, delay):
         self.target, self.delay = port, delay
-        self.requests, self.up, self.down = Counter(), 0, 0
+        self.reset()
         ready = threading.Event()
         threading.Thread(target=lambda: asyncio.run(self.serve(ready)), daemon=True).start()
         ready.wait()
 
     def reset(self):
-        self.requests, self.up, self.down = Counter(), 0, 0
+        self.requests, self.up, self.down, self.notes = Counter(), 0, 0, []
+        self.since = time.monotonic()
 
     async def serve(self, ready):
         server = await asyncio.start_server(self.carry, "127.0.0.1", 0, limit=CHUNK)
@@ -35,10 +38,10 @@ class Line:
         except OSError:
             client_out.close()
             return
-        await asyncio.gather(self.ask(client_in, server_out), self.answer(server_in, client_out))
+        requests = Requests(self)
+        await asyncio.gather(self.ask(client_in, server_out, requests), self.answer(server_in, client_out, requests))
 
-    async def ask(self, source, sink):
-        requests = Requests(self.requests)
+    async def ask(self, source, sink, requests):
         try:
             while data := await source.read(CHUNK):
                 requests.feed(data)
@@ -49,12 +52,13 @@ class Line:
         except OSError:
             sink.close()
 
-    async def answer(self, source, sink):
+    async def answer(self, source, sink, requests):
         queue, room = asyncio.Queue(), asyncio.Semaphore(UNDER_WAY // CHUNK)
         passing = asyncio.create_task(self.pass_on(queue, room, sink))
         try:
             while data := await source.read(CHUNK):
                 self.down += len(data)
+                requests.answered(data)
                 await room.acquire()
                 queue.put_nowait((asyncio.get_running_loop().time() + self.delay, data))
         except OSError:
@@ -80,8 +84,8 @@ class Line:
 class Requests:
     """Counts the requests of one connection by their method: finds each head, and passes over the body that it announces."""
 
-    def __init__(self, counts):
-        self.counts, self.head, self.body = counts, b"", 0
+    def __init__(self, line):
+        self.line, self.head, self.body, self.note = line, b"", 0, None
 
     def feed(self, data):
         while data:
@@ -97,8 +101,29 @@ class Requests:
             head, data = self.head[:end], self.head[end + 4 :]
             self.head = b""
             lines = head.split(b"\r\n")
-            self.counts[lines[0].split(b" ")[0].decode()] += 1
+            method, path, _ = lines[0].decode().split(" ")
+            self.line.requests[method] += 1
             fields = dict(line.lower().split(b":", 1) for line in lines[1:])
             self.body = int(fields.get(b"content-length", b"0"))
             if b"chunked" in fields.get(b"transfer-encoding", b""):
                 raise RuntimeError("a body of unknown length: what follows cannot be counted")
+            self.note = Note(time.monotonic() - self.line.since, method, unquote(path), fields.get(b"range", b"").decode().strip(), self.body)
+            self.line.notes.append(self.note)
+
+    def answered(self, data):
+        if self.note:
+            if not self.note.down:
+                self.note.status = data[9:12].decode(errors="replace")
+            self.note.down += len(data)
+            self.note.ended = time.monotonic() - self.line.since
+
+
+class Note:
+    """One request: when it was sent and its answer was complete, in seconds; what for; how much went and came."""
+
+    def __init__(self, sent, method, path, range, up):
+        self.sent, self.method, self.path, self.range, self.up = sent, method, path, range, up
+        self.ended, self.status, self.down = sent, "-", 0
+
+    def __str__(self):
+        return f"{self.sent:7.3f} {self.ended:7.3f}  {self.status} {self.method:6} {self.up:>9} {self.down:>9}  {self.path} {self.range}"

@@ -19,6 +19,8 @@ from report import machine
 DELAY = 0.020
 PHASES = ["first", "unchanged", "edited", "restore", "prune"]
 AIM = 2
+# Where each request of each run is noted.
+REQUESTS = "benchmarks-stores-requests.txt"
 USER, SECRET, BUCKET = "AKTESTTEST", "SKTESTTEST", "backups"
 
 
@@ -68,6 +70,7 @@ def main(options, work):
     binaries = peers.install(work, options.tools.split(",") if options.tools else ["restic", "rustic"])
     tools = [KINDS[tool.name](tool.binary, tool.version) for tool in binaries if tool.name in KINDS]
     results = rounds.Results(tools, options.rounds or 1)
+    (work / REQUESTS).unlink(missing_ok=True)
     for name in options.only.split(",") if options.only else ["kernel"]:
         tree = data.make(name, work)
         results.what[name] = tree.what
@@ -80,6 +83,7 @@ def main(options, work):
 
 def play(tree, tools, work, number, results):
     server, port = minio(rounds.fresh(work / "run" / "minio"))
+    noted = open(work / REQUESTS, "a")
     try:
         line = Line(port, DELAY)
         for tool in tools:
@@ -97,9 +101,11 @@ def play(tree, tools, work, number, results):
                 line.reset()
                 figures = once(tree, tool, phase, work)
                 asked = dict(line.requests)
+                noted.write(f"{tree.name}, round {number + 1}, {phase}: {tool.name}\n" + "".join(f"{note}\n" for note in line.notes) + "\n")
                 results.add(tree.name, phase, tool.name, **figures, requests=sum(asked.values()), up=line.up, down=line.down)
                 print(f"    {figures['wall']:.2f} s, {asked}, {line.up / 1e6:.1f} MB up, {line.down / 1e6:.1f} MB down", file=sys.stderr)
     finally:
+        noted.close()
         server.terminate()
         server.wait()
     shutil.rmtree(work / "run")

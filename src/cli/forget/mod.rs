@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::error::{Code, Failure};
-use super::open::{Opened, open, require, shown};
+use super::open::{Opened, open_to_act, require, shown};
 use super::output::Output;
 use super::selector::{Filter, Selector};
 use super::snapshot_groups::Grouping;
@@ -89,7 +89,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         false => several::parse(&arguments.snapshots, &arguments.filter, context)?,
     };
     let output = Arc::new(context.stoppable_output()?);
-    let mut opened = open(context, &output)?;
+    let mut opened = open_to_act(context, &output)?;
     let allowed = if arguments.dry_run { Role::reads_structure } else { Role::may_maintain };
     require(&opened.repository, allowed, "forgetting snapshots")?;
     if !arguments.filter.paths.is_empty() {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Arguments, failure};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
-use crate::cli::open::{open, require, shown};
+use crate::cli::open::{open_near, require, shown};
 use crate::cli::output::count;
 use crate::cli::selector::{Listed, Selector};
 use crate::cli::{several, time};
@@ -27,7 +27,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
         false => several::parse(&arguments.snapshots, &arguments.filter, context)?,
     };
     let output = Arc::new(context.stoppable_output()?);
-    let mut opened = open(context, &output)?;
+    let mut opened = open_near(context, &output)?;
     require(&opened.repository, Role::may_maintain, "bringing forgotten snapshots back")?;
     let forgotten = opened.repository.forgotten();
     let ids = chosen(&forgotten, &selectors, arguments, context)?;

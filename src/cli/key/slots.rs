@@ -130,7 +130,7 @@ fn left_over(file: &Path, opened: &Opened) -> Result<Option<Secret>, Failure> {
 fn check(file: &Path, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.output());
     let store = context.open_store(&output)?;
-    repository::look(&*store)?;
+    repository::look(&store, &*output)?;
     let file = if file.as_os_str() == "-" { Path::new("/dev/stdin") } else { file };
     let contents = secrets::read_file(file).map_err(|error| Failure::because(Code::Usage, &error))?;
     if let Some(warning) = contents.warning {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::error::{Code, Failure};
-use super::open::{Opened, open, require};
+use super::open::{Opened, open_to_act, require};
 use super::output::{Output, parse_size};
 use super::time;
 use crate::ops::prune::{self, Error, Limit, Options};
@@ -59,7 +59,7 @@ pub struct Pruning {
 /// Prunes, or says what would go.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.stoppable_output()?);
-    let mut opened = open(context, &output)?;
+    let mut opened = open_to_act(context, &output)?;
     let allowed = if arguments.dry_run { Role::reads_structure } else { Role::may_maintain };
     require(&opened.repository, allowed, "pruning")?;
     carry_out(&mut opened, &arguments.flags, arguments.dry_run, context, &output)

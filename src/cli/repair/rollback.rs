@@ -27,7 +27,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Code, Failure> {
     let output = Arc::new(context.output());
     let store = context.open_store(&output)?;
-    repository::look(&*store)?;
+    repository::look(&store, &*output)?;
     let host = host(context, &output)?;
     let (repository, gone) = rollback::look(&host, &store, &context.credential(&output)?)?;
     let accepted = arguments.yes && !gone.is_nothing();

@@ -115,8 +115,8 @@ fn there(plan: &Plan, reached: &Access) -> Result<Option<Arc<dyn Store>>, Failur
         Err(error) if error.kind == store::ErrorKind::NoStore => return Ok(None),
         opened => opened?,
     };
-    match repository::look(&*store) {
-        Ok(()) => Ok(Some(store)),
+    match repository::look(&store, &crate::event::Silent) {
+        Ok(_) => Ok(Some(store)),
         // A place that cannot be looked into may hold anything.
         Err(repository::Error::Store(error)) => Err(error.into()),
         Err(_) => Ok(None),

@@ -11,9 +11,11 @@ use crate::ops::host::Host;
 use crate::repo::chunk_index::{ChunkIndex, Place};
 use crate::repo::chunks;
 use crate::repo::id::{ChunkId, ChunkKind, PackId, PrincipalId, SnapshotId};
+use crate::repo::names::{self, Name};
 use crate::repo::reader::{DEFAULT_CACHE, Reader};
 use crate::repo::repository::{self, Indexes, Repository, Snapshot};
 use crate::repo::segment::Origin;
+use crate::store::Reading;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -97,6 +99,9 @@ pub(super) struct Reach<'a> {
     snapshot: SnapshotId,
 }
 
+/// A pack is read whole if so large a part of it, one in this many, is to be read.
+const WORTH: u64 = 4;
+
 /// Whose snapshot, its root page, and which it is.
 type Root = (PrincipalId, ChunkId, SnapshotId);
 
@@ -112,14 +117,28 @@ impl<'a> Reach<'a> {
         pinned: Option<u64>,
         events: &dyn Sink,
     ) -> Result<Self, Error> {
+        match Self::walk_over(repository, repository.packs_seen()?, host, pinned, events) {
+            // Whatever an index names was put before, and is in a listing made after the sessions'; in one made with it, not always.
+            Err(Error::InDoubt(_)) if repository.overview().covers(names::PACKS) => {
+                Self::walk_over(repository, repository.list_packs()?, host, pinned, events)
+            }
+            walked => walked,
+        }
+    }
+
+    fn walk_over(
+        repository: &'a Repository,
+        stored: BTreeMap<PackId, u64>,
+        host: &Host,
+        pinned: Option<u64>,
+        events: &dyn Sink,
+    ) -> Result<Self, Error> {
         let indexes = Indexes::readable(repository)?;
         if !indexes.problems.is_empty() {
             return Err(Error::InDoubt(indexes.problems.into_iter().map(Doubt::Index).collect()));
         }
         let reader = host.reader_of(repository, indexes, DEFAULT_CACHE, Arc::clone(repository.events()));
         let index = Arc::clone(reader.index());
-        // After the sessions: whatever an index names was put before.
-        let stored = repository.list_packs()?;
         let root = |snapshot: &Snapshot| (snapshot.principal, snapshot.structure.root, snapshot.id);
         let mut roots: Vec<Root> = repository.snapshots().iter().map(root).collect();
         let mut shown: Vec<Root> = Vec::new();
@@ -134,11 +153,19 @@ impl<'a> Reach<'a> {
         all.sort_unstable();
         all.dedup();
         let (mut starts, mut chunks) = (vec![0; index.numbers()], 0);
+        let mut skeletons: HashMap<PackId, u64> = HashMap::new();
         for named in index.numbered() {
-            let (number, _, segment) = named.map_err(repository::Error::from)?;
+            let (number, pack, segment) = named.map_err(repository::Error::from)?;
             starts[number] = chunks;
             chunks += segment.ids.len();
+            if segment.kind == ChunkKind::Skeleton {
+                *skeletons.entry(pack.id).or_default() += u64::from(segment.length);
+            }
         }
+        // All skeletons are read: of a pack with many, the rest comes with the same request.
+        let many = |(id, bytes): &(PackId, u64)| stored.get(id).is_some_and(|length| *length / WORTH <= *bytes);
+        let whole = skeletons.into_iter().filter(many).map(|(id, _)| Name::Pack(id).object()).collect();
+        repository.store().expect(Reading::WholeOf(whole));
         let (marks, groups, relied) = (vec![0; chunks], Groups::new(all), RefCell::default());
         let snapshot = SnapshotId([0; 32]);
         let mut reach = Self { repository, index, stored, starts, marks, groups, relied, snapshot };

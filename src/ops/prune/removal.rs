@@ -10,25 +10,29 @@ use crate::repo::repository;
 use crate::store::{ErrorKind, Facts, retention};
 use std::collections::BTreeMap;
 
+/// Packs that are removed between two looks whether somebody asked to stop.
+const AT_ONCE: usize = 200;
+
 impl Run<'_> {
     /// Deletes what is FINAL, whoever gave it up and whenever, also what came back since (I7). What the place does not let go yet stays
     /// FINAL: another prune deletes it.
     pub fn delete(&mut self) -> Result<(), Error> {
         let pinned = pins::look(self.repository, self.host, self.options.now, self.events)?;
         pins::remove(self.repository, &pinned.expired, self.events);
-        let packs = self.repository.list_packs()?;
+        // As they were seen before the log was read last: what comes back later, another prune removes.
+        let packs = self.repository.packs_seen()?;
         let ledger = self.repository.log().state.ledger();
         let gone = packs.into_iter().filter(|(id, _)| ledger.ever_final(id)).collect();
         let gone = self.due(gone)?;
         let bytes_total = gone.iter().map(|(_, length)| length).sum();
         let first = gone.first().map(|(id, _)| locks::facts(self.repository, id, self.events)).unwrap_or_default();
         let mut bytes = 0;
-        for (id, length) in gone {
+        for part in gone.chunks(AT_ONCE) {
             if self.events.stopping() {
                 return Err(repository::Error::from(chunks::Error::Stopped).into());
             }
-            self.delete_one(&id, length, &first)?;
-            bytes += length;
+            self.delete_part(part, &first)?;
+            bytes += part.iter().map(|(_, length)| length).sum::<u64>();
             self.events.emit(Event::Progress(Stage::Prune, Progress { bytes, bytes_total, ..Progress::default() }));
         }
         let Packs { packs, .. } = self.summary.deleted;
@@ -36,26 +40,32 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Deletes a pack at a place that said that of the first one.
-    fn delete_one(&mut self, id: &PackId, length: u64, first: &Facts) -> Result<(), Error> {
+    /// Deletes packs at a place that said that of the first one.
+    fn delete_part(&mut self, part: &[(PackId, u64)], first: &Facts) -> Result<(), Error> {
         let versions = first.version.is_some();
-        // Once it is removed, its version has no name of ours to ask by.
-        let hidden = if versions && first.lock.is_some() { self.locked_until(id) } else { None };
-        match self.repository.delete_final(id) {
-            Err(repository::Error::Store(error)) if error.kind == ErrorKind::Locked => {
-                self.summary.kept.locked.count(length);
-                let until = retention::until(&error).or_else(|| self.locked_until(id));
-                self.summary.kept.ends(until);
-                self.events.emit(Event::Message(Level::Debug, format!("it stays for now: {error}")));
-            }
-            deleted => {
-                deleted?;
-                self.summary.deleted.count(length);
-                self.summary.kept.versions |= versions;
-                self.summary.kept.ends(hidden);
+        // Once they are removed, their versions have no names of ours to ask by.
+        let asked = versions && first.lock.is_some();
+        let hidden: Vec<_> = part.iter().map(|(id, _)| if asked { self.locked_until(id) } else { None }).collect();
+        let ids: Vec<PackId> = part.iter().map(|(id, _)| *id).collect();
+        let mut failed = None;
+        for (((id, length), hidden), outcome) in part.iter().zip(hidden).zip(self.repository.delete_final(&ids)) {
+            match outcome {
+                Ok(()) => {
+                    self.summary.deleted.count(*length);
+                    self.summary.kept.versions |= versions;
+                    self.summary.kept.ends(hidden);
+                }
+                Err(error) if error.kind == ErrorKind::Locked => {
+                    self.summary.kept.locked.count(*length);
+                    let until = retention::until(&error).or_else(|| self.locked_until(id));
+                    self.summary.kept.ends(until);
+                    self.events.emit(Event::Message(Level::Debug, format!("it stays for now: {error}")));
+                }
+                // What was removed beside it is counted all the same.
+                Err(error) => drop(failed.get_or_insert(error)),
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), |error| Err(repository::Error::from(error).into()))
     }
 
     /// Until when a pack is locked, if it is, the place says so, and not too many were asked about before.

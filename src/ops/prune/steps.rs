@@ -7,11 +7,15 @@ use crate::event::{Event, Level, Sink};
 use crate::ops::cost::Requests;
 use crate::ops::host::{Host, WriterLock};
 use crate::repo::id::{ChunkId, ChunkKind, DataKeyId, PackId, WriterId};
+use crate::repo::names;
 use crate::repo::pack::PackSize;
 use crate::repo::repository::{self, Repository, Wanted};
 use crate::store::ErrorKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
+
+/// What is listed with the sessions, before the log is read.
+const SEEN: [&str; 3] = [names::PACKS, names::PINS, names::HOLDS];
 
 /// A prune under way.
 pub(super) struct Run<'a> {
@@ -51,7 +55,7 @@ impl<'a> Run<'a> {
     /// Says what would be done, and does nothing.
     pub fn look(&mut self) -> Result<(), Error> {
         let (packs, plan) = self.see(|run| {
-            run.repository.refresh()?;
+            run.repository.refresh_seeing(&SEEN)?;
             doubts::check(run.repository, true)?;
             doubts::census(run.repository)
         })?;
@@ -83,7 +87,7 @@ impl<'a> Run<'a> {
         doubts::check(self.repository, false)?;
         doubts::census(self.repository)?;
         doubts::asked(self.repository)?;
-        self.summary.stored = total(&self.repository.list_packs()?);
+        self.summary.stored = total(&self.repository.packs_seen()?);
         if !self.repository.bundle().role().writes() {
             return Ok(());
         }
@@ -94,7 +98,7 @@ impl<'a> Run<'a> {
         }
         let writer = lock.writer;
         self.lock = Some(lock);
-        self.repository.refresh()?;
+        // Of those that came to an end since the sessions were listed, that stands.
         let dead = self.repository.view().unresolved().filter(|session| session.writer == writer);
         for session in dead.copied().collect::<Vec<_>>() {
             self.repository.abort_silent(session, "it died; a prune on the same host ended it")?;
@@ -125,13 +129,13 @@ impl<'a> Run<'a> {
     ) -> Result<(BTreeMap<PackId, u64>, plan::Plan), Error> {
         loop {
             let before = self.repository.log().state.next();
-            // Before the sessions are read: of whatever is in this list, the session is in that one.
-            let packs = self.repository.list_packs()?;
             read(self)?;
             // Another prune decided something meanwhile: what it made anew may not be in the list, and what it took still is.
             if self.repository.log().state.next() != before {
                 continue;
             }
+            // Not listed after the sessions: what belongs to one that began since is not to be taken for nobody's.
+            let packs = self.repository.packs_seen()?;
             match self.plan(&packs) {
                 Err(error) if self.is_overtaken(&error)? => {}
                 plan => return Ok((packs, plan?)),
@@ -152,8 +156,9 @@ impl<'a> Run<'a> {
         Ok(missing && self.repository.again().moved().map_err(repository::Error::from)?)
     }
 
+    /// Lists what is there, then reads the log.
     fn read_again(&mut self) -> Result<(), Error> {
-        self.repository.refresh()?;
+        self.repository.refresh_seeing(&SEEN)?;
         doubts::check(self.repository, false)?;
         Ok(self.repository.settle_found()?)
     }
@@ -263,10 +268,10 @@ impl<'a> Run<'a> {
     /// Looks at everything again, and decides about what was condemned: it is needed after all, or it is gone for good.
     pub fn settle_condemned(&mut self) -> Result<(), Error> {
         loop {
-            // Pins first, then the log: a reader pins, and then looks whether what it pinned is forgotten (I6, I12).
+            // Pins are listed first, then the log is read: a reader pins, and then looks whether what it pinned is forgotten (I6, I12).
+            self.read_again()?;
             doubts::asked(self.repository)?;
             let pinned = pins::look(self.repository, self.host, self.options.now, self.events)?;
-            self.read_again()?;
             let condemned = self.repository.condemned(self.listed);
             if condemned.is_empty() {
                 return Ok(());

@@ -8,8 +8,9 @@ use super::fold::{State, Violation};
 use super::source::{Fetched, Source};
 use super::{EpochKeys, Error, Head};
 use crate::repo::frame::{self, Frame};
-use crate::repo::names::{Copy, Name};
+use crate::repo::names::{self, Copy, Name};
 use crate::store::Store;
+use crate::store::overview::Overview;
 use std::collections::BTreeSet;
 
 /// A log as read.
@@ -124,12 +125,15 @@ pub(super) fn read_from(
     Ok(Log { state: walk.sure.state, doubts: walk.sure.doubts, beyond, notes: walk.notes })
 }
 
-/// What was entered since `earlier` was read, in which nothing was in doubt or beyond its end: by name, without a listing.
+/// What was entered since `earlier` was read, in which nothing was in doubt or beyond its end: by name, and `seen` just spares questions.
 ///
 /// # Errors
 /// When the store fails, a key is missing, or an entry needs a newer version.
-pub fn read_on(store: &dyn Store, earlier: &Log, keys: &EpochKeys<'_>) -> Result<Log, Error> {
-    let source = Source::unlisted(store);
+pub fn read_on(store: &dyn Store, seen: Option<&Overview>, earlier: &Log, keys: &EpochKeys<'_>) -> Result<Log, Error> {
+    let source = match seen.filter(|seen| seen.covers(names::LOG)) {
+        Some(seen) => Source::seen(store, seen)?,
+        None => Source::unlisted(store),
+    };
     let mut walk = Walk::new(earlier.state.clone(), keys, None);
     let start = earlier.state.next();
     walk.follow(&source, start)?;

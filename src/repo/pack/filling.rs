@@ -8,8 +8,9 @@ use super::{PackBuilder, PackSize};
 use crate::repo::names::IndexClass;
 use crate::repo::segment::SealedSegment;
 
-/// A pack of catalogs stays just below this: two segments, so that it takes little memory beside the data pack while it fills.
-pub const CATALOG: PackSize = PackSize(5 << 19);
+/// A pack of catalogs stays just below this: so few for a large tree that each is worth one request, and hardly any memory beside the data
+/// pack while it fills.
+pub const CATALOG: PackSize = PackSize(6 << 20);
 /// What is left at the end goes into one pack if it is no more than so many bytes.
 pub const TOGETHER: usize = 8 << 20;
 
@@ -57,7 +58,9 @@ impl Filling {
     /// What is left: one pack if it is little, two if it is more, none if nothing is left.
     pub fn rest(self) -> impl Iterator<Item = PackBuilder> {
         let Self { mut data, catalog, .. } = self;
-        let rest = if data.weight() + catalog.weight() <= TOGETHER {
+        let rest = if data.is_empty() {
+            [None, Some(catalog)]
+        } else if data.weight() + catalog.weight() <= TOGETHER {
             data.append(catalog);
             [Some(data), None]
         } else {

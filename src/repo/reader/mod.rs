@@ -165,7 +165,7 @@ impl Reader {
         if let Some(decoded) = kept.and_then(|sealed| open(sealed).ok()) {
             return Ok(decoded);
         }
-        let first = match self.store.get_range(&name, offset, length) {
+        let first = match self.store.get_within(&name, place.pack.length, offset, length) {
             Ok(sealed) => {
                 // Opened where it lies, it is sealed no more.
                 let kept = self.kept.as_ref().filter(|kept| kept.wants(&place.segment));

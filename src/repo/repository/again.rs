@@ -1,5 +1,6 @@
 //! The repository as it is by now, for those who opened it a while ago: whether anything was decided since, and a look at that.
 
+use super::reading_log::Extent;
 use super::{Error, Repository};
 use crate::event::Sink;
 use crate::repo::chunk_index::RunFolder;
@@ -8,6 +9,7 @@ use crate::repo::id::SlotId;
 use crate::repo::keys::bundle::Bundle;
 use crate::repo::log::Head;
 use crate::repo::names::{Copy, Name};
+use crate::store::overview::Overview;
 use crate::store::{self, ErrorKind, Store};
 use std::sync::Arc;
 
@@ -65,7 +67,9 @@ impl Again {
     pub fn open(&self) -> Result<Repository, Error> {
         let (store, bundle) = (Arc::clone(&self.store), (*self.bundle).clone());
         let (config, events) = (self.config.clone(), Arc::clone(&self.events));
-        let opened = Repository::open_with(store, config, bundle, self.slot, |_| self.head, events)?;
+        let overview = Overview::take(&*store)?;
+        let opened =
+            Repository::open_with((store, overview, Extent::End), config, bundle, self.slot, |_| self.head, events)?;
         Ok(Repository { runs: self.runs.clone(), ..opened })
     }
 }

@@ -13,7 +13,7 @@ use crate::repo::frame::{Cause, Frame};
 use crate::repo::id::{IndexId, PackId, PrincipalId, WriterId};
 use crate::repo::index_object::IndexBody;
 use crate::repo::keys::data_key::Wrap;
-use crate::repo::names::{IndexClass, Name, SessionName};
+use crate::repo::names::{self, IndexClass, Name, SessionName};
 use crate::repo::pack::PackSummary;
 use crate::repo::segment::{Origin, SegmentDescriptor};
 use crate::repo::session::IndexRef;
@@ -124,12 +124,16 @@ impl Indexes {
     /// # Errors
     /// As [`Self::load`].
     pub(super) fn load_for_writing(repository: &Repository) -> Result<Self, Error> {
-        // After the sessions were read: whatever an index names was put before.
-        let mut stored = repository.list_packs()?;
         let suspects = &repository.log.state.ledger().suspects;
-        stored.retain(|pack, _| !suspects.contains(pack));
-        let loaded =
-            Self { stored: Some(stored), ..Self::default() }.fill(repository, &IndexClass::BOTH, Source::Cache)?;
+        let load = |mut stored: BTreeMap<PackId, u64>| {
+            stored.retain(|pack, _| !suspects.contains(pack));
+            Self { stored: Some(stored), ..Self::default() }.fill(repository, &IndexClass::BOTH, Source::Cache)
+        };
+        let mut loaded = load(repository.packs_seen()?)?;
+        // Whatever an index names was put before, and is in a listing made after the sessions'; in one made with it, not always.
+        if repository.overview.covers(names::PACKS) && !loaded.lost.is_subset(suspects) {
+            loaded = load(repository.list_packs()?)?;
+        }
         let loaded = Self { stored: None, ..loaded };
         for pack in &loaded.lost {
             let object = Name::Pack(*pack).to_string();

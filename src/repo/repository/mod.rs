@@ -56,7 +56,7 @@ pub use inside::Content;
 pub use members::{Member, NewMember};
 pub use mending::{Claim, Doubtful};
 pub use mirroring::{Copies, Mirroring};
-pub use opening::look;
+pub use opening::{Looked, look};
 pub use pinning::FoundPin;
 pub use reindexing::Rebuilt;
 pub use repacking::{Copied, Wanted};
@@ -69,13 +69,15 @@ pub use tables::StoredPack;
 use super::chunk_index::RunFolder;
 use super::config::Config;
 use super::frame::Sealing;
-use super::id::{RepositoryId, SlotId};
+use super::id::{RepositoryId, SlotId, SnapshotId, WriterId};
 use super::keys::bundle::Bundle;
 use super::log::Log;
 use super::session_view::{self, View};
 use crate::event::Sink;
 use crate::store::Store;
-use std::sync::Arc;
+use crate::store::overview::Overview;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// An open repository.
 pub struct Repository {
@@ -87,10 +89,14 @@ pub struct Repository {
     view: View,
     /// What the sessions were judged by.
     found: session_view::All,
+    /// What was listed when they were.
+    overview: Overview,
     snapshots: Vec<Snapshot>,
     events: Arc<dyn Sink>,
     /// Where this machine keeps what indexes say.
     runs: Option<RunFolder>,
+    /// The newest records that sessions begun here committed, which counted when they were put.
+    committed: Mutex<BTreeMap<WriterId, (u64, SnapshotId)>>,
 }
 
 impl Repository {
@@ -119,6 +125,11 @@ impl Repository {
         self.slot
     }
 
+    /// What the place showed when the sessions were listed: before the log was read.
+    pub const fn overview(&self) -> &Overview {
+        &self.overview
+    }
+
     /// The log as it was read.
     pub const fn log(&self) -> &Log {
         &self.log
@@ -127,6 +138,11 @@ impl Repository {
     /// What the sessions came to when they were read.
     pub const fn view(&self) -> &View {
         &self.view
+    }
+
+    /// The newest record of each writer that was committed by a session begun here, and its number: whether it was read back since or not.
+    pub fn committed_here(&self) -> BTreeMap<WriterId, (u64, SnapshotId)> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Every snapshot that is neither forgotten nor revoked, oldest first.

@@ -1,6 +1,6 @@
 //! Opening: config, slots, bundle, the log with the epochs that it hands out, the sessions.
 
-use super::reading_log::{LogReading, read_census};
+use super::reading_log::{Extent, LogReading, read_census};
 use super::{Error, Repository, complaints, founding, objects, slots, snapshots};
 use crate::crypto::hash;
 use crate::event::{Event, Sink};
@@ -14,8 +14,10 @@ use crate::repo::keys::unlock::{Unlocked, unlock};
 use crate::repo::log::{self, Head, Log};
 use crate::repo::names::{Copy, Name, SessionName};
 use crate::repo::session_view::{self, View};
+use crate::store::overview::Overview;
 use crate::store::{ErrorKind, Store};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 impl Repository {
     /// Opens the repository in `store`. `pin` says what log entry this host saw last of a repository, if any.
@@ -28,13 +30,31 @@ impl Repository {
         pin: impl FnOnce(&RepositoryId) -> Option<Head>,
         events: Arc<dyn Sink>,
     ) -> Result<Self, Error> {
-        let config = read_config(&*store, &*events)?;
-        let (config, Unlocked { slot, bundle, .. }) = unlock_config(&*store, config, credential, &*events)?;
-        Self::open_with(store, config, bundle, slot, pin, events)
+        Self::open_looked(&look(&store, &*events)?, credential, pin, events)
+    }
+
+    /// As [`Self::open`], where somebody looked.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_looked(
+        looked: &Looked,
+        credential: &Credential,
+        pin: impl FnOnce(&RepositoryId) -> Option<Head>,
+        events: Arc<dyn Sink>,
+    ) -> Result<Self, Error> {
+        let (store, config) = (&looked.store, looked.config.clone());
+        // Somebody may have thought about the password for long.
+        let overview = match looked.overview.taken().elapsed() < LOOK_AGAIN {
+            true => looked.overview.clone(),
+            false => Overview::take(&**store)?,
+        };
+        let (config, Unlocked { slot, bundle, .. }) = unlock_config(&**store, &overview, config, credential, &*events)?;
+        Self::open_with((Arc::clone(store), overview, looked.extent), config, bundle, slot, pin, events)
     }
 
     pub(super) fn open_with(
-        store: Arc<dyn Store>,
+        (store, overview, extent): (Arc<dyn Store>, Overview, Extent),
         config: Config,
         mut bundle: Bundle,
         slot: SlotId,
@@ -42,11 +62,12 @@ impl Repository {
         events: Arc<dyn Sink>,
     ) -> Result<Self, Error> {
         let pin = pin(&config.repository);
-        let Read { log, view, found } = read(&*store, &config, &mut bundle, pin, None)?;
+        let Read { log, view, found, overview } = read(&*store, (overview, extent), &config, &mut bundle, pin, None)?;
         let bundle = Arc::new(bundle);
         let snapshots = snapshots::of(&view, &bundle, &log.state);
         complaints::report(&log, &view, &*events);
-        Ok(Self { store, config, bundle, slot, log, view, found, snapshots, events, runs: None })
+        let (runs, committed) = (None, Mutex::default());
+        Ok(Self { store, config, bundle, slot, log, view, found, overview, snapshots, events, runs, committed })
     }
 
     /// Opens another copy of the same repository, with the keys at hand.
@@ -59,7 +80,15 @@ impl Repository {
         pin: impl FnOnce(&RepositoryId) -> Option<Head>,
         events: Arc<dyn Sink>,
     ) -> Result<Self, Error> {
-        Self::open_with(store, self.config.clone(), (*self.bundle).clone(), self.slot, pin, events)
+        let overview = Overview::take(&*store)?;
+        Self::open_with(
+            (store, overview, Extent::End),
+            self.config.clone(),
+            (*self.bundle).clone(),
+            self.slot,
+            pin,
+            events,
+        )
     }
 
     /// The census that the newest CHECKPOINT names, as the log is by now.
@@ -70,7 +99,8 @@ impl Repository {
     }
 
     fn log_now(&self, bundle: &mut Bundle) -> Result<Log, Error> {
-        let reading = LogReading::begin(&*self.store, Some(&self.log), self.log.state.head())?;
+        let reading =
+            LogReading::begin(&*self.store, (&self.overview, Extent::End), Some(&self.log), self.log.state.head())?;
         Ok(reading.finish(&self.config, bundle)?.0)
     }
 
@@ -88,10 +118,22 @@ impl Repository {
     /// # Errors
     /// As [`Self::open`].
     pub fn refresh(&mut self) -> Result<(), Error> {
+        self.refresh_seeing(&[])
+    }
+
+    /// As [`Self::refresh`], after what lies below these prefixes was listed: see [`Self::overview`].
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn refresh_seeing(&mut self, prefixes: &[&'static str]) -> Result<(), Error> {
         let mut bundle = (*self.bundle).clone();
         let known = Some((&self.log, &self.found));
-        let Read { log, view, found } = read(&*self.store, &self.config, &mut bundle, self.log.state.head(), known)?;
+        let overview = Overview::take(&*self.store)?.seeing(&*self.store, prefixes)?;
+        let head = self.log.state.head();
+        let Read { log, view, found, overview } =
+            read(&*self.store, (overview, Extent::End), &self.config, &mut bundle, head, known)?;
         (self.log, self.view, self.found, self.bundle) = (log, view, found, Arc::new(bundle));
+        self.overview = overview;
         self.snapshots = snapshots::of(&self.view, &self.bundle, &self.log.state);
         Ok(())
     }
@@ -128,12 +170,13 @@ pub(super) fn covers(census: &Census, session: &SessionName) -> bool {
 /// be another repository's, put in its place.
 fn unlock_config(
     store: &dyn Store,
+    overview: &Overview,
     config: Config,
     credential: &Credential,
     events: &dyn Sink,
 ) -> Result<(Config, Unlocked), Error> {
     let try_with = |config: Config| {
-        let unlocked = unlock_any(store, &config.repository, credential, events)?;
+        let unlocked = unlock_any(store, overview, &config.repository, credential, events)?;
         unlocked.bundle.check_config(&config)?;
         Ok::<_, Error>((config, unlocked))
     };
@@ -167,11 +210,12 @@ fn read_spare_config(store: &dyn Store) -> Result<Option<Config>, Error> {
 /// Opens a slot by its first copy that can be read; only where that fails, by a second copy that differs from its first.
 fn unlock_any(
     store: &dyn Store,
+    overview: &Overview,
     repository: &RepositoryId,
     credential: &Credential,
     events: &dyn Sink,
 ) -> Result<Unlocked, Error> {
-    let error = match unlock(repository, &slots::all(store)?, credential) {
+    let error = match unlock(repository, &slots::seen(store, overview)?, credential) {
         Ok(unlocked) => return Ok(unlocked),
         Err(error) => error,
     };
@@ -194,11 +238,13 @@ struct Read {
     log: Log,
     view: View,
     found: session_view::All,
+    overview: Overview,
 }
 
-/// Reads on from `known`, if there is an earlier reading; else `pin` is the entry that this host remembers.
+/// Reads what `overview` shows, on from `known`, if there is an earlier reading; else `pin` is the entry that this host remembers.
 fn read(
     store: &dyn Store,
+    (mut overview, extent): (Overview, Extent),
     config: &Config,
     bundle: &mut Bundle,
     pin: Option<Head>,
@@ -209,20 +255,24 @@ fn read(
     let mut earlier: Option<(Log, session_view::All)> = None;
     let (found, log, census) = loop {
         let known = earlier.as_ref().map(|(log, found)| (log, found)).or(known);
-        let log = LogReading::begin(store, known.map(|(log, _)| log), pin)?;
-        let found = session_view::read(store, known.map_or(&nothing, |(_, found)| found), |_| 0)?;
+        let log = LogReading::begin(store, (&overview, extent), known.map(|(log, _)| log), pin)?;
+        let found = session_view::read(store, &overview, known.map_or(&nothing, |(_, found)| found), |_| 0)?;
         let seen = log.seen();
         let (log, census) = log.finish(config, bundle)?;
         // What was decided after the sessions were listed may count on a session that is not among them: packs are gone, and their copies unheard of.
         if seen < log.end() && attempts.next().is_some() {
             earlier = Some((log, found));
+            overview = overview.anew(store)?;
             continue;
         }
         let next = Name::Log(log.end(), Copy::First).object();
         match census.map_or_else(|| read_census(store, &log.state, bundle), |census| Ok(Some(census))) {
             Ok(census) => break (found, log, census),
             // Two checkpoints were made meanwhile, and what was the newest census is gone.
-            Err(_) if store.length(&next).is_ok() && attempts.next().is_some() => earlier = Some((log, found)),
+            Err(_) if store.length(&next).is_ok() && attempts.next().is_some() => {
+                earlier = Some((log, found));
+                overview = overview.anew(store)?;
+            }
             Err(error) => return Err(error),
         }
     };
@@ -232,7 +282,7 @@ fn read(
     };
     check_standing(&log, bundle)?;
     let view = View::judge(&log.state, census.as_ref(), &found, &keys)?;
-    Ok(Read { log, view, found })
+    Ok(Read { log, view, found, overview })
 }
 
 /// Only who is certified and was not revoked has any business here.
@@ -253,13 +303,45 @@ fn check_standing(log: &Log, bundle: &Bundle) -> Result<(), Error> {
     Err(Error::Principal { principal, why })
 }
 
-/// Whether a repository can be opened at that place as far as this can be told without keys: so that nobody is asked for a
+/// After so long what a look showed is not what one would see now.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// A place where a repository is, as far as this can be told without keys.
+#[derive(Clone)]
+pub struct Looked {
+    store: Arc<dyn Store>,
+    config: Config,
+    overview: Overview,
+    extent: Extent,
+}
+
+impl Looked {
+    /// The same for who decides nothing before [`Repository::refresh`], but what is entered at exactly the next position of the log: what
+    /// was entered there since the look is not asked for.
+    #[must_use]
+    pub fn at_a_glance(self) -> Self {
+        Self { extent: Extent::Listed, ..self }
+    }
+
+    /// The place.
+    pub const fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+}
+
+/// Looks whether a repository can be opened at that place as far as this can be told without keys: so that nobody is asked for a
 /// password where there is none.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::ConfigLost`], or the store's failure.
-pub fn look(store: &dyn Store) -> Result<(), Error> {
-    read_config(store, &crate::event::Silent).map(drop)
+pub fn look(store: &Arc<dyn Store>, events: &dyn Sink) -> Result<Looked, Error> {
+    let place = || store.place();
+    let overview = Overview::take(&**store).map_err(|error| match error.kind {
+        ErrorKind::NoStore => Error::NotFound { place: place() },
+        _ => error.into(),
+    })?;
+    let config = read_config(&**store, events)?;
+    Ok(Looked { store: Arc::clone(store), config, overview, extent: Extent::End })
 }
 
 /// The config of a repository, whichever copy is good. It proves itself only against a bundle.

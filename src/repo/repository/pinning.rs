@@ -8,7 +8,7 @@ use crate::crypto::secret::random;
 use crate::repo::entry::Timestamp;
 use crate::repo::frame::{self, Frame};
 use crate::repo::id::PinId;
-use crate::repo::names::{self, Name};
+use crate::repo::names::{HOLDS, Name, PINS};
 use crate::repo::pin::Pin;
 use crate::repo::wire::Extensions;
 
@@ -49,13 +49,14 @@ impl Repository {
         Ok(self.store.delete(&Name::Pin(*id).object())?)
     }
 
-    /// The pins that are there. Those of revoked principals do not count.
+    /// The pins that were there when the sessions were listed, if [`Self::refresh_seeing`] was told to see [`PINS`]: before the log was read.
+    /// Those of revoked principals do not count.
     ///
     /// # Errors
     /// When the store fails.
     pub fn pins(&self) -> Result<Vec<FoundPin>, Error> {
         let mut pins = Vec::new();
-        for listed in self.store.list(names::PINS)? {
+        for listed in self.overview.list(&*self.store, PINS)? {
             let Some(Name::Pin(id)) = Name::parse(&listed.name) else { continue };
             let name = Name::Pin(id);
             // One that is taken away meanwhile pins nothing.
@@ -83,11 +84,11 @@ impl Repository {
         frame.verify(&self.id(), &signer).ok().map(|()| pin)
     }
 
-    /// What others ask to be held: the names of these objects.
+    /// What others asked to be held when the sessions were listed, as with [`Self::pins`]: the names of these objects.
     ///
     /// # Errors
     /// When the store fails.
     pub fn asked_holds(&self) -> Result<Vec<Name>, Error> {
-        Ok(self.store.list(names::HOLDS)?.iter().filter_map(|listed| Name::parse(&listed.name)).collect())
+        Ok(self.overview.list(&*self.store, HOLDS)?.iter().filter_map(|listed| Name::parse(&listed.name)).collect())
     }
 }

@@ -12,7 +12,7 @@ use crate::repo::names::{Name, SessionName};
 use crate::repo::segment::Origin;
 use crate::repo::session::{End, Signer, Verdict};
 use crate::repo::wire::Extensions;
-use crate::store::{ErrorKind, Facts, Put};
+use crate::store::{self, ErrorKind, Facts, Put};
 use std::collections::BTreeSet;
 
 impl Repository {
@@ -106,15 +106,13 @@ impl Repository {
         Ok(self.store.facts(&Name::Pack(*pack).object())?)
     }
 
-    /// Removes a pack that was given up for good; of any other, nothing is done.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Locked`] when the place does not let it go yet: another prune asks again. Else when the store fails.
-    pub fn delete_final(&self, pack: &PackId) -> Result<(), Error> {
-        if self.log.state.ledger().ever_final(pack) {
-            self.store.delete(&Name::Pack(*pack).object())?;
+    /// Removes packs, all of which were given up for good: else nothing is done. What became of each: [`ErrorKind::Locked`] when the
+    /// place does not let it go yet, and another prune asks again; else when the store fails.
+    pub fn delete_final(&self, packs: &[PackId]) -> Vec<Result<(), store::Error>> {
+        if !packs.iter().all(|pack| self.log.state.ledger().ever_final(pack)) {
+            return Vec::new();
         }
-        Ok(())
+        self.store.delete_all(&packs.iter().map(|pack| Name::Pack(*pack).object()).collect::<Vec<_>>())
     }
 
     /// Whether `principal` may rely on what a session stored.

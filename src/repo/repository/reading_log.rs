@@ -15,6 +15,7 @@ use crate::repo::log::{self, Head, Log, Source, State};
 use crate::repo::names::{Copy, Name};
 use crate::repo::wire;
 use crate::store::Store;
+use crate::store::overview::Overview;
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -22,7 +23,18 @@ use std::sync::Arc;
 pub(super) struct LogReading<'a> {
     store: &'a dyn Store,
     from: From<'a>,
+    /// What was listed before.
+    overview: Option<&'a Overview>,
     pin: Option<Head>,
+}
+
+/// How far the log is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// To its end, which is asked for by name (I9).
+    End,
+    /// As far as it was listed.
+    Listed,
 }
 
 enum From<'a> {
@@ -33,13 +45,21 @@ enum From<'a> {
 }
 
 impl<'a> LogReading<'a> {
-    /// Begins: behind `earlier`, if that verified, else with a listing. `pin` is the newest entry that this host remembers.
-    pub fn begin(store: &'a dyn Store, earlier: Option<&'a Log>, pin: Option<Head>) -> Result<Self, Error> {
+    /// Begins: behind `earlier`, if that verified, else with what `overview` shows. `pin` is the newest entry that this host remembers.
+    pub fn begin(
+        store: &'a dyn Store,
+        (overview, extent): (&'a Overview, Extent),
+        earlier: Option<&'a Log>,
+        pin: Option<Head>,
+    ) -> Result<Self, Error> {
         let from = match earlier.filter(|log| log.stopped().is_none()) {
             Some(log) => From::Earlier(log),
-            None => From::Listing(Source::list(store).map_err(Error::Log)?),
+            None => {
+                let source = Source::seen(store, overview).map_err(Error::Log)?;
+                From::Listing(if extent == Extent::Listed { source.as_listed(pin) } else { source })
+            }
         };
-        Ok(Self { store, from, pin })
+        Ok(Self { store, from, overview: Some(overview), pin })
     }
 
     /// The position behind the last one that was known when it began.
@@ -52,9 +72,9 @@ impl<'a> LogReading<'a> {
 
     /// Reads to the end. The census is the newest checkpoint's, where that was read on the way.
     pub fn finish(self, config: &Config, bundle: &mut Bundle) -> Result<(Log, Option<Census>), Error> {
-        let Self { store, from, pin } = self;
+        let Self { store, from, overview, pin } = self;
         with_keys(store, bundle, |keys, known| match from {
-            From::Earlier(earlier) => Ok((log::read_on(store, earlier, keys)?, None)),
+            From::Earlier(earlier) => Ok((log::read_on(store, overview, earlier, keys)?, None)),
             From::Listing(source) => {
                 if let Some(found) = since_checkpoint(store, &source, config, keys, known, pin) {
                     return Ok(found);

@@ -28,9 +28,9 @@ use crate::repo::segment::{Origin, Sealing};
 use crate::repo::session::{Beat, Certified, End, IndexRef, Signer, Verdict};
 use crate::repo::wire::{Encoder, Extensions};
 use crate::repo::writer::{PackWriter, WriterOptions};
-use crate::store::Put;
+use crate::store::{FAR, Put};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 pub(super) const PROGRAM: &str = concat!("boveda ", env!("CARGO_PKG_VERSION"));
 
@@ -253,6 +253,8 @@ impl WriteSession<'_> {
             self.check_own_end(&written)?;
         }
         self.check_not_void(&record.id())?;
+        let mut committed = repository.committed.lock().unwrap_or_else(PoisonError::into_inner);
+        committed.insert(self.name.writer, (link.number, record.id()));
         Ok(record.id())
     }
 
@@ -283,16 +285,20 @@ impl WriteSession<'_> {
         let mut wraps = self.unfinished.wraps.clone();
         wraps.insert(self.data_key.id(), encoded(&self.wrap));
         let all: Vec<PackSummary> = self.unfinished.packs.iter().chain(packs).cloned().collect();
-        let mut refs = Vec::new();
-        for class in IndexClass::BOTH {
-            for packs in portions(&all, class) {
-                let body = IndexBody::new(class, packs, &wraps);
-                if !body.packs.is_empty() {
-                    refs.push(self.put_index(class, &body)?);
-                }
-            }
+        let put = |class| -> Result<Vec<IndexRef>, Error> {
+            let bodies = portions(&all, class).map(|packs| IndexBody::new(class, packs, &wraps));
+            bodies.filter(|body| !body.packs.is_empty()).map(|body| self.put_index(class, &body)).collect()
+        };
+        let [first, second] = IndexClass::BOTH;
+        if self.repository.store.in_flight() < FAR {
+            return Ok([put(first)?, put(second)?].concat());
         }
-        Ok(refs)
+        let (one, other) = std::thread::scope(|scope| {
+            let one = scope.spawn(|| put(first));
+            let other = put(second);
+            (one.join().expect("putting an index does not panic"), other)
+        });
+        Ok([one?, other?].concat())
     }
 
     fn put_index(&self, class: IndexClass, body: &IndexBody) -> Result<IndexRef, Error> {

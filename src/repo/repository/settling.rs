@@ -49,6 +49,9 @@ impl Repository {
 
     /// The entry that counts may be a second copy whose first is lost.
     pub(super) fn settle_log(&self) -> Result<(), Error> {
+        if self.store.seen_is_durable() {
+            return Ok(());
+        }
         self.log.state.head().map_or(Ok(()), |head| self.settle_entry(head.position))
     }
 
@@ -63,6 +66,9 @@ impl Repository {
     }
 
     fn settle_end(&self, session: SessionName) -> Result<(), Error> {
+        if self.store.seen_is_durable() {
+            return Ok(());
+        }
         match self.store.settle(&Name::End(session).object()) {
             // Collected meanwhile: then a census has its record.
             Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
@@ -88,6 +94,9 @@ impl Repository {
     /// A founding that died on its last steps leaves one copy, which is enough to open the repository.
     fn complete_config(&self) -> Result<(), store::Error> {
         for (copy, other) in [(Copy::First, Copy::Second), (Copy::Second, Copy::First)] {
+            if self.overview.has(&Name::Config(copy).object()) == Some(true) {
+                continue;
+            }
             match self.store.length(&Name::Config(copy).object()) {
                 Err(error) if error.kind == ErrorKind::NotFound => {
                     let stored = self.store.get(&Name::Config(other).object())?;

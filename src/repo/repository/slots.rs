@@ -6,7 +6,8 @@ use crate::repo::armour::{self, ObjectKind, Scale};
 use crate::repo::id::SlotId;
 use crate::repo::keys::slot::Slot;
 use crate::repo::names::{Copy, Name, SLOTS};
-use crate::store::{self, ErrorKind, Put, Store};
+use crate::store::overview::Overview;
+use crate::store::{self, ErrorKind, Listed, Put, Store};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Stores a sealed slot under a fresh id, both copies.
@@ -30,8 +31,20 @@ pub(super) fn put(store: &dyn Store, sealed: Vec<u8>) -> Result<SlotId, store::E
 /// # Errors
 /// When the listing or a read fails.
 pub(super) fn all(store: &dyn Store) -> Result<Vec<(SlotId, Vec<u8>)>, store::Error> {
+    read(store, store.list(SLOTS)?)
+}
+
+/// As [`all`], of what `overview` shows.
+///
+/// # Errors
+/// As [`all`].
+pub(super) fn seen(store: &dyn Store, overview: &Overview) -> Result<Vec<(SlotId, Vec<u8>)>, store::Error> {
+    read(store, overview.list(store, SLOTS)?)
+}
+
+fn read(store: &dyn Store, listed: Vec<Listed>) -> Result<Vec<(SlotId, Vec<u8>)>, store::Error> {
     let mut slots: BTreeMap<SlotId, Vec<u8>> = BTreeMap::new();
-    for listed in store.list(SLOTS)? {
+    for listed in listed {
         let Some(Name::Slot(id, _)) = Name::parse(&listed.name) else { continue };
         if slots.get(&id).is_none_or(Vec::is_empty) {
             match store.get(&listed.name) {

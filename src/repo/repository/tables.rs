@@ -10,6 +10,7 @@ use crate::repo::id::{PackId, PrincipalId, WriterId};
 use crate::repo::names::{self, Name, SessionName};
 use crate::repo::pack::{self, Table, TableKeys};
 use crate::repo::segment::{Origin, SegmentDescriptor};
+use crate::store::Listed;
 use crate::store::mark::Mark;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,6 +22,13 @@ pub struct StoredPack {
     pub length: u64,
     /// What the place says of its bytes.
     pub mark: Option<Mark>,
+}
+
+fn stored_pack(listed: Listed) -> Option<(PackId, StoredPack)> {
+    match Name::parse(&listed.name) {
+        Some(Name::Pack(id)) => Some((id, StoredPack { length: listed.length, mark: listed.mark })),
+        _ => None,
+    }
 }
 
 /// Tells under which key a table must be signed whose signer is this writer.
@@ -35,16 +43,21 @@ impl Repository {
         Ok(self.list_stored_packs()?.into_iter().map(|(id, stored)| (id, stored.length)).collect())
     }
 
+    /// Every pack that was in the store when the sessions were listed, or now, where that listing did not reach so far; and its length.
+    ///
+    /// # Errors
+    /// When a listing fails.
+    pub fn packs_seen(&self) -> Result<BTreeMap<PackId, u64>, Error> {
+        let packs = self.overview.list(&*self.store, names::PACKS)?;
+        Ok(packs.into_iter().filter_map(stored_pack).map(|(id, stored)| (id, stored.length)).collect())
+    }
+
     /// Every pack in the store, and all that the listing says of it.
     ///
     /// # Errors
     /// When the listing fails.
     pub fn list_stored_packs(&self) -> Result<BTreeMap<PackId, StoredPack>, Error> {
-        let pack = |listed: crate::store::Listed| match Name::parse(&listed.name) {
-            Some(Name::Pack(id)) => Some((id, StoredPack { length: listed.length, mark: listed.mark })),
-            _ => None,
-        };
-        Ok(self.store.list(names::PACKS)?.into_iter().filter_map(pack).collect())
+        Ok(self.store.list(names::PACKS)?.into_iter().filter_map(stored_pack).collect())
     }
 
     /// The signing keys of all who open, or opened, sessions under a writer's name: one, unless somebody is hostile.

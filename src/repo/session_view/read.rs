@@ -4,7 +4,8 @@ use crate::crypto::hash;
 use crate::repo::frame::{self, Frame};
 use crate::repo::id::WriterId;
 use crate::repo::names::{self, Name, SessionName};
-use crate::store::{self, ErrorKind, Store};
+use crate::store::overview::Overview;
+use crate::store::{self, ErrorKind, FAR, Store};
 use std::collections::BTreeMap;
 
 /// An object as it was read.
@@ -48,16 +49,21 @@ impl Found {
 /// What was found of all sessions.
 pub type All = BTreeMap<SessionName, Found>;
 
-/// Reads every session whose number is above its writer's `watermark`. What is in `known`, from an earlier reading, and was sound is not fetched again as
+/// Reads every session that `overview` shows, or a listing, and whose number is above its writer's `watermark`. What is in `known`, from an earlier reading, and was sound is not fetched again as
 /// long as it is listed: nobody replaces it but by the same.
 ///
 /// # Errors
 /// When the store fails. A session that vanishes between listing and reading is read as far as it is still there: whoever
 /// collected it entered a CHECKPOINT before.
-pub fn read(store: &dyn Store, known: &All, watermark: impl Fn(&WriterId) -> u64) -> Result<All, store::Error> {
+pub fn read(
+    store: &dyn Store,
+    overview: &Overview,
+    known: &All,
+    watermark: impl Fn(&WriterId) -> u64,
+) -> Result<All, store::Error> {
     let mut found = All::new();
     let mut wanted = Vec::new();
-    for listed in store.list(names::SESSIONS)? {
+    for listed in overview.list(store, names::SESSIONS)? {
         let Some(name) = Name::parse(&listed.name) else { continue };
         let (Name::Open(session) | Name::End(session) | Name::Beat(session, _)) = name else { continue };
         if session.seq <= watermark(&session.writer) {
@@ -85,9 +91,7 @@ pub fn read(store: &dyn Store, known: &All, watermark: impl Fn(&WriterId) -> u64
     Ok(found)
 }
 
-/// Objects of this many puts in flight and more are far away: there one waits for many answers at once.
-const FAR: usize = 3;
-/// How many.
+/// Answers that one waits for at once where the place is far away.
 const AT_ONCE: usize = 8;
 
 fn get_all(store: &dyn Store, wanted: &[(SessionName, Name)]) -> Result<Vec<Option<Object>>, store::Error> {

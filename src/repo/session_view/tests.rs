@@ -16,6 +16,7 @@ use crate::repo::record::{Completeness, Link, Private, SnapshotKind, SourceKind,
 use crate::repo::session::{Certified, End, Open, Signer, Verdict};
 use crate::repo::wire::Extensions;
 use crate::store::Store as _;
+use crate::store::overview::Overview;
 
 /// One installation that puts sessions into a world.
 struct Machine<'a> {
@@ -122,8 +123,12 @@ fn index(seq: u64) -> IndexRef {
     IndexRef { checkpoint: 0, class: IndexClass::Data, id: crate::repo::id::IndexId([byte; 32]) }
 }
 
+fn look(world: &World) -> Overview {
+    Overview::take(&world.store).unwrap()
+}
+
 fn view_with(world: &World, census: Option<&Census>) -> View {
-    let found = read(&world.store, &All::new(), |_| 0).unwrap();
+    let found = read(&world.store, &look(world), &All::new(), |_| 0).unwrap();
     View::judge(&world.state(), census, &found, &world.keys()).unwrap()
 }
 

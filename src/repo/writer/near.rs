@@ -23,6 +23,8 @@ const NARROW: u64 = 8 << 10;
 pub const MOST: usize = 4 * TARGET;
 /// Bytes that tell where a stretch stood before.
 const SAMPLE: usize = 48;
+/// From a place that is far away, what a file held before is fetched for so many new bytes: a request brings more than fewer could save.
+pub const WORTH: usize = TARGET / 2;
 /// Segments in a row that got no smaller before fewer are tried …
 const PATIENCE: u32 = 4;
 /// … down to one in 2^this.
@@ -195,6 +197,11 @@ impl Lane {
     fn settle(&mut self, stretches: &[Stretch], near: &Near) -> Result<Option<i64>, Error> {
         let Some(first) = stretches.first() else { return Ok(None) };
         let Some(mut builder) = self.near.take() else { return Ok(None) };
+        if builder.len() < self.shared.worth {
+            builder.empty_into(|id, bytes| self.push(ChunkKind::Data, id, bytes))?;
+            self.near = Some(builder);
+            return Ok(None);
+        }
         let found = near.bases(stretches, &self.shared.index);
         let drift = Near::drift_of(builder.first(), first.start, &found);
         let bases: Vec<Base> = found.into_iter().map(|found| found.base).collect();

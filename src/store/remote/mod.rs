@@ -6,8 +6,10 @@
 
 mod azure;
 mod errors;
+mod listing;
 mod notes;
 mod operator;
+mod removing;
 mod runtime;
 mod signed;
 mod signing;
@@ -17,17 +19,14 @@ use super::access::Access;
 use super::archive::{Archive, Thaw};
 use super::mark::Mark;
 use super::remote_url::{RemoteUrl, Scheme};
-use super::{Error, ErrorKind, Facts, Listed, ObjectName, Put, Store};
+use super::{Arrived, Error, ErrorKind, Facts, Listed, ObjectName, Page, Put, Store};
 use crate::crypto::secret::random;
 use errors::Said;
-use futures_core::Stream as _;
 use notes::Notes;
-use opendal::options::{ListOptions, ReadOptions, WriteOptions};
+use opendal::options::{ReadOptions, WriteOptions};
 use opendal::{Buffer, BytesRange, Metadata, Operator};
 use operator::{Exclusion, Operators};
 use std::fmt::Write as _;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -71,45 +70,6 @@ impl RemoteStore {
         Ok(Self { place, scheme: url.scheme, operators, runtime, seen: Mutex::default(), tidied: Once::new() })
     }
 
-    /// Whether the bucket or folder itself is there.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NoStore`] when it is not, or why it cannot be told.
-    pub fn check(&self) -> Result<(), Error> {
-        let recursive = self.operators.exclusion != Exclusion::Move;
-        let options = ListOptions { limit: Some(1), recursive, ..ListOptions::default() };
-        // The first request is answer enough.
-        let call = async {
-            let mut lister = self.operators.plain.lister_options("/", options).await?;
-            poll_fn(|context| Pin::new(&mut lister).poll_next(context)).await.transpose()
-        };
-        let notes = Notes::new(false);
-        let outcome = self.run(&notes, call);
-        match outcome {
-            // opendal reads an absent folder as an empty one.
-            Ok(_) if notes.status() == 404 => Err(self.absent()),
-            Ok(_) => {
-                *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-                Ok(())
-            }
-            Err(error) => match self.failed(&error, &notes, "open", "the store") {
-                error if error.kind == ErrorKind::NotFound => Err(Error { kind: ErrorKind::NoStore, ..error }),
-                error => Err(error),
-            },
-        }
-    }
-
-    /// Makes the folder, where there are folders; a bucket must be there.
-    ///
-    /// # Errors
-    /// As [`Self::check`].
-    pub fn create(&self) -> Result<(), Error> {
-        if self.operators.exclusion == Exclusion::Move {
-            self.call("create", "the folder", self.operators.checked.create_dir("/"))?;
-        }
-        self.check()
-    }
-
     fn run<T>(&self, notes: &Arc<Notes>, call: impl Future<Output = T>) -> T {
         self.runtime.block_on(notes::with(notes, call))
     }
@@ -133,17 +93,27 @@ impl RemoteStore {
         Error { kind, action, object: object.to_string(), place: self.place.clone(), source }
     }
 
+    /// The place itself answered of something that it holds.
+    fn saw_it(&self) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
     fn absent(&self) -> Error {
         self.error(ErrorKind::NoStore, "open", "the store", "there is no such bucket, container or folder")
     }
 
     /// An object that is not there must not be taken for lost when the whole place is gone.
     fn sure(&self, error: Error) -> Error {
-        let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < KNOWN_FOR);
-        if error.kind != ErrorKind::NotFound || known {
-            return error;
+        match error.kind {
+            ErrorKind::NotFound => self.sure_of_nothing().err().unwrap_or(error),
+            _ => error,
         }
-        self.check().err().unwrap_or(error)
+    }
+
+    /// As [`Self::sure`], of a listing that shows nothing.
+    fn sure_of_nothing(&self) -> Result<(), Error> {
+        let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < KNOWN_FOR);
+        if known { Ok(()) } else { self.check() }
     }
 
     /// What is said of an object's bytes, in the same words by a listing and by a look at the object.
@@ -211,29 +181,18 @@ impl RemoteStore {
         }
     }
 
-    /// Removes what crashes left behind. Failures are passed over, as a left-over object harms nothing.
-    fn tidy(&self) {
-        let operator = &self.operators.checked;
-        let found = self.call("list", TEMPORARY, operator.list_options(TEMPORARY, ListOptions::default()));
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |age| age.as_secs());
-        for entry in found.unwrap_or_default() {
-            let modified = entry.metadata().last_modified().map(|time| time.into_inner().as_second());
-            let age = modified.map(|modified| i64::try_from(now).unwrap_or(i64::MAX).saturating_sub(modified));
-            if entry.metadata().is_file() && age.is_some_and(|age| age > LEFT_OVER_AFTER) {
-                let _ = self.call("delete", entry.path(), operator.delete(entry.path()));
-            }
-        }
+    fn read(&self, name: &ObjectName, range: Option<BytesRange>) -> Result<Vec<u8>, Error> {
+        self.read_noted(name, range, &Notes::new(false))
     }
 
-    fn read(&self, name: &ObjectName, range: Option<BytesRange>) -> Result<Vec<u8>, Error> {
+    fn read_noted(&self, name: &ObjectName, range: Option<BytesRange>, notes: &Arc<Notes>) -> Result<Vec<u8>, Error> {
         if self.operators.exclusion == Exclusion::Move {
             // A server may show a folder as a page.
             self.length(name)?;
         }
         let plain: &Operator = &self.operators.plain;
         let options = ReadOptions { range: range.unwrap_or_default(), ..ReadOptions::default() };
-        let notes = Notes::new(false);
-        let read = self.run(&notes, plain.read_options(name.as_str(), options));
+        let read = self.run(notes, plain.read_options(name.as_str(), options));
         match read {
             Ok(_) if notes.whole_for_range() => Err(self.error(
                 ErrorKind::Config,
@@ -241,15 +200,18 @@ impl RemoteStore {
                 name,
                 "the server sends whole objects where a part is asked for",
             )),
-            Ok(bytes) => Ok(bytes.to_vec()),
+            Ok(bytes) => {
+                self.saw_it();
+                Ok(bytes.to_vec())
+            }
             // Nothing lies behind the end.
             Err(_) if notes.status() == 416 && range.is_some() => Ok(Vec::new()),
             // … which Azure's emulator says with a part of nothing.
             Err(error) if notes.status() == 206 => match range {
                 Some(range) if self.length(name)? <= range.offset() => Ok(Vec::new()),
-                _ => Err(self.failed(&error, &notes, "read", name)),
+                _ => Err(self.failed(&error, notes, "read", name)),
             },
-            Err(error) => Err(self.sure(self.failed(&error, &notes, "read", name))),
+            Err(error) => Err(self.sure(self.failed(&error, notes, "read", name))),
         }
     }
 }
@@ -265,6 +227,11 @@ impl Store for RemoteStore {
 
     fn in_flight(&self) -> usize {
         IN_FLIGHT
+    }
+
+    fn seen_is_durable(&self) -> bool {
+        // The service answered whoever put it only then.
+        true
     }
 
     fn facts(&self, name: &ObjectName) -> Result<Facts, Error> {
@@ -287,7 +254,10 @@ impl Store for RemoteStore {
             Exclusion::Conditional => {
                 let notes = Notes::new(false);
                 match self.run(&notes, self.write(name.as_str(), bytes, true)) {
-                    Ok(()) => Ok(Put::Created),
+                    Ok(()) => {
+                        self.saw_it();
+                        Ok(Put::Created)
+                    }
                     Err(error)
                         if matches!(
                             error.kind(),
@@ -324,7 +294,6 @@ impl Store for RemoteStore {
     }
 
     fn settle(&self, name: &ObjectName) -> Result<(), Error> {
-        // What is seen is durable: the service answered whoever put it only then.
         self.length(name).map(drop)
     }
 
@@ -355,6 +324,20 @@ impl Store for RemoteStore {
         Ok(bytes)
     }
 
+    fn stream(&self, name: &ObjectName, offset: u64, length: u64, arrived: &Arrived) -> Result<u64, Error> {
+        let notes = Notes::streaming(Arc::clone(arrived));
+        let left = self.read_noted(name, Some(BytesRange::new(offset, Some(length))), &notes)?;
+        match notes.streamed() {
+            // What did not come as a part was not handed on.
+            0 => {
+                arrived(0, &left);
+                Ok(left.len() as u64)
+            }
+            streamed if streamed <= length && left.is_empty() => Ok(streamed),
+            _ => Err(self.error(ErrorKind::Other, "read", name, "more came back than was asked for")),
+        }
+    }
+
     fn length(&self, name: &ObjectName) -> Result<u64, Error> {
         let found = self.call("read", name, self.operators.checked.stat(name.as_str()));
         match found {
@@ -365,46 +348,18 @@ impl Store for RemoteStore {
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
-        let folder = match ObjectName::new(prefix) {
-            _ if prefix.is_empty() => "/".to_owned(),
-            Some(name) => format!("{name}/"),
-            None => return self.check().map(|()| Vec::new()),
-        };
-        let what = if prefix.is_empty() { "all objects" } else { prefix };
-        let options = ListOptions { recursive: true, ..ListOptions::default() };
-        let notes = Notes::new(false);
-        let found = self.run(&notes, self.operators.checked.list_options(&folder, options));
-        let found = match found {
-            // An absent folder holds nothing; an absent bucket must not look like one.
-            Ok(found) if found.is_empty() => self.check().map(|()| found)?,
-            Ok(found) => found,
-            Err(error) => {
-                let error = self.failed(&error, &notes, "list", what);
-                return match error.kind {
-                    // Something was not found in the middle: that must never read as "there is nothing".
-                    ErrorKind::NotFound => Err(self.check().err().unwrap_or(Error { kind: ErrorKind::Other, ..error })),
-                    _ => Err(error),
-                };
-            }
-        };
-        let files = found.iter().filter(|entry| entry.metadata().is_file());
-        let mut listed: Vec<Listed> = files
-            .filter_map(|entry| {
-                let name = ObjectName::new(entry.path())?;
-                // WebDAV lists a file that is asked for as a folder.
-                let below = prefix.is_empty() || name.as_str().strip_prefix(prefix)?.starts_with('/');
-                below.then_some(())?;
-                Some(Listed { name, length: entry.metadata().content_length(), mark: self.mark(entry.metadata()) })
-            })
-            .collect();
-        listed.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok(listed)
+        self.list_below(prefix)
+    }
+
+    fn page(&self) -> Result<Option<Page>, Error> {
+        self.first_page()
     }
 
     fn delete(&self, name: &ObjectName) -> Result<(), Error> {
-        match self.call("delete", name, self.operators.checked.delete(name.as_str())) {
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
-            deleted => deleted,
-        }
+        self.remove(name)
+    }
+
+    fn delete_all(&self, names: &[ObjectName]) -> Vec<Result<(), Error>> {
+        self.remove_all(names)
     }
 }

@@ -1,6 +1,7 @@
 //! What a call and the transport below opendal tell each other past it: the last status and the wait that was asked for on the
 //! way up, and on the way down whether a move may replace what has the name.
 
+use super::super::Arrived;
 use super::super::archive::Archive;
 use super::super::retention::{self, Lock};
 use bytes::Bytes;
@@ -25,7 +26,22 @@ pub struct Notes {
     never_replace: AtomicBool,
     /// Whether the request that never replaces was sent as one.
     kept: AtomicBool,
+    /// Whether the request is about several objects.
+    several: AtomicBool,
+    /// Whether an answer that was no error names one, as that to a request about several objects does.
+    named_error: AtomicBool,
     said: Mutex<Said>,
+    /// Who takes the bytes of a part as they come.
+    arrived: Option<Arrivals>,
+    streamed: AtomicU64,
+}
+
+struct Arrivals(Arrived);
+
+impl std::fmt::Debug for Arrivals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Arrivals")
+    }
 }
 
 /// What the last answer said of an object, and where it was asked for.
@@ -61,6 +77,21 @@ impl Notes {
         Arc::new(Self { never_replace: AtomicBool::new(never_replace), ..Self::default() })
     }
 
+    /// Of a call about several objects at once.
+    pub fn of_several() -> Arc<Self> {
+        Arc::new(Self { several: AtomicBool::new(true), ..Self::default() })
+    }
+
+    /// Of a call whose bytes are handed on as they come.
+    pub fn streaming(arrived: Arrived) -> Arc<Self> {
+        Arc::new(Self { arrived: Some(Arrivals(arrived)), ..Self::default() })
+    }
+
+    /// How many bytes were handed on of the last answer.
+    pub fn streamed(&self) -> u64 {
+        self.streamed.load(Ordering::Relaxed)
+    }
+
     /// The status of the last answer; 0 if there was none.
     pub fn status(&self) -> u16 {
         self.status.load(Ordering::Relaxed)
@@ -69,6 +100,11 @@ impl Notes {
     /// Whether a request went out that replaces nothing, as it was asked for.
     pub fn kept(&self) -> bool {
         self.kept.load(Ordering::Relaxed)
+    }
+
+    /// Whether an answer that was no error names one.
+    pub fn named_error(&self) -> bool {
+        self.named_error.load(Ordering::Relaxed)
     }
 
     /// What the last answer said of its object.
@@ -109,8 +145,24 @@ pub(super) fn answer(status: u16, wait: Option<Duration>, headers: &HeaderMap) {
     });
 }
 
-/// Notes what came with an answer: Google describes an object there.
+/// Hands on a piece of a part, if the call wants that: then it is not to be collected. `at` is its place in the part.
+pub(super) fn piece(at: u64, piece: &[u8]) -> bool {
+    let taken = NOTES.try_with(|notes| {
+        let Some(Arrivals(arrived)) = notes.arrived.as_ref().filter(|_| notes.status() == 206) else { return false };
+        arrived(at, piece);
+        notes.streamed.store(at + piece.len() as u64, Ordering::Relaxed);
+        true
+    });
+    taken.unwrap_or(false)
+}
+
+/// Notes what came with an answer: Google describes an object there, and S3 says which of several it did not remove.
 pub(super) fn body(headers: &HeaderMap, body: &[Bytes]) {
+    let _ = NOTES.try_with(|notes| {
+        if notes.several.load(Ordering::Relaxed) && memchr::memmem::find(&body.concat(), b"<Error>").is_some() {
+            notes.named_error.store(true, Ordering::Relaxed);
+        }
+    });
     let json = headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     if json.is_some_and(|kind| kind.starts_with("application/json"))
         && body.iter().map(Bytes::len).sum::<usize>() < DESCRIPTION

@@ -1,7 +1,7 @@
 //! How opendal's requests travel: counted, paced, watched for headway, with a deadline that grows with what is carried.
 //!
 //! What the error of a service does not tell (the status, the wait that a busy place asks for) is noted for the call that sent
-//! the request. A body is received whole before it is handed on: no object is larger than a pack.
+//! the request. A body is received whole before it is handed on, unless the call takes the pieces as they come: no object is larger than a pack.
 
 use super::super::access::Access;
 use super::super::pace::Pace;
@@ -90,7 +90,7 @@ impl Transport {
         let mut response = builder.send().await.map_err(|error| failed(&error))?;
         headway.fetch_add(1, Ordering::Relaxed);
         notes::answer(response.status().as_u16(), retry_after(response.headers()), response.headers());
-        let mut pieces: Vec<Bytes> = Vec::new();
+        let (mut pieces, mut at): (Vec<Bytes>, u64) = (Vec::new(), 0);
         while let Some(piece) = response.chunk().await.map_err(|error| failed(&error))? {
             headway.fetch_add(1, Ordering::Relaxed);
             self.traffic.down(piece.len() as u64);
@@ -98,7 +98,10 @@ impl Transport {
                 // No headway is missed meanwhile: the wait is our own.
                 self.nap(pace.take(piece.len() as u64), headway).await;
             }
-            pieces.push(piece);
+            if !notes::piece(at, &piece) {
+                pieces.push(piece.clone());
+            }
+            at += piece.len() as u64;
         }
         notes::body(response.headers(), &pieces);
         let mut answer = Response::builder().status(response.status()).extension(uri);

@@ -68,9 +68,18 @@ fn an_entry_that_comes_between_two_looks_is_not_half_lost() {
     let before = world.store.fork();
     world.append(&world.admin, &Decision::Forget(vec![SnapshotId([1; 32])])).unwrap();
     let asked = world.position(1, Copy::First);
-    let store = Turning { before, after: world.store.fork(), asked, turned: AtomicBool::new(false) };
-    let log = read(&store, world.fresh(), &world.log_keys(), None).unwrap();
-    assert!(store.turned.into_inner());
+    let store = || Turning {
+        before: before.fork(),
+        after: world.store.fork(),
+        asked: asked.clone(),
+        turned: AtomicBool::new(false),
+    };
+    // Where a listing showed no second copy, the entry came after the first one was asked for.
+    let log = read(&store(), world.fresh(), &world.log_keys(), None).unwrap();
+    assert_eq!((&log.doubts, &log.notes, log.end()), (&vec![], &vec![], 1));
+    let turning = store();
+    let log = read_on(&turning, None, &log, &world.log_keys()).unwrap();
+    assert!(turning.turned.into_inner());
     assert_eq!((log.doubts, log.notes), (vec![], vec![]));
     assert_eq!(log.state, world.state());
 }

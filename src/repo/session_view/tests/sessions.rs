@@ -206,7 +206,7 @@ fn what_the_census_covers_only_the_census_says() {
     assert!(view.sessions.keys().all(|session| session.seq == 3));
     let covered = view.signed(&machine.session(1)).unwrap();
     assert_eq!((covered.principal, covered.end), (world.admin.principal_id(), None));
-    assert_eq!(read(&world.store, &All::new(), |_| 2).unwrap().len(), 1);
+    assert_eq!(read(&world.store, &look(&world), &All::new(), |_| 2).unwrap().len(), 1);
 
     let mut forged = census;
     forged.certificates[0].certificate.signature[0] ^= 1;
@@ -241,7 +241,7 @@ fn keys_are_asked_for_epochs_that_were_only() {
     let state = world.state();
     let machine = Machine::new(&world, &world.admin, 7);
     let id = machine.commit(1, 0, None);
-    let found = read(&world.store, &All::new(), |_| 0).unwrap();
+    let found = read(&world.store, &look(&world), &All::new(), |_| 0).unwrap();
     assert_eq!(ids(&View::judge(&state, None, &found, &world.keys()).unwrap()), [id].into());
     let without = View::judge(&state, None, &found, &old_keys);
     assert!(matches!(without, Err(Error::NoKey { epoch: 2, .. })));
@@ -280,17 +280,17 @@ fn what_was_sound_is_not_read_again_and_what_was_not_is() {
     let name = |seq| Name::End(machine.session(seq)).object();
     let good = world.store.get(&name(2)).unwrap();
     world.store.overwrite(&name(2), b"rubbish".to_vec());
-    let first = read(&world.store, &All::new(), |_| 0).unwrap();
+    let first = read(&world.store, &look(&world), &All::new(), |_| 0).unwrap();
     assert!(first[&machine.session(2)].end.as_ref().unwrap().frame.is_err());
 
     world.store.overwrite(&name(1), b"not looked at".to_vec());
     world.store.overwrite(&name(2), good);
     world.store.delete(&name(3)).unwrap();
     machine.open(4);
-    let again = read(&world.store, &first, |_| 0).unwrap();
+    let again = read(&world.store, &look(&world), &first, |_| 0).unwrap();
     assert_eq!(again[&machine.session(1)], first[&machine.session(1)]);
     assert!(again[&machine.session(2)].end.as_ref().unwrap().frame.is_ok());
     assert_eq!(again[&machine.session(3)].end, None);
     assert!(again[&machine.session(4)].open.is_some());
-    assert_eq!(read(&world.store, &again, |_| 3).unwrap().len(), 1);
+    assert_eq!(read(&world.store, &look(&world), &again, |_| 3).unwrap().len(), 1);
 }
