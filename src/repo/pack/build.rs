@@ -66,7 +66,9 @@ impl PackBuilder {
 
     /// An empty one that is full at this size.
     pub fn of_size(size: PackSize) -> Self {
-        Self { size, ..Self::with_buffer(Vec::new()) }
+        // A full pack with a last segment, table, padding and default parity; untouched memory costs nothing.
+        let buffer = Vec::with_capacity(ROOM + size.bytes() + size.bytes() / 8);
+        Self { size, ..Self::with_buffer(buffer) }
     }
 
     /// This one, empty as it is, full at another size.
@@ -85,10 +87,6 @@ impl PackBuilder {
     /// Adds a segment. `wrap` is its data key, wrapped for readers; skeletons need none.
     pub fn push(&mut self, segment: SealedSegment, wrap: &[u8]) {
         let SealedSegment { mut descriptor, bytes } = segment;
-        if self.is_empty() {
-            // A full pack with a last segment, table, padding and default parity; untouched memory costs nothing.
-            self.buffer.reserve_exact(self.size.bytes() + self.size.bytes() / 8);
-        }
         descriptor.offset = self.len() as u64;
         if descriptor.kind != ChunkKind::Skeleton {
             self.wraps.entry(descriptor.key_id).or_insert_with(|| wrap.to_vec());

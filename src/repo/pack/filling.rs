@@ -58,9 +58,7 @@ impl Filling {
     /// What is left: one pack if it is little, two if it is more, none if nothing is left.
     pub fn rest(self) -> impl Iterator<Item = PackBuilder> {
         let Self { mut data, catalog, .. } = self;
-        let rest = if data.is_empty() {
-            [None, Some(catalog)]
-        } else if data.weight() + catalog.weight() <= TOGETHER {
+        let rest = if data.weight() + catalog.weight() <= TOGETHER {
             data.append(catalog);
             [Some(data), None]
         } else {
