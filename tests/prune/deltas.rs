@@ -1,13 +1,12 @@
 //! What deltas build on stays for as long as they are needed, wherever it lies.
 
-use super::{forget, options, pruned, try_prune};
+use super::{forget, options, pruned, try_prune, undisturbed};
 use crate::world::{Listener, Machine, World, noise};
 use boveda::ops::prune::{Limit, Options};
 use boveda::ops::verify::{self, Level};
 use boveda::repo::id::SnapshotId;
 use boveda::repo::keys::role::Role;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 /// Hexadecimal digits, of which every thousandth row is another in each generation.
 fn dump(generation: u64) -> Vec<u8> {
@@ -105,8 +104,7 @@ fn a_delta_makes_a_plain_copy_superfluous() {
     let world = World::new();
     let writer = world.add(Role::Writer, "writer");
     let [desk, laptop] = ["desk", "laptop"].map(|name| world.machine(name));
-    // Folders above the source are part of the snapshots: nobody else must make anything in them between the two.
-    let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (_turn, folder) = undisturbed();
     let source = folder.path().join("source");
     std::fs::create_dir_all(&source).unwrap();
     for generation in [0, 1] {
