@@ -1,6 +1,6 @@
 //! What deltas build on stays for as long as they are needed, wherever it lies.
 
-use super::{forget, options, pruned, try_prune};
+use super::{forget, options, pruned, try_prune, undisturbed};
 use crate::world::{Listener, Machine, World, noise};
 use boveda::ops::prune::{Limit, Options};
 use boveda::ops::verify::{self, Level};
@@ -96,4 +96,27 @@ fn bases_may_move_to_another_pack() {
     forget(&site.world, &[second]);
     pruned(&site.world, &site.machine, &site.world.admin);
     site.holds(third, 2);
+}
+
+/// The same files, taken by a writer, who reads nothing and makes no deltas, and by the admin, who makes some of the second generation.
+#[test]
+fn a_delta_makes_a_plain_copy_superfluous() {
+    let world = World::new();
+    let writer = world.add(Role::Writer, "writer");
+    let [desk, laptop] = ["desk", "laptop"].map(|name| world.machine(name));
+    let (_turn, folder) = undisturbed();
+    let source = folder.path().join("source");
+    std::fs::create_dir_all(&source).unwrap();
+    for generation in [0, 1] {
+        std::fs::write(source.join("dump"), dump(generation)).unwrap();
+        // The admin does not rely on what the writer stored.
+        assert_eq!(laptop.snapshot(&world, &writer.key, &source).deltas, 0);
+        assert_eq!(desk.snapshot(&world, &world.admin, &source).deltas > 0, generation > 0);
+    }
+    let storage = world.machine("storage");
+    assert_eq!(pruned(&world, &storage, &world.admin).deleted.packs, 2, "both packs of the writer");
+    let repository = storage.open(&world.store, &world.admin).unwrap();
+    assert_eq!(repository.snapshots().len(), 4);
+    let found = verify::verify(&repository, &storage.host, Level::Full, &Listener::default()).unwrap();
+    assert_eq!(found.findings, []);
 }

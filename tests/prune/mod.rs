@@ -20,7 +20,9 @@ use boveda::repo::names::Name;
 use boveda::repo::repository;
 use boveda::store::Store;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// Bytes of a file that does not compress.
 const LARGE: usize = 1_000_000;
@@ -83,6 +85,14 @@ pub fn two() -> (World, Machine, PathBuf, [SnapshotId; 2]) {
         machine.snapshot(&world, &world.admin, &source).snapshot.unwrap()
     });
     (world, machine, source, ids)
+}
+
+/// A folder for a source of which two take the same snapshot. Folders above it are part of that, and who else asks for one would make
+/// something in them: one after the other.
+pub fn undisturbed() -> (MutexGuard<'static, ()>, TempDir) {
+    static ONE: Mutex<()> = Mutex::new(());
+    let turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    (turn, TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap())
 }
 
 #[test]
@@ -185,8 +195,7 @@ fn a_pack_that_comes_back_after_it_was_given_up_is_deleted_again_and_never_relie
 #[test]
 fn of_two_copies_one_goes_only_if_all_who_need_it_rely_on_the_other() {
     let world = World::new();
-    // Folders above the source are part of the snapshots: nobody else must make anything in them between the two.
-    let folder = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (_turn, folder) = undisturbed();
     let source = folder.path().join("source");
     fill(&source, 1);
     let [one, two] = ["one", "two"].map(|label| world.add(Role::Writer, label));
@@ -209,4 +218,21 @@ fn of_two_copies_one_goes_only_if_all_who_need_it_rely_on_the_other() {
     // Whoever it was that lost a copy goes on.
     let more = [take(2, &one.key), take(3, &two.key)];
     holds(&world, &source, &[(ids[0], 1), (ids[1], 1), (more[0], 1), (more[1], 1)]);
+}
+
+/// Each of two copies lies elsewhere too as long as the other stays: one goes, and not both, which would be to no avail.
+#[test]
+fn of_two_copies_that_stand_for_each_other_one_goes() {
+    let world = World::new();
+    let (_turn, folder) = undisturbed();
+    let source = folder.path().join("source");
+    fill(&source, 1);
+    let [one, two] = ["one", "two"].map(|label| world.add(Role::Writer, label));
+    let ids = [(&one, "a"), (&two, "b")]
+        .map(|(writer, name)| world.machine(name).snapshot(&world, &writer.key, &source).snapshot.unwrap());
+    world.as_admin().trust(two.id, one.id).unwrap();
+    world.as_admin().trust(one.id, two.id).unwrap();
+    let summary = pruned(&world, &world.machine("storage"), &world.admin);
+    assert_eq!((summary.condemned.packs, summary.rescued.packs, summary.deleted.packs), (1, 0, 1), "{summary:?}");
+    holds(&world, &source, &[(ids[0], 1), (ids[1], 1)]);
 }

@@ -356,6 +356,10 @@ fn what_a_dead_prune_copied_of_others_makes_no_later_index_void() {
     prune(&mut repository, &other.host, &options(), &Silent).unwrap_err();
     drop(repository);
     assert!(world.packed() > before + LARGE as u64, "it copied something");
+    // It is the copying session's as long as that is open, whoever stored it first.
+    let summary = try_prune(&world, &machine, &world.admin, &Options { max_unused: Limit::Unlimited, ..options() });
+    let summary = summary.unwrap();
+    assert!(summary.open.bytes > LARGE as u64 && summary.condemned.packs == 0, "{summary:?}");
     let third = other.snapshot(&world, &world.admin, &source).snapshot.unwrap();
     run(&world, &machine, &world.admin, &options());
     holds(&world, &source, &[(second, 2), (third, 2)]);

@@ -58,6 +58,23 @@ fn a_session_that_never_ended_is_left_alone_until_it_was_silent_for_a_week() {
     holds(&world, &source, &[(second, 2)]);
 }
 
+/// A session of which nothing is known is not over: what shows that it is open may be what is lost.
+#[test]
+fn packs_of_which_nobody_knows_the_session_are_left_alone() {
+    let (world, machine, source, [first, second]) = two();
+    fill(&source, 3);
+    // Its earlier sessions certify it: who signed its packs is known.
+    dies(&world, &machine, &world.admin, &source);
+    let [dead] = unresolved(&world)[..] else { panic!("one session") };
+    world.store.delete(&Name::Open(dead).object()).unwrap();
+    assert_eq!(unresolved(&world), []);
+    let before = world.packed();
+    let summary = pruned(&world, &world.machine("storage"), &world.admin);
+    assert!(summary.unknown.packs == 1 && summary.unknown.bytes > LARGE as u64 * 9 / 10, "{summary:?}");
+    assert_eq!((summary.condemned.packs, world.packed()), (0, before));
+    holds(&world, &source, &[(first, 1), (second, 2)]);
+}
+
 #[test]
 fn signs_of_life_do_not_keep_a_session_open_for_ever() {
     let (world, _, source, [first, second]) = two();

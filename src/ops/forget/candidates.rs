@@ -51,7 +51,7 @@ fn tags(repository: &Repository, snapshot: &Snapshot) -> BTreeSet<Token> {
 }
 
 /// A writer's own order is that of its sessions; between writers only the times tell.
-fn progress(snapshot: &Snapshot, complete: &[&Snapshot]) -> Progress {
+pub(super) fn progress(snapshot: &Snapshot, complete: &[&Snapshot]) -> Progress {
     if snapshot.is_complete() {
         return Progress::Complete;
     }

@@ -1,5 +1,7 @@
 //! Forgetting beside others who decide, what is freed, and what a prune has taken for good.
 
+mod progress;
+
 use super::*;
 use crate::crypto::aead::Suite;
 use crate::crypto::secret::Secret;
@@ -10,7 +12,9 @@ use crate::repo::frame::Sealing;
 use crate::repo::id::PackId;
 use crate::repo::keys::credential::Credential;
 use crate::repo::log::{Author, Decision, Target, append};
+use crate::repo::names::Name;
 use crate::repo::repository::found;
+use crate::store::Store as _;
 use crate::store::memory::MemoryStore;
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
@@ -195,4 +199,85 @@ fn what_a_prune_gave_up_does_not_come_back() {
     let undone = undo(&mut world.open(), &world.host, &ids, &Silent).unwrap();
     assert_eq!((undone.back.len(), undone.lost.len()), (0, 1));
     assert_eq!(world.open().forgotten().len(), 1);
+}
+
+#[test]
+fn what_nobody_needs_already_is_not_freed_by_forgetting() {
+    let world = World::new();
+    let first = world.snapshot(1, 200_000);
+    std::fs::remove_file(world.file(1)).unwrap();
+    let second = world.snapshot(2, 900_000);
+    let freed = |ids: &[SnapshotId]| {
+        let options = world.options(Wish::Named(ids.to_vec()));
+        plan(&world.open(), &world.host, &options, true, &Silent).unwrap().freed.unwrap()
+    };
+    let alone = freed(&[second]);
+    world.forget(&mut world.open(), &[first]).unwrap();
+    assert_eq!(freed(&[]), Freed::default());
+    assert_eq!(freed(&[second]), alone);
+}
+
+#[test]
+fn a_limit_of_size_counts_what_stays_first() {
+    let world = World::new();
+    // Each has a file of its own, and nothing of the others.
+    let ids = [(1, 100_000), (2, 200_000), (3, 400_000)].map(|(seed, bytes)| {
+        let id = world.snapshot(seed, bytes);
+        std::fs::remove_file(world.file(seed)).unwrap();
+        id
+    });
+    for (limit, goes, stored) in [(750_000, 0, 700_000), (650_000, 1, 600_000), (550_000, 2, 400_000)] {
+        let rules = Rules { keep_size: Some(super::super::retention::Size(limit)), ..Rules::default() };
+        let options = world.options(Wish::Rules { rules, grouping: Grouping::SOURCE });
+        let plan = plan(&world.open(), &world.host, &options, true, &Silent).unwrap();
+        assert_eq!((plan.goes(), plan.kept()), (ids[..goes].to_vec(), 3 - goes), "{limit}");
+        let budget = plan.budget.unwrap();
+        assert!(budget.fits && (stored..stored + 30_000).contains(&budget.stored), "{budget:?}");
+        let freed: u64 = [100_000, 200_000][..goes].iter().sum();
+        // With the parity and the catalog of each.
+        assert!((freed..=freed * 3 / 2).contains(&plan.freed.unwrap().bytes), "{:?}", plan.freed);
+    }
+}
+
+#[test]
+fn what_is_named_is_judged_beside_the_others_of_its_source() {
+    let world = World::new();
+    let ids: Vec<_> = (0..3).map(|seed| world.snapshot(seed, 10)).collect();
+    let plan = plan(&world.open(), &world.host, &world.options(Wish::Named(vec![ids[1]])), false, &Silent).unwrap();
+    assert_eq!((plan.goes(), plan.kept(), plan.groups.len()), (vec![ids[1]], 2, 1));
+    assert!(plan.groups[0].snapshots.iter().all(|one| one.complete));
+}
+
+#[test]
+fn what_lies_in_a_pack_that_is_gone_does_not_come_back() {
+    let world = World::new();
+    world.snapshot(1, 200_000);
+    let (pack, length) = world.open().list_packs().unwrap().into_iter().next().unwrap();
+    // Its catalog is its own; its content lies in the pack of the first.
+    let second = world.snapshot(2, 10);
+    world.forget(&mut world.open(), &[second]).unwrap();
+    let undone = || undo(&mut world.open(), &world.host, &[second].into(), &Silent).unwrap();
+    let name = Name::Pack(pack).object();
+    let bytes = world.store.get(&name).unwrap();
+    world.store.delete(&name).unwrap();
+    assert_eq!((undone().back.len(), undone().lost.len()), (0, 1));
+    world.store.put(&name, &bytes[..length as usize / 2]).unwrap();
+    assert_eq!((undone().back.len(), undone().lost.len()), (0, 1), "what is cut short is not there");
+    world.store.overwrite(&name, bytes.to_vec());
+    assert_eq!(undone().back.len(), 1);
+}
+
+#[test]
+fn what_was_given_up_in_part_does_not_come_back() {
+    let world = World::new();
+    let first = world.snapshot(1, 200_000);
+    let pack = world.open().list_packs().unwrap().into_keys().next().unwrap();
+    let second = world.snapshot(2, 10);
+    world.forget(&mut world.open(), &[second]).unwrap();
+    let targets = vec![Target { pack, segments: vec![0] }];
+    world.decide(&Decision::Condemn { targets: targets.clone(), marked: vec![first] });
+    let listed = world.open().log().state.head().unwrap().position;
+    world.decide(&Decision::Final { targets, listed });
+    let undone = undo(&mut world.open(), &world.host, &[second].into(), &Silent).unwrap();
+    assert_eq!((undone.back.len(), undone.lost.len()), (0, 1));
 }

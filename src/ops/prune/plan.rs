@@ -30,9 +30,19 @@ pub(super) struct Use {
 /// How much of a segment must not be needed for it to be made anew without that: an eighth. Less is not worth the reading.
 const WORTH: usize = 8;
 
+/// Chunks that nothing needs.
+fn dead(marks: &[Mark]) -> usize {
+    marks.iter().filter(|mark| **mark == 0).count()
+}
+
+/// Of a segment's bytes, about those that nothing needs.
+fn waste(length: u64, marks: &[Mark]) -> u64 {
+    length * dead(marks) as u64 / marks.len() as u64
+}
+
 /// Whether a segment is worth to be made anew by who reads it. Deltas are not: plain, their chunks would take more.
 pub(super) fn is_rewritable(segment: &SegmentDescriptor, marks: &[Mark]) -> bool {
-    let dead = marks.iter().filter(|mark| **mark == 0).count();
+    let dead = dead(marks);
     dead < marks.len() && dead * WORTH >= marks.len() && segment.codec != Codec::Delta
 }
 
@@ -51,8 +61,8 @@ pub(super) fn uses(reach: &Reach<'_>, leaving: &BTreeSet<PackId>) -> Result<BTre
         (one.length, one.live) = (pack.length, one.live + live);
         match live {
             0 => one.dead += length,
-            live => {
-                let waste = length * (marks.len() as u64 - live) / marks.len() as u64;
+            _ => {
+                let waste = waste(length, marks);
                 one.waste += waste;
                 one.rewritable += if is_rewritable(&segment, marks) { waste } else { 0 };
             }
@@ -180,5 +190,63 @@ impl Summary {
             self.unneeded_segments += one.dead;
             self.unneeded_chunks += one.waste;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::aead::Suite;
+    use crate::repo::id::{ChunkKind, WriterId};
+    use crate::repo::segment::Origin;
+
+    #[test]
+    fn a_segment_is_made_anew_if_an_eighth_of_it_is_not_needed() {
+        let mut segment = SegmentDescriptor {
+            kind: ChunkKind::Data,
+            suite: Suite::Aes256Gcm,
+            codec: Codec::Zstd,
+            epoch: 0,
+            offset: 0,
+            length: 1 << 20,
+            hash: [0; 32],
+            key_id: DataKeyId([0; 32]),
+            origin: Origin { writer: WriterId([0; 16]), seq: 0 },
+            ids: Vec::new(),
+            bases: Vec::new(),
+        };
+        let worth = |segment: &SegmentDescriptor, dead: usize, live: usize| {
+            is_rewritable(segment, &[vec![0; dead], vec![1; live]].concat())
+        };
+        assert!(worth(&segment, 1, 7) && worth(&segment, 3, 1));
+        assert!(!worth(&segment, 1, 8), "less");
+        assert!(!worth(&segment, 8, 0), "all of it goes");
+        segment.codec = Codec::Delta;
+        assert!(!worth(&segment, 3, 1));
+    }
+
+    #[test]
+    fn each_chunk_of_a_segment_counts_the_same() {
+        assert_eq!((waste(1000, &[1, 0, 2, 1]), waste(1000, &[0, 3, 0, 0]), waste(1000, &[5])), (250, 750, 0));
+        assert_eq!(waste(10, &[0, 1, 1]), 3);
+    }
+
+    #[test]
+    fn a_pack_is_condemned_once_and_counted_once() {
+        let mut plan = Plan::default();
+        plan.take(PackId([1; 32]), 10);
+        plan.take(PackId([1; 32]), 10);
+        plan.take(PackId([2; 32]), 5);
+        assert_eq!((plan.condemn.len(), plan.bytes), (2, Packs { packs: 2, bytes: 15 }));
+    }
+
+    #[test]
+    fn what_is_not_needed_is_told_of_packs_that_are() {
+        let mut summary = Summary::default();
+        summary.need(&Use { length: 100, live: 3, only: true, dead: 20, waste: 7, rewritable: 0 });
+        summary.need(&Use { length: 50, live: 1, only: true, dead: 2, waste: 1, rewritable: 1 });
+        summary.need(&Use { length: 1000, live: 0, only: false, dead: 900, waste: 0, rewritable: 0 });
+        assert_eq!(summary.needed, Packs { packs: 2, bytes: 150 });
+        assert_eq!((summary.unneeded_segments, summary.unneeded_chunks), (22, 8));
     }
 }

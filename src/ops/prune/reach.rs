@@ -344,8 +344,14 @@ mod tests {
         for subset in 0..=u16::MAX {
             let members = (0..16).filter(|bit| subset >> bit & 1 == 1);
             members.fold(0, |mark, one| groups.with(mark, one));
+            if groups.coarse {
+                break;
+            }
         }
         assert!(groups.coarse);
+        // No group has the number that stands for everybody, and from then on nobody is told apart, not even in groups that are known.
+        assert_eq!(groups.groups.len(), usize::from(EVERYBODY));
+        assert_eq!((groups.with(0, 3), groups.with(both, 3)), (EVERYBODY, EVERYBODY));
         let mark = groups.with(0, 39);
         assert_eq!(groups.members(mark), all);
     }

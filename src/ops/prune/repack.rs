@@ -76,8 +76,7 @@ impl Repack {
     }
 }
 
-/// Chooses packs, those first that have the most to give back for what is copied, until no more stays that is not needed than is allowed to,
-/// or as much is copied; and then small ones, if that is wished and there are several.
+/// Chooses what is copied, and of which packs.
 ///
 /// # Errors
 /// When this machine's cache of indexes turns out to be damaged.
@@ -88,6 +87,17 @@ pub(super) fn choose(
     options: &Options,
     reads: bool,
 ) -> Result<Repack, Error> {
+    wanted(reach, pick(uses, candidates, options, reads), reads)
+}
+
+/// Those packs first that have the most to give back for what is copied, until no more stays that is not needed than is allowed to, or as
+/// much is copied; and then small ones, if that is wished and there are several.
+fn pick(
+    uses: &BTreeMap<PackId, Use>,
+    candidates: &BTreeSet<PackId>,
+    options: &Options,
+    reads: bool,
+) -> BTreeSet<PackId> {
     let spare = |one: &Use| one.dead + if reads { one.rewritable } else { 0 };
     // What nothing needs goes anyway; of the others, packs of which nothing can be given back are not looked at.
     let partly = uses.iter().filter(|(id, one)| one.live > 0 && spare(one) > 0 && candidates.contains(*id));
@@ -125,7 +135,7 @@ pub(super) fn choose(
             }
         }
     }
-    wanted(reach, chosen, reads)
+    chosen
 }
 
 /// The segments of these packs of which something is needed, in their order, each once; out of those worth it, with `reads`, the chunks.
@@ -152,3 +162,6 @@ fn wanted(reach: &Reach<'_>, chosen: BTreeSet<PackId>, reads: bool) -> Result<Re
     }
     Ok(repack)
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,3 +103,20 @@ pub(super) fn settle(
 fn sessions(count: usize) -> String {
     if count == 1 { "1 session".to_owned() } else { format!("{count} sessions") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repo::id::WriterId;
+
+    #[test]
+    fn a_session_ends_after_a_week_of_silence_or_a_month_of_anything() {
+        const DAY: i64 = 86_400;
+        let session = SessionName { writer: WriterId([1; 16]), seq: 1 };
+        let ends = |open_since, silent_since| Waiting { session, open_since, silent_since }.ends();
+        assert_eq!(ends(1000, 1000), 1000 + 7 * DAY);
+        assert_eq!(ends(1000, 1000 + 20 * DAY), 1000 + 27 * DAY);
+        assert_eq!(ends(1000, 1000 + 29 * DAY), 1000 + 30 * DAY);
+        assert_eq!((sessions(1), sessions(2)), ("1 session".to_owned(), "2 sessions".to_owned()));
+    }
+}

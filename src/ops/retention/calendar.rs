@@ -26,18 +26,21 @@ pub(super) fn local(time: Timestamp, zone: &TimeZone) -> ZonedDateTime {
     Moment::new(time.seconds, nanoseconds).unwrap_or(end).to_zoned_datetime(zone.clone())
 }
 
-/// A number that is the same for moments of the same hour, day, … and for no others. An hour that clocks show twice is one.
-pub(super) fn bucket(time: &ZonedDateTime, unit: Unit) -> i64 {
-    let (year, month, day) = (i64::from(time.year()), i64::from(time.month()), i64::from(time.day()));
+/// What is the same for moments of one hour, day, …, and for no others.
+pub(super) type Bucket = (i16, i8, i8, i8);
+
+/// The hour, day, … that a moment lies in. An hour that clocks show twice is one.
+pub(super) fn bucket(time: &ZonedDateTime, unit: Unit) -> Bucket {
+    let (year, month, day) = (time.year(), time.month(), time.day());
     match unit {
-        Unit::Hour => ((year * 12 + month) * 32 + day) * 24 + i64::from(time.hour()),
-        Unit::Day => (year * 12 + month) * 32 + day,
+        Unit::Hour => (year, month, day, time.hour()),
+        Unit::Day => (year, month, day, 0),
         Unit::Week => {
             let week = time.date().iso_week_date();
-            i64::from(week.year()) * 64 + i64::from(week.week())
+            (week.year(), week.week(), 0, 0)
         }
-        Unit::Month => year * 12 + month,
-        Unit::Year => year,
+        Unit::Month => (year, month, 0, 0),
+        Unit::Year => (year, 0, 0, 0),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariant: every rule sees the whole list and knows nothing of the others, so that another rule only ever keeps more.
 
-use super::calendar::{Unit, before, bucket, local};
+use super::calendar::{Bucket, Unit, before, bucket, local};
 use super::{Candidate, KEEP_TAG, Reason, Rules};
 use crate::repo::id::Token;
 use jiff::ZonedDateTime;
@@ -13,7 +13,7 @@ use std::num::NonZeroU32;
 struct Counted {
     left: u32,
     unit: Option<Unit>,
-    last: Option<i64>,
+    last: Option<Bucket>,
     reason: Reason,
 }
 

@@ -1,6 +1,9 @@
-//! Decisions: restic's documented examples, the calendar's corners, what no rule may do; in `laws` what holds for any history.
+//! Decisions: restic's documented examples, the calendar's corners, what no rule may do. `edges` is about what lies just at a limit,
+//! `written` about rules as text, `laws` about what holds for any history.
 
+mod edges;
 mod laws;
+mod written;
 
 use super::calendar::{before, local};
 use super::*;
