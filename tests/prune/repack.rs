@@ -53,7 +53,8 @@ fn a_pack_of_which_a_part_is_needed_is_made_anew_without_the_rest() {
     assert!(preview.unneeded_segments > 1_900_000, "{preview:?}");
     let summary = run(&world, &machine, &world.admin, &options());
     assert_eq!((summary.repacked.packs, summary.deleted.packs), (preview.repacked.packs, 1), "{summary:?}");
-    assert!(summary.repacked.bytes.abs_diff(preview.repacked.bytes) < 100_000, "{summary:?} {preview:?}");
+    // Of a segment that is taken apart, the chunks count as if all were of one length: how files share segments, threads decide.
+    assert!(summary.repacked.bytes.abs_diff(preview.repacked.bytes) < 400_000, "{summary:?} {preview:?}");
     assert!(world.packed() < before - 1_900_000, "{} of {before}", world.packed());
     holds(&world, &source, &[(second, 2)]);
     // Once is enough.
@@ -101,7 +102,7 @@ fn the_requests_of_a_dry_run_are_those_of_the_prune() {
     let asked = *asked.lock().unwrap();
     assert_eq!((expected.puts, expected.gets, expected.deletes), (asked.puts, asked.gets, asked.deletes));
     assert!(expected.bytes_got > GONE as u64 && expected.bytes_got < packs, "{expected:?}");
-    assert!(expected.bytes_put > LARGE as u64 && expected.bytes_put < LARGE as u64 * 3, "{expected:?}");
+    assert!(expected.bytes_put > LARGE as u64 / 2 && expected.bytes_put < LARGE as u64 * 3, "{expected:?}");
 }
 
 #[test]
