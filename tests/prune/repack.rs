@@ -9,9 +9,10 @@ use boveda::event::Silent;
 use boveda::ops::cost::Requests;
 use boveda::ops::prune::{Limit, Options, Summary, prune};
 use boveda::ops::snapshot::snapshot;
-use boveda::repo::id::SnapshotId;
+use boveda::repo::id::{SnapshotId, WriterId};
 use boveda::repo::keys::credential::Credential;
 use boveda::repo::keys::role::Role;
+use boveda::repo::repository::Error;
 use boveda::store::Store;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -103,6 +104,50 @@ fn the_requests_of_a_dry_run_are_those_of_the_prune() {
     assert_eq!((expected.puts, expected.gets, expected.deletes), (asked.puts, asked.gets, asked.deletes));
     assert!(expected.bytes_got > GONE as u64 && expected.bytes_got < packs, "{expected:?}");
     assert!(expected.bytes_put > LARGE as u64 / 2 && expected.bytes_put < LARGE as u64 * 3, "{expected:?}");
+}
+
+#[test]
+fn only_admins_make_segments_anew() {
+    let world = World::new();
+    for role in [Role::Writer, Role::Reader, Role::Maintainer] {
+        let someone = world.add(role, role.name());
+        let mut repository = world.open(&someone.key).unwrap();
+        let refused = repository.rewrite_chunks(WriterId([7; 16]), &[], &Silent).err().unwrap();
+        assert!(matches!(refused, Error::Role { .. }), "{role}: {refused}");
+    }
+    assert!(world.store.list("sess").unwrap().is_empty());
+}
+
+/// The place may have what it shows in memory only: what decides over packs is made durable before they go, whoever entered it.
+#[test]
+fn what_a_dead_prune_decided_is_durable_before_another_acts_on_it() {
+    let (world, machine, ..) = world();
+    let whole = || Options { max_unused: Limit::Unlimited, ..options() };
+    forget(&world, &world.as_admin().snapshots().iter().map(|one| one.id).collect::<Vec<_>>());
+    // It dies when it is about to remove the first pack.
+    let dying = Hooked::before(world.store.clone(), |call| match call.action {
+        Action::Delete if call.name.starts_with("packs/") => Err(lost(call.name)),
+        _ => Ok(()),
+    });
+    let mut repository = machine.host.open(dying, &world.admin).unwrap();
+    assert!(prune(&mut repository, &machine.host, &whole(), &Silent).is_err());
+    let end = world.as_admin().log().end() - 1;
+    let newest = format!("log/{end:020}");
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&order);
+    let store = Hooked::before(world.store.clone(), move |call| {
+        let settles = call.action == Action::Settle && call.name == newest;
+        if settles || call.action == Action::Delete && call.name.starts_with("packs/") {
+            seen.lock().unwrap().push(call.action);
+        }
+        Ok(())
+    });
+    let other = world.machine("other");
+    let mut repository = other.host.open(store, &world.admin).unwrap();
+    prune(&mut repository, &other.host, &whole(), &Silent).unwrap();
+    let order = order.lock().unwrap();
+    assert_eq!(order.first(), Some(&Action::Settle), "{order:?}");
+    assert!(order.contains(&Action::Delete));
 }
 
 #[test]
