@@ -1,8 +1,9 @@
 //! A store whose small objects are fetched once: this machine keeps them as they came, and gives them back as long as the place shows the same.
 //!
 //! Invariant: bytes are given without asking the place only if a listing of this very process showed the object, its length, and an MD5
-//! that is that of the bytes. So damage and exchange at the place are met as if it had been read, what was removed is gone with the next listing,
-//! and nothing has to be taken out of the folder. Objects lie there as at the place: sealed, but for what anybody may read there.
+//! that is that of the bytes. So exchange at the place is met as if it had been read, what was removed is gone with the next listing,
+//! and nothing has to be taken out of the folder. A place that goes on listing the MD5 of bytes that rotted there is found out by those alone
+//! who open it without this: `verify` and `repair` do. Objects lie there as at the place: sealed, but for what anybody may read there.
 
 use super::archive::{Archive, Thaw};
 use super::shelf::Shelf;
