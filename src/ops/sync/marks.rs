@@ -158,7 +158,6 @@ pub fn learn(
         compared.changed.extend(doubtful);
     }
     compared.same.extend(learned.iter().map(|(id, _)| *id));
-    compared.open.retain(|id| !compared.same.contains(id) && !compared.changed.contains(id));
     host.state().set_marks(key, &learned, events);
     Ok(())
 }
