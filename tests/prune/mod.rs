@@ -11,6 +11,7 @@ mod sessions;
 mod suspects;
 
 use crate::world::{Listener, Machine, World, noise};
+use boveda::event::Stage;
 use boveda::ops::prune::{Error, Options, Summary, prune};
 use boveda::ops::verify::{self, Level};
 use boveda::repo::id::SnapshotId;
@@ -235,4 +236,16 @@ fn of_two_copies_that_stand_for_each_other_one_goes() {
     let summary = pruned(&world, &world.machine("storage"), &world.admin);
     assert_eq!((summary.condemned.packs, summary.rescued.packs, summary.deleted.packs), (1, 0, 1), "{summary:?}");
     holds(&world, &source, &[(ids[0], 1), (ids[1], 1)]);
+}
+
+#[test]
+fn the_last_numbers_of_a_prune_are_those_of_all_that_it_deleted() {
+    let (world, machine, _, [first, _]) = two();
+    forget(&world, &[first]);
+    let listener = Listener::default();
+    let mut repository = machine.open(&world.store, &world.admin).unwrap();
+    let summary = prune(&mut repository, &machine.host, &options(), &listener).unwrap();
+    let last = listener.last(Stage::Prune).unwrap();
+    assert!(summary.deleted.bytes > LARGE as u64 * 9 / 10, "{summary:?}");
+    assert_eq!((last.bytes, last.bytes_total), (summary.deleted.bytes, summary.deleted.bytes));
 }

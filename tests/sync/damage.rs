@@ -2,6 +2,8 @@
 
 use super::{LARGE, Pair};
 use crate::world::Listener;
+use crate::world::hooked::{Action, Hooked, lost};
+use boveda::event::Stage;
 use boveda::ops::repair::objects::{Means, repair_from};
 use boveda::ops::sync::{Check, Error, Options, Summary, sync};
 use boveda::store::{ObjectName, Store};
@@ -157,4 +159,64 @@ fn what_is_damaged_at_the_source_is_healed_on_the_way_or_stays_there() {
         assert_eq!(summary.lost.is_empty(), comes, "{:?}", summary.lost);
         assert_eq!(pair.copy.get(&new).ok(), comes.then_some(good));
     }
+}
+
+fn flip(pair: &Pair, name: &ObjectName) -> Vec<u8> {
+    let sound = pair.copy.get(name).unwrap();
+    let mut bytes = sound.clone();
+    bytes[LARGE / 2] ^= 1;
+    pair.copy.overwrite(name, bytes);
+    sound
+}
+
+#[test]
+fn what_the_source_has_no_more_is_healed_at_the_copy_by_its_own_parity() {
+    let (pair, _) = Pair::with(&[1]);
+    pair.sync();
+    let name = pack(&*pair.copy);
+    let sound = flip(&pair, &name);
+    pair.world.store.delete(&name).unwrap();
+    let (summary, complaints) = syncs(&pair, &ALL);
+    assert_eq!(summary.healed.iter().map(ToString::to_string).collect::<Vec<_>>(), [name.to_string()]);
+    assert!(complaints.iter().any(|line| line.starts_with(name.as_str())), "{complaints:?}");
+    assert!(pair.copy.get(&name).unwrap() == sound);
+}
+
+/// Neither is a source that has nothing better, nor a copy that lacks the pack.
+#[test]
+fn a_place_that_fails_while_packs_are_held_against_their_names_is_no_damage() {
+    let (pair, ids) = Pair::with(&[1]);
+    pair.sync();
+    let fails = |store: Arc<dyn Store>| {
+        Hooked::before(store, |call| match call.action {
+            Action::Get if call.name.starts_with("packs/") => Err(lost(call.name)),
+            _ => Ok(()),
+        })
+    };
+    flip(&pair, &pack(&*pair.copy));
+    let stores: [Arc<dyn Store>; 2] = [pair.world.store.clone(), pair.copy.clone()];
+    for failing in [0, 1] {
+        let [source, copy] =
+            [0, 1].map(|at| if at == failing { fails(stores[at].clone()) } else { stores[at].clone() });
+        let (machine, listener) = (pair.world.machine("host"), Listener::default());
+        let mut source = machine.host.open(source, &pair.world.admin).unwrap();
+        let refused = sync(&machine.host, &mut source, &copy, &ALL, &listener);
+        assert!(matches!(refused, Err(Error::Repository(_))), "{refused:?}");
+        assert_eq!(listener.complaints(), [""; 0]);
+    }
+    assert_eq!(syncs(&pair, &ALL).0.healed.len(), 1);
+    pair.copy_holds(&[(ids[0], 1)]);
+}
+
+#[test]
+fn the_last_numbers_of_a_check_are_those_of_all_that_was_read() {
+    let (pair, _) = Pair::with(&[1, 2, 3]);
+    pair.sync();
+    let (copy, listener): (Arc<dyn Store>, _) = (pair.copy.clone(), Listener::default());
+    let mut source = pair.machine.open(&pair.world.store, &pair.world.admin).unwrap();
+    let summary = sync(&pair.machine.host, &mut source, &copy, &ALL, &listener).unwrap();
+    let last = listener.last(Stage::Verify).unwrap();
+    assert!(summary.checked.packs >= 3, "{summary:?}");
+    assert_eq!((last.files, last.bytes), (summary.checked.packs, summary.checked.bytes));
+    assert_eq!((last.files_total, last.bytes_total), (last.files, last.bytes));
 }

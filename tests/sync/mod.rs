@@ -9,8 +9,9 @@ mod many;
 mod places;
 mod standing;
 
+use crate::world::hooked::{Action, Hooked};
 use crate::world::{Listener, Machine, World, noise};
-use boveda::ops::sync::{Check, Error, Options, Summary, sync};
+use boveda::ops::sync::{Check, Error, Options, Requests, Summary, sync};
 use boveda::ops::verify::{self, Level};
 use boveda::repo::id::SnapshotId;
 use boveda::repo::keys::credential::Credential;
@@ -18,7 +19,7 @@ use boveda::repo::repository::Repository;
 use boveda::store::Store;
 use boveda::store::memory::MemoryStore;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Bytes of a file that does not compress.
 const LARGE: usize = 300_000;
@@ -269,4 +270,32 @@ pub fn prune(pair: &Pair, store: &Arc<MemoryStore>) {
     let options = boveda::ops::prune::Options { now: 1_800_000_000, ..Default::default() };
     let summary = boveda::ops::prune::prune(&mut repository, &machine.host, &options, &Listener::default()).unwrap();
     assert!(summary.is_complete() && summary.deleted.packs > 0, "{summary:?}");
+}
+
+/// Whoever pays for requests and bytes hears before what they will be, and afterwards what they were.
+#[test]
+fn what_a_sync_puts_is_foreseen_and_counted() {
+    let (pair, _) = Pair::with(&[1]);
+    pair.sync();
+    let before = 20;
+    (0..before).for_each(|_| _ = pair.snapshot(1));
+    let how = Options { check: Check::None, ..Options::default() };
+    let preview = pair.sync_with(&Options { dry_run: true, ..how });
+    let asked = Arc::new(Mutex::new(Requests::default()));
+    let counting = Arc::clone(&asked);
+    let place = Hooked::before(pair.copy.clone(), move |call| {
+        // What the copy begins with is put in vain: by that it shows whether it is whole.
+        if call.action == Action::Put && !call.name.starts_with("log/") {
+            counting.lock().unwrap().put(call.bytes.len() as u64);
+        }
+        Ok(())
+    });
+    let summary = pair.try_sync(&pair.machine, &pair.world.admin, &place, &how).unwrap();
+    let asked = *asked.lock().unwrap();
+    assert_eq!((preview.snapshots, summary.snapshots), (before, before));
+    for told in [preview.requests, summary.requests] {
+        assert_eq!(told.puts, asked.puts);
+        // Of a record, its length is not known before.
+        assert!(told.bytes_put.abs_diff(asked.bytes_put) < before * 512, "{told:?}, and {asked:?}");
+    }
 }

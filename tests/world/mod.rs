@@ -6,7 +6,7 @@ pub mod hooked;
 
 use boveda::crypto::aead::Suite;
 use boveda::crypto::secret::Secret;
-use boveda::event::{Event, Silent, Sink};
+use boveda::event::{Event, Level, Progress, Silent, Sink, Stage};
 use boveda::ops::host::Host;
 use boveda::ops::restore::{self, restore};
 use boveda::ops::snapshot::{self, Options, Summary, snapshot};
@@ -46,6 +46,24 @@ impl Listener {
             _ => None,
         };
         self.0.lock().unwrap().iter().filter_map(text).collect()
+    }
+
+    /// What was said as a warning.
+    pub fn warnings(&self) -> Vec<String> {
+        let text = |event: &Event| match event {
+            Event::Message(Level::Warning, text) => Some(text.clone()),
+            _ => None,
+        };
+        self.0.lock().unwrap().iter().filter_map(text).collect()
+    }
+
+    /// The last numbers of a stage.
+    pub fn last(&self, stage: Stage) -> Option<Progress> {
+        let numbers = |event: &Event| match event {
+            Event::Progress(of, numbers) if *of == stage => Some(*numbers),
+            _ => None,
+        };
+        self.0.lock().unwrap().iter().rev().find_map(numbers)
     }
 }
 

@@ -164,4 +164,32 @@ mod tests {
         assert_eq!((outcome.lost.len(), outcome.vanished, outcome.put), (1, vec![gone.id], vec![]));
         assert!(copy.objects().is_empty());
     }
+
+    /// Keeps the last numbers.
+    #[derive(Default)]
+    struct Last(Mutex<Progress>);
+
+    impl Sink for Last {
+        fn emit(&self, event: Event) {
+            if let Event::Progress(Stage::Sync, numbers) = event {
+                *lock(&self.0) = numbers;
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_numbers_are_those_of_all_packs() {
+        let (source, copy, last) = (MemoryStore::new(), MemoryStore::new(), Last::default());
+        let all: Vec<PackToPut> = (1..=9_u8)
+            .map(|number| {
+                let bytes = vec![number; number.into()];
+                let id = PackId(hash::sha256(&bytes));
+                source.put(&pack_name(id).object(), &bytes).unwrap();
+                PackToPut { id, length: number.into(), damaged: false, expected: false }
+            })
+            .collect();
+        packs(&source, &copy, &all, 4, &|_, _| (), &last).unwrap();
+        let Progress { files, files_total, bytes, bytes_total, .. } = *lock(&last.0);
+        assert_eq!([files, files_total, bytes, bytes_total], [9, 9, 45, 45]);
+    }
 }
