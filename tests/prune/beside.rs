@@ -3,13 +3,17 @@
 
 use super::{LARGE, NOW, fill, forget, holds, options, pruned};
 use crate::roles::turns::{Race, everywhere};
+use crate::world::hooked::{Action, Hooked, lost};
 use crate::world::{Listener, World};
 use boveda::event::Silent;
 use boveda::ops::prune::{Options, prune};
 use boveda::ops::snapshot::snapshot;
 use boveda::repo::id::SnapshotId;
+use boveda::repo::repository::Repository;
 use boveda::store::Store;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A world whose two snapshots have another content each, the first of them forgotten; and the source as that one had it.
@@ -79,4 +83,23 @@ fn two_prunes_at_once_do_no_more_than_one() {
         assert!(world.store.list("packs").unwrap().len() < 4, "{turn:?}");
         reached
     });
+}
+
+/// By that a prune tells what another one took from what is lost.
+#[test]
+fn whether_anything_was_decided_meanwhile_is_never_guessed() {
+    let (world, _, second) = world();
+    let cut = Arc::new(AtomicBool::new(false));
+    let is_cut = Arc::clone(&cut);
+    let store = Hooked::before(world.store.clone(), move |call| {
+        let fails = call.action == Action::Length && is_cut.load(Ordering::SeqCst);
+        if fails { Err(lost(call.name)) } else { Ok(()) }
+    });
+    let again = Repository::open(store, &world.admin, |_| None, Arc::new(Silent)).unwrap().again();
+    assert!(!again.moved().unwrap());
+    cut.store(true, Ordering::SeqCst);
+    assert!(again.moved().is_err() && !again.has_moved());
+    cut.store(false, Ordering::SeqCst);
+    forget(&world, &[second]);
+    assert!(again.moved().unwrap() && again.has_moved());
 }

@@ -1,7 +1,9 @@
 //! Checkpoints: what a census covers need not be read any more, and nothing is other than before.
 
+use super::sessions::{dies, unresolved};
 use super::{LARGE, NOW, fill, forget, holds, options, try_prune};
 use crate::roles::turns::{Race, everywhere};
+use crate::world::hooked::{Action, Hooked};
 use crate::world::{Listener, World, noise};
 use boveda::event::Silent;
 use boveda::ops::checkpoint::checkpoint;
@@ -9,12 +11,13 @@ use boveda::ops::prune::{Options, prune};
 use boveda::ops::snapshot::snapshot;
 use boveda::repo::id::SnapshotId;
 use boveda::repo::keys::role::Role;
-use boveda::repo::repository::{Checkpointed, Error, Repository};
+use boveda::repo::names::{Copy, Name};
+use boveda::repo::repository::{Checkpointed, Content, Error, Repository};
 use boveda::repo::session_view::Issue;
 use boveda::store::Store;
 use boveda::store::faults::{Fault, FaultStore, Plan};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Calls of the store that opening and looking takes.
 fn calls_to_open(world: &World) -> u64 {
@@ -383,4 +386,72 @@ fn nothing_is_summed_up_while_a_snapshot_is_missing() {
     world.store.put(&name, &stored).unwrap();
     checkpoint(&mut world.as_admin(), 1, &Silent).unwrap();
     assert_eq!(world.as_admin().snapshots().len(), 3);
+}
+
+/// What it uploaded the writer's next session looks for there; and that one is not covered before it began.
+#[test]
+fn a_writers_last_session_that_was_given_up_is_not_covered() {
+    let (world, machine, source, [first, second]) = super::two();
+    fill(&source, 3);
+    dies(&world, &machine, &world.admin, &source);
+    let [dead] = unresolved(&world)[..] else { panic!("one session") };
+    world.as_admin().abort_silent(dead, "nobody heard of it").unwrap();
+    assert_eq!(world.as_admin().backlog().sessions, 2);
+    checkpoint(&mut world.as_admin(), 1, &Silent).unwrap();
+    assert!(world.store.length(&Name::End(dead).object()).is_ok());
+    assert_eq!(world.as_admin().backlog().sessions, 0);
+    let before = world.packed();
+    let third = machine.snapshot(&world, &world.admin, &source).snapshot.unwrap();
+    assert!(world.packed() - before < LARGE as u64 / 2, "{} bytes more", world.packed() - before);
+    holds(&world, &source, &[(first, 1), (second, 2), (third, 3)]);
+    // With an end behind it, it is.
+    assert_eq!(world.as_admin().backlog().sessions, 2);
+}
+
+#[test]
+fn a_census_names_no_writer_of_whom_it_covers_nothing() {
+    let (world, _, source, _) = super::two();
+    dies(&world, &world.machine("laptop"), &world.admin, &source);
+    checkpoint(&mut world.as_admin(), 1, &Silent).unwrap();
+    let repository = world.as_admin();
+    let newest = repository.log().state.ledger().checkpoint.unwrap();
+    let Content::Census(census) = repository.content(&Name::Census(newest.census, Copy::First)).unwrap() else {
+        panic!("a census is one");
+    };
+    assert_eq!(census.watermarks.into_values().collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn what_a_checkpoint_makes_superfluous_is_counted_as_it_goes() {
+    let (world, machine, source, _) = super::two();
+    for round in 0..3 {
+        machine.snapshot(&world, &world.admin, &source);
+        assert!(matches!(world.as_admin().checkpoint().unwrap(), Checkpointed::Stands(_)));
+        let before = ["sess", "census"].map(|folder| objects(&world, folder) as u64);
+        let collected = world.as_admin().collect().unwrap();
+        let [sessions, censuses] = ["sess", "census"].map(|folder| objects(&world, folder) as u64);
+        assert_eq!((collected.sessions, sessions), (before[0], 0));
+        assert_eq!((collected.censuses, censuses), (before[1] - censuses, if round == 0 { 2 } else { 4 }));
+    }
+}
+
+/// Nothing was entered meanwhile that would explain it: it is lost, and no census is looked for again and again.
+#[test]
+fn a_census_that_is_lost_for_good_is_looked_for_once() {
+    let (world, ..) = super::two();
+    checkpoint(&mut world.as_admin(), 1, &Silent).unwrap();
+    for listed in world.store.list("census").unwrap() {
+        world.store.delete(&listed.name).unwrap();
+    }
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    let store = Hooked::before(world.store.clone(), move |call| {
+        if call.action == Action::List && call.name == "sess" {
+            seen.lock().unwrap().push(call.name.to_owned());
+        }
+        Ok(())
+    });
+    let refused = Repository::open(store, &world.admin, |_| None, Arc::new(Silent)).err().unwrap();
+    assert!(matches!(refused, Error::CensusLost { .. }), "{refused}");
+    assert_eq!(asked.lock().unwrap().len(), 1);
 }

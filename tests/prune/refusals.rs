@@ -3,7 +3,7 @@
 use super::{forget, holds, options, pruned, try_prune, two};
 use crate::world::World;
 use boveda::ops::prune::{Doubt, Error};
-use boveda::repo::id::{HoldId, PinId};
+use boveda::repo::id::{HoldId, PinId, SnapshotId};
 use boveda::repo::names::Name;
 use boveda::repo::repository;
 use boveda::store::faults::{Fault, FaultStore, Plan};
@@ -134,4 +134,18 @@ fn a_log_in_doubt_stops_it() {
     let name = Name::Log(next, boveda::repo::names::Copy::First).object();
     world.store.put(&name, b"no entry").unwrap();
     refuses(&world, |error| matches!(error, Error::Repository(repository::Error::Log(_))));
+}
+
+#[test]
+fn three_doubts_are_named_and_of_more_only_how_many() {
+    let told = |count: u8| {
+        let doubts = (1..=count).map(|number| Doubt::Hidden(SnapshotId([number; 32])));
+        Error::InDoubt(doubts.collect()).to_string()
+    };
+    for (count, named, rest) in [(1, 1, ""), (3, 3, ""), (5, 3, "2 more things are not as they should be")] {
+        let told = told(count);
+        assert_eq!(told.matches("does not list snapshot").count(), named, "{told}");
+        assert_eq!(told.contains("more things"), !rest.is_empty(), "{told}");
+        assert!(told.ends_with(rest), "{told}");
+    }
 }

@@ -410,3 +410,42 @@ fn what_a_dead_prune_copied_of_others_makes_no_later_index_void() {
     run(&world, &machine, &world.admin, &options());
     holds(&world, &source, &[(second, 2), (third, 2)]);
 }
+
+/// Another prune comes to its end before this one has made its new pack durable: that was given up meanwhile, and is not missed.
+#[test]
+fn what_a_prune_made_and_another_took_meanwhile_is_not_missed() {
+    let (world, machine, _, second) = world();
+    let known: BTreeSet<String> = world.store.objects().into_keys().map(|name| name.to_string()).collect();
+    let (world, met) = (Arc::new(world), Arc::new(Mutex::new(false)));
+    let settles = move |call: &Call<'_>| {
+        call.action == Action::Settle && call.name.starts_with("packs/") && !known.contains(call.name)
+    };
+    let (theirs, seen) = (Arc::clone(&world), Arc::clone(&met));
+    let store = Hooked::once(world.store.clone(), settles, move |_| {
+        forget(&theirs, &[second]);
+        run(&theirs, &theirs.machine("other"), &theirs.admin, &options());
+        *seen.lock().unwrap() = true;
+        None
+    });
+    let mut repository = machine.host.open(store, &world.admin).unwrap();
+    let summary = prune(&mut repository, &machine.host, &options(), &Silent).unwrap();
+    assert!(*met.lock().unwrap(), "what was made anew is made durable");
+    assert!(summary.is_complete() && summary.repacked.packs > 0, "{summary:?}");
+    assert_eq!(world.packed(), 0);
+}
+
+#[test]
+fn what_may_be_damaged_is_not_made_anew() {
+    let (world, machine, source, second) = world();
+    let packs: BTreeSet<_> = world.as_admin().list_packs().unwrap().into_keys().collect();
+    world.as_admin().suspect(&packs, &BTreeSet::new()).unwrap();
+    for dry_run in [true, false] {
+        let summary = run(&world, &machine, &world.admin, &Options { dry_run, ..options() });
+        assert_eq!((summary.repacked.packs, summary.deleted.packs), (0, 0), "{summary:?}");
+    }
+    // Somebody read them, and they are whole.
+    world.as_admin().suspect(&BTreeSet::new(), &packs).unwrap();
+    let summary = run(&world, &machine, &world.admin, &options());
+    assert_eq!((summary.repacked.packs, summary.deleted.packs), (1, 1), "{summary:?}");
+    holds(&world, &source, &[(second, 2)]);
+}

@@ -15,7 +15,7 @@ use std::time::Duration;
 const DAY: i64 = 24 * 3600;
 
 /// Takes a snapshot that dies before its end, with all that it uploaded.
-fn dies(world: &World, machine: &Machine, key: &Credential, source: &Path) {
+pub(super) fn dies(world: &World, machine: &Machine, key: &Credential, source: &Path) {
     let ends = |call: Call<'_>| if puts_end(&call) { Err(lost(call.name)) } else { Ok(()) };
     let store = Hooked::before(world.store.clone(), ends);
     let mut repository = machine.host.open(store, key).unwrap();
@@ -24,7 +24,7 @@ fn dies(world: &World, machine: &Machine, key: &Credential, source: &Path) {
     boveda::ops::snapshot::snapshot(&mut repository, writer.writer, &options, &Listener::default()).unwrap_err();
 }
 
-fn unresolved(world: &World) -> Vec<SessionName> {
+pub(super) fn unresolved(world: &World) -> Vec<SessionName> {
     world.as_admin().view().unresolved().copied().collect()
 }
 
@@ -200,4 +200,22 @@ impl Gate {
         self.state.lock().unwrap().1 = true;
         self.changed.notify_all();
     }
+}
+
+/// From these a session takes over what it does not read, though it may not know yet what is condemned.
+#[test]
+fn while_packs_are_condemned_the_newest_snapshot_of_each_source_stays_a_parent() {
+    let (world, machine, source, [first, second]) = two();
+    let other = world.path("other");
+    fill(&other, 3);
+    let third = machine.snapshot(&world, &world.admin, &other).snapshot.unwrap();
+    fill(&source, 4);
+    let fourth = machine.snapshot(&world, &world.admin, &source).snapshot.unwrap();
+    dies(&world, &world.machine("laptop"), &world.admin, &source);
+    forget(&world, &[first]);
+    let waiting = try_prune(&world, &world.machine("storage"), &world.admin, &options()).unwrap();
+    assert!(!waiting.is_complete() && waiting.condemned.packs > 0, "{waiting:?}");
+    let repository = world.as_admin();
+    let stays = |id| repository.log().state.ledger().reusable_parent(&id);
+    assert_eq!([first, second, third, fourth].map(stays), [false, false, true, true]);
 }
