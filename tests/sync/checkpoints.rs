@@ -4,9 +4,10 @@ use super::{Pair, holds, prune};
 use crate::world::Listener;
 use boveda::event::Silent;
 use boveda::ops::checkpoint::checkpoint;
-use boveda::repo::id::SnapshotId;
-use boveda::repo::names::Name;
-use boveda::repo::repository::Repository;
+use boveda::repo::id::{IndexId, SnapshotId, WriterId};
+use boveda::repo::names::{IndexClass, Name};
+use boveda::repo::repository::{Copies, Error, Repository};
+use boveda::repo::session::IndexRef;
 use boveda::store::Store;
 use boveda::store::memory::MemoryStore;
 
@@ -144,4 +145,25 @@ fn what_a_lost_index_of_the_copy_said_comes_again() {
     for (id, _) in &expected {
         assert!(copy.snapshots().iter().any(|snapshot| snapshot.id == *id));
     }
+}
+
+/// Somebody took it for dead, and summed up without it: what it brought does not count, and whoever brought it is told.
+#[test]
+fn a_sync_that_was_passed_over_before_its_end_is_told_so() {
+    let (pair, ids) = Pair::with(&[1]);
+    pair.sync();
+    let writer = WriterId([7; 16]);
+    let mut late = pair.copied();
+    let session = late.begin_mirroring(writer).unwrap();
+    // The next ones of the same name give it up; the last one that was given up nobody covers.
+    for _ in 0..2 {
+        let mut next = pair.copied();
+        let session = next.begin_mirroring(writer).unwrap();
+        next.abort_mirroring(session, "something else to do");
+    }
+    sum_up(pair.copied());
+    let index = IndexRef { checkpoint: 0, class: IndexClass::Data, id: IndexId([1; 32]) };
+    let refused = late.commit_copies(&session, &Copies { indexes: vec![index], ..Copies::default() });
+    assert!(matches!(refused, Err(Error::Aborted { .. })), "{refused:?}");
+    pair.copy_holds(&[(ids[0], 1)]);
 }

@@ -361,3 +361,20 @@ fn what_cannot_be_healed_is_named_again_and_again() {
         assert!(complaints.iter().any(|line| line.starts_with(name.as_str())), "{complaints:?}");
     }
 }
+
+#[test]
+fn who_reads_nothing_is_told_which_pack_to_read() {
+    let case = Case::new(Kind::Etag);
+    let (name, none) = (case.large(), Options { check: Check::None, ..Options::default() });
+    let warned = || {
+        let (place, listener): (Arc<dyn Store>, _) = (case.place.clone(), Listener::default());
+        let mut source = case.pair.machine.open(&case.pair.world.store, &case.pair.world.admin).unwrap();
+        sync(&case.pair.machine.host, &mut source, &place, &none, &listener).unwrap();
+        listener.warnings()
+    };
+    assert_eq!(warned(), [""; 0]);
+    case.place.flip(&name);
+    let warnings = warned();
+    assert!(matches!(&warnings[..], [one] if one.starts_with(name.as_str())), "{warnings:?}");
+    assert!(case.place.read().is_empty());
+}

@@ -163,3 +163,62 @@ impl Walk<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::aead::Suite;
+    use crate::crypto::secret::Secret;
+    use crate::event::Silent;
+    use crate::repo::chunk_index::IndexedPack;
+    use crate::repo::id::WriterId;
+    use crate::repo::keys::credential::Credential;
+    use crate::repo::reader::KeyRing;
+    use crate::repo::repository::found;
+    use crate::repo::segment::{Codec, Origin};
+    use crate::store::memory::MemoryStore;
+
+    fn segment(ids: &[u8], bases: &[u8]) -> SegmentDescriptor {
+        let list = |ids: &[u8]| ids.iter().map(|id| ChunkId([*id; 32])).collect();
+        SegmentDescriptor {
+            kind: ChunkKind::Data,
+            suite: Suite::Aes256Gcm,
+            codec: if bases.is_empty() { Codec::Zstd } else { Codec::Delta },
+            epoch: 1,
+            offset: 0,
+            length: 64,
+            hash: [0; 32],
+            key_id: DataKeyId([0; 32]),
+            origin: Origin { writer: WriterId([7; 16]), seq: 1 },
+            ids: list(ids),
+            bases: list(bases),
+        }
+    }
+
+    /// What a delta builds on comes along as another chunk's neighbour, though it lies elsewhere too.
+    #[test]
+    fn a_base_that_comes_anyway_does_not_come_twice() {
+        let (store, key) = (Arc::new(MemoryStore::new()), Credential::RawKey(Secret::generate()));
+        found(&*store, Suite::Aes256Gcm, &key, &Secret::generate(), "admin").unwrap();
+        let source = Repository::open(store.clone(), &key, |_| None, Arc::new(Silent)).unwrap();
+        let mut index = ChunkIndex::new();
+        for (pack, ids, bases) in [(1, &[1][..], &[][..]), (2, &[1, 2], &[]), (3, &[3], &[1])] {
+            index.add(IndexedPack { id: PackId([pack; 32]), length: 1000, good: true }, [segment(ids, bases)]);
+        }
+        let (index, bundle) = (Arc::new(index), source.bundle());
+        let ring = KeyRing::new(bundle.clone(), Arc::clone(&index));
+        let keys = bundle.chunk_keys().unwrap();
+        let reader = Reader::new(store, source.id(), keys, ring, index, 0, Arc::new(Silent));
+        let brought = |chunks: &[u8]| {
+            let (source, reader) = (&source, &reader);
+            let (own, there, lost) = (ChunkIndex::new(), HashSet::new(), HashSet::new());
+            let (brought, rows) = (HashMap::new(), BTreeMap::new());
+            let mut walk = Walk { source, reader, own, there, lost, brought, rows };
+            chunks.iter().for_each(|id| walk.need(ChunkKind::Data, ChunkId([*id; 32]), false));
+            walk.rows.into_keys().map(|pack| pack.0[0]).collect::<Vec<_>>()
+        };
+        assert_eq!(brought(&[2, 3]), [2, 3]);
+        assert_eq!(brought(&[3]), [1, 3], "the first place is as good as any");
+        assert_eq!(brought(&[1, 2]), [1, 2]);
+    }
+}
