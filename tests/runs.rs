@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 /// A source with something new in it.
 fn grow(source: &Path, seed: u64) {
@@ -233,4 +234,39 @@ fn many_may_open_at_once() {
             });
         }
     });
+}
+
+/// What it says may count again for another process, which has read more of the repository than this one.
+#[test]
+fn a_run_of_which_nothing_counts_goes_after_a_day_and_not_before() {
+    let world = World::new();
+    let (machine, source) = (world.machine("machine"), world.path("source"));
+    grow(&source, 1);
+    machine.snapshot(&world, &world.admin, &source);
+    alike(&world, &machine, &world.admin);
+    let session = world.as_admin().snapshots()[0].session;
+    world.store.delete(&boveda::repo::names::Name::End(session).object()).unwrap();
+    let left_after = |hours: u64| {
+        for path in runs(&world, "machine") {
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(hours * 3600)).unwrap();
+        }
+        let repository = machine.host.open_as_it_is(world.store.clone(), &world.admin).unwrap();
+        assert_eq!(said(&repository).0.len(), 0);
+        runs(&world, "machine").len()
+    };
+    assert_eq!([0, 2, 23, 25].map(left_after), [2, 2, 2, 0]);
+}
+
+#[test]
+fn of_many_small_sessions_a_machine_keeps_few_runs() {
+    let world = World::new();
+    let (machine, source) = (world.machine("machine"), world.path("source"));
+    for seed in 0..8 {
+        grow(&source, seed);
+        machine.snapshot(&world, &world.admin, &source);
+        alike(&world, &machine, &world.admin);
+        let runs = runs(&world, "machine").len();
+        assert!(runs <= 6, "{runs} runs of two classes after {} sessions", seed + 1);
+    }
 }

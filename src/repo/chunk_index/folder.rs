@@ -5,7 +5,7 @@
 
 use super::build::RunBuilder;
 use super::format::RunKey;
-use super::run::Run;
+use super::run::{PROVEN_AT_ONCE, Run};
 use super::{Damaged, Error};
 use crate::repo::names::IndexClass;
 use std::fs;
@@ -25,6 +25,8 @@ const LEFT_OVER_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct RunFolder {
     path: PathBuf,
     key: RunKey,
+    /// Bytes of runs that are proven whole when they are opened.
+    at_once: u64,
 }
 
 /// What was found in the folder.
@@ -39,7 +41,14 @@ pub struct Found {
 impl RunFolder {
     /// The runs of one repository in the folder `path`, which need not be there yet.
     pub const fn new(path: PathBuf, key: RunKey) -> Self {
-        Self { path, key }
+        Self { path, key, at_once: PROVEN_AT_ONCE }
+    }
+
+    /// The same, where only runs of so few bytes are proven whole when they are opened.
+    #[cfg(test)]
+    #[must_use]
+    pub fn proving_at_once(self, bytes: u64) -> Self {
+        Self { at_once: bytes, ..self }
     }
 
     /// The folder.
@@ -83,7 +92,7 @@ impl RunFolder {
             if !is_run(&path, class) {
                 continue;
             }
-            match Run::open(&path, &self.key) {
+            match Run::open_proving(&path, &self.key, self.at_once) {
                 Ok(run) if run.class() == class => runs.push(Arc::new(run)),
                 Err(error @ Error::Io { .. }) => return Err(error),
                 Ok(_) | Err(Error::Damaged(_)) => {

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Runs of no more bytes are proven whole when they are opened: some ten milliseconds.
-const PROVEN_AT_ONCE: u64 = 64 << 20;
+pub(super) const PROVEN_AT_ONCE: u64 = 64 << 20;
 
 /// Where the bytes are.
 enum Bytes {
