@@ -9,6 +9,7 @@ mod docs;
 mod formats;
 mod history;
 mod hostile;
+mod indexes;
 mod kill;
 mod layers;
 mod peers;

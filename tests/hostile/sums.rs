@@ -197,11 +197,11 @@ fn a_name_that_somebody_else_claims_is_summed_up_no_further_and_named() {
     }
 }
 
-/// Somebody names another's data key with a wrap that opens nothing, and all that is put together.
-#[test]
-fn a_wrap_that_opens_nothing_hides_no_key_when_indexes_are_put_together() {
-    let scene = scene(1);
-    let victim = Indexes::load(&scene.world.as_admin(), &[IndexClass::Data]).unwrap();
+/// Somebody names the first honest session's data key with a wrap that opens nothing. Returns the index that does, and the honest one.
+fn name_key_falsely(scene: &Scene) -> [IndexRef; 2] {
+    let opened = scene.world.as_admin();
+    let honest = *opened.view().indexes_of(IndexClass::Data).next().unwrap();
+    let victim = Indexes::load(&opened, &[IndexClass::Data]).unwrap();
     let key = victim.chunks.segments().next().unwrap().unwrap().1.key_id;
     let forger = Forger::new(&scene.world, &scene.evil.key, EVIL);
     let mut wrap = forger.wrap();
@@ -210,6 +210,30 @@ fn a_wrap_that_opens_nothing_hides_no_key_when_indexes_are_put_together() {
     pack.rows.iter_mut().for_each(|row| row.key_id = key);
     let index = forger.index(IndexClass::Data, &[pack], &[wrap]);
     forger.end(forger.record(ChunkId([1; 32]), forger.session), vec![index]);
+    [index, honest]
+}
+
+/// Under one signature, one of the two wraps would be all that is left.
+#[test]
+fn of_two_indexes_that_wrap_a_data_key_differently_one_stays_as_it_is() {
+    let scene = scene(1);
+    let differing = name_key_falsely(&scene);
+    for _ in 0..8 {
+        scene.take();
+    }
+    scene.sum_up();
+    let opened = scene.world.as_admin();
+    let left: Vec<_> = opened.view().indexes_of(IndexClass::Data).collect();
+    assert_eq!(left.len(), 2, "all others are put together");
+    assert_eq!(left.iter().filter(|index| differing.contains(index)).count(), 1);
+    scene.reads();
+}
+
+/// Somebody names another's data key with a wrap that opens nothing, and all that is put together.
+#[test]
+fn a_wrap_that_opens_nothing_hides_no_key_when_indexes_are_put_together() {
+    let scene = scene(1);
+    name_key_falsely(&scene);
     for _ in 0..3 {
         for _ in 0..9 {
             scene.take();
