@@ -122,3 +122,11 @@ fn only_an_admin_makes_trusts_and_revokes_principals() {
     }
     assert!(world.store.objects() == before, "what is refused leaves nothing");
 }
+
+/// What ends up in a report of a crash.
+#[test]
+fn a_repository_is_printed_by_its_id_and_its_place_alone() {
+    let (world, _) = world();
+    let repository = world.as_admin();
+    assert_eq!(format!("{repository:?}"), format!("Repository({} in memory)", repository.id()));
+}

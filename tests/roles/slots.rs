@@ -5,8 +5,10 @@ use crate::world::raw_key;
 use boveda::crypto::secret::SecretBytes;
 use boveda::repo::keys::credential::Credential;
 use boveda::repo::keys::role::Role;
+use boveda::repo::keys::slot::SlotKind;
 use boveda::repo::keys::{self, recovery};
-use boveda::repo::repository::Error;
+use boveda::repo::names::{Copy, Name};
+use boveda::repo::repository::{Content, Error};
 use std::time::Instant;
 
 fn not_opened(result: Result<boveda::repo::repository::Repository, Error>) -> String {
@@ -87,4 +89,39 @@ fn a_wrong_password_takes_as_long_as_the_right_one() {
     }
     let [right, wrong] = fastest;
     assert!(right / wrong < bound && wrong / right < bound, "{right} s when right, {wrong} s when wrong");
+}
+
+#[test]
+fn what_opens_one_principals_keys_is_not_taken_for_anothers() {
+    let (world, _) = world();
+    let writer = world.add(Role::Writer, "laptop");
+    let before = world.store.objects();
+    let refused = [
+        world.as_admin().add_member(Role::Reader, "auditor", &writer.key).map(drop),
+        world.as_admin().add_slot(&writer.key).map(drop),
+        world.open(&writer.key).unwrap().add_slot(&world.admin).map(drop),
+    ];
+    for (refused, owner) in refused.into_iter().zip(["laptop", "laptop", "admin"]) {
+        let Err(Error::Shared { label, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!(label, owner);
+    }
+    assert!(world.store.objects() == before, "what is refused leaves nothing");
+}
+
+#[test]
+fn each_slot_says_by_itself_what_opens_it_and_whose_it_is() {
+    let (world, _) = world();
+    let writer = world.add(Role::Writer, "laptop");
+    let repository = world.as_admin();
+    let mine = world.open(&writer.key).unwrap().slot();
+    let expected = [
+        (world.founded.slot, SlotKind::RawKey, repository.bundle().principal_id()),
+        (world.founded.recovery_slot, SlotKind::Recovery, repository.bundle().principal_id()),
+        (mine, SlotKind::RawKey, writer.id),
+    ];
+    for (id, kind, principal) in expected {
+        let content = repository.content(&Name::Slot(id, Copy::First)).unwrap();
+        let Content::Slot(header) = content else { panic!("{id} is a slot") };
+        assert_eq!((header.kind, header.principal), (kind, principal));
+    }
 }

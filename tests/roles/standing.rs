@@ -1,6 +1,7 @@
 //! Whom writers rely on, and what revocation ends.
 
 use super::{CONTENT, NOTHING, world};
+use crate::world::hooked::{Action, Hooked, lost};
 use crate::world::{Listener, noise, open};
 use boveda::event::Silent;
 use boveda::repo::frame::Frame;
@@ -168,4 +169,20 @@ fn a_session_that_was_open_when_its_principal_was_revoked_makes_no_snapshot() {
     let before = world.packed();
     world.machine("honest").snapshot(&world, &world.admin, &source);
     assert!(world.packed() - before > CONTENT as u64);
+}
+
+/// Its slots are removed, and a power cut might bring them back: who cannot make sure of that is told.
+#[test]
+fn a_revocation_that_may_not_last_is_no_success() {
+    let (world, _) = world();
+    let thief = world.add(Role::Writer, "stolen");
+    let first = |name: &str| name.starts_with("slots/") && !name.ends_with(".2");
+    let store = Hooked::before(world.store.clone(), move |call| {
+        if call.action == Action::Settle && first(call.name) { Err(lost(call.name)) } else { Ok(()) }
+    });
+    let mut repository = Repository::open(store, &world.admin, |_| None, Arc::new(Silent)).unwrap();
+    let refused = repository.revoke(thief.id, "stolen");
+    assert!(matches!(refused, Err(Error::Store(_))), "{refused:?}");
+    world.as_admin().revoke(thief.id, "stolen").unwrap();
+    assert!(world.open(&thief.key).is_err());
 }
