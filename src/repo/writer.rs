@@ -335,3 +335,20 @@ impl ChunkSink for SharedLane {
         self.lock().as_mut().ok_or(Error::Stopped)?.put(kind, bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a snapshot in several sessions.
+    #[test]
+    fn what_each_session_adds_adds_up() {
+        let one =
+            Figures { data_chunks: 1, catalog_chunks: 2, bytes: 3, stored: 4, compressed: 5, levels: 6, deltas: 7 };
+        let mut all = Figures::default();
+        (0..3).for_each(|_| all += one);
+        let three =
+            Figures { data_chunks: 3, catalog_chunks: 6, bytes: 9, stored: 12, compressed: 15, levels: 18, deltas: 21 };
+        assert_eq!(all, three);
+    }
+}

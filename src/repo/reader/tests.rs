@@ -196,3 +196,18 @@ impl Take for blake3::OutputReader {
         bytes
     }
 }
+
+#[test]
+fn of_what_is_given_up_no_pack_is_stored_that_is_not_full() {
+    let world = World::new();
+    let writer = world.writer(ChunkIndex::new());
+    let mut lane = writer.lane();
+    for kind in KINDS {
+        lane.put(kind, &chunk(7)).unwrap();
+    }
+    lane.flush().unwrap();
+    drop(lane);
+    writer.give_up();
+    let (packs, figures) = writer.finish().unwrap();
+    assert_eq!((packs.len(), figures.stored, world.store.objects().len()), (0, 0, 0));
+}

@@ -239,3 +239,43 @@ impl Shared {
 fn offset(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX / 2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes that repeat nowhere.
+    fn noise(length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn where_a_stretch_stood_shows_in_any_quarter_of_it_that_is_left() {
+        let stretch = noise(4000);
+        let drift = |from: usize, offset| {
+            let bytes = stretch[from..from + 200].to_vec().into();
+            let found = Found { base: Base { id: ChunkId([1; 32]), bytes }, offset };
+            Near::drift_of(&stretch, 70_000, &[found])
+        };
+        for quarter in [1000, 2000, 3000] {
+            // What stood at 5000 begins 100 bytes before that quarter, which stands behind 70000 now.
+            let from = quarter - 100;
+            assert_eq!(drift(from, Some(5000)), Some(5000 - 70_000 - from as i64), "{quarter}");
+            assert_eq!(drift(from, None), None, "it is of no version that says where");
+        }
+        assert_eq!(drift(1500, Some(5000)), None);
+    }
+
+    #[test]
+    fn what_stood_before_is_looked_at_as_far_to_either_side() {
+        let far = 1 << 30;
+        for (exactly, drift, margin) in [(None, -7, MARGIN), (Some(40), 40, NARROW)] {
+            let (inner, outer) = Stretch { start: far, end: far + 1000, exactly }.before(-7);
+            let (start, end) = (offset(far) + drift, offset(far) + 1000 + drift);
+            assert_eq!(inner, start..end);
+            assert_eq!(outer, start - offset(margin)..end + offset(margin));
+        }
+    }
+}

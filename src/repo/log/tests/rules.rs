@@ -147,11 +147,13 @@ fn packs_are_condemned_then_final_or_rescued() {
 
     let state = world.append(admin, &Decision::Rescue { targets: vec![Target::pack(PACK)] }).unwrap();
     assert!(!state.ledger().pack_absent(&PACK) && state.ledger().reusable_parent(&SnapshotId([1; 32])));
+    assert_eq!(state.ledger().final_since(&PACK), None);
     assert_eq!(refusal(world.append(admin, &finish(at))), Violation::NotCondemned(PACK));
 
     let at = world.append(admin, &condemn()).unwrap().head().unwrap().position;
     let state = world.append(admin, &finish(at)).unwrap();
     assert!(state.ledger().ever_final(&PACK) && state.ledger().marks.is_empty());
+    assert_eq!(state.ledger().final_since(&PACK), Some(at + 1), "from then on it is counted when it may be deleted");
     assert_eq!(refusal(world.append(admin, &condemn())), Violation::AlreadyFinal(PACK));
     let segment = Decision::Condemn { targets: vec![Target { pack: PACK, segments: vec![1] }], marked: vec![] };
     assert_eq!(refusal(world.append(admin, &segment)), Violation::AlreadyFinal(PACK));
@@ -256,6 +258,18 @@ fn a_census_tells_the_same_state() {
     assert!(matches!(world.fresh().from_census(&missing_admin, &world.log_keys()), Err(Error::Census { .. })));
     let not_the_admins = census(&world, &state, &[0, 2]);
     assert!(matches!(world.fresh().from_census(&not_the_admins, &world.log_keys()), Err(Error::Census { .. })));
+}
+
+#[test]
+fn a_census_may_follow_an_admins_entry_and_lists_none_that_comes_later() {
+    let world = World::found();
+    let before = world.append(&world.admin, &condemn()).unwrap().head().unwrap();
+    world.add(Role::Writer);
+    let state = world.state();
+    let told = census(&world, &state, &[0, 2]);
+    assert_eq!(world.fresh().from_census(&told, &world.log_keys()).unwrap(), state);
+    let later = Census { head: before, ..told };
+    assert!(matches!(world.fresh().from_census(&later, &world.log_keys()), Err(Error::Census { position: 1, .. })));
 }
 
 fn census(world: &World, state: &State, admin_entries: &[u64]) -> Census {
