@@ -118,36 +118,48 @@ fn only_admins_make_segments_anew() {
     assert!(world.store.list("sess").unwrap().is_empty());
 }
 
-/// The place may have what it shows in memory only: what decides over packs is made durable before they go, whoever entered it.
+/// The place may have what it shows in memory only: what decides over packs is made durable before they go, whoever entered it, and
+/// whether it was there when the repository was opened or came since.
 #[test]
 fn what_a_dead_prune_decided_is_durable_before_another_acts_on_it() {
-    let (world, machine, ..) = world();
-    let whole = || Options { max_unused: Limit::Unlimited, ..options() };
-    forget(&world, &world.as_admin().snapshots().iter().map(|one| one.id).collect::<Vec<_>>());
-    // It dies when it is about to remove the first pack.
-    let dying = Hooked::before(world.store.clone(), |call| match call.action {
-        Action::Delete if call.name.starts_with("packs/") => Err(lost(call.name)),
-        _ => Ok(()),
-    });
-    let mut repository = machine.host.open(dying, &world.admin).unwrap();
-    assert!(prune(&mut repository, &machine.host, &whole(), &Silent).is_err());
-    let end = world.as_admin().log().end() - 1;
-    let newest = format!("log/{end:020}");
-    let order = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&order);
-    let store = Hooked::before(world.store.clone(), move |call| {
-        let settles = call.action == Action::Settle && call.name == newest;
-        if settles || call.action == Action::Delete && call.name.starts_with("packs/") {
-            seen.lock().unwrap().push(call.action);
-        }
-        Ok(())
-    });
-    let other = world.machine("other");
-    let mut repository = other.host.open(store, &world.admin).unwrap();
-    prune(&mut repository, &other.host, &whole(), &Silent).unwrap();
-    let order = order.lock().unwrap();
-    assert_eq!(order.first(), Some(&Action::Settle), "{order:?}");
-    assert!(order.contains(&Action::Delete));
+    for came_since in [false, true] {
+        let (world, machine, ..) = world();
+        let whole = || Options { max_unused: Limit::Unlimited, ..options() };
+        forget(&world, &world.as_admin().snapshots().iter().map(|one| one.id).collect::<Vec<_>>());
+        // It dies when it is about to remove the first pack.
+        let die = || {
+            let dying = Hooked::before(world.store.clone(), |call| match call.action {
+                Action::Delete if call.name.starts_with("packs/") => Err(lost(call.name)),
+                _ => Ok(()),
+            });
+            let mut repository = machine.host.open(dying, &world.admin).unwrap();
+            assert!(prune(&mut repository, &machine.host, &whole(), &Silent).is_err());
+        };
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&order);
+        let store = Hooked::before(world.store.clone(), move |call| {
+            if matches!(call.action, Action::Settle | Action::Delete) {
+                seen.lock().unwrap().push((call.action, call.name.to_owned()));
+            }
+            Ok(())
+        });
+        let other = world.machine("other");
+        let open = || other.host.open(store, &world.admin).unwrap();
+        let mut repository = if came_since {
+            let opened = open();
+            die();
+            opened
+        } else {
+            die();
+            open()
+        };
+        let newest = format!("log/{:020}", world.as_admin().log().end() - 1);
+        prune(&mut repository, &other.host, &whole(), &Silent).unwrap();
+        let order = order.lock().unwrap();
+        let deletes = order.iter().position(|(action, name)| *action == Action::Delete && name.starts_with("packs/"));
+        let settles = order.iter().position(|(action, name)| *action == Action::Settle && *name == newest);
+        assert!(deletes.is_some() && settles.is_some_and(|settles| Some(settles) < deletes), "{came_since}: {order:?}");
+    }
 }
 
 #[test]
