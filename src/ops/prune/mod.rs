@@ -13,6 +13,7 @@ mod plan;
 mod reach;
 mod removal;
 mod repack;
+mod seen;
 mod sessions;
 mod steps;
 mod unindexed;

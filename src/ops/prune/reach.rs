@@ -5,6 +5,7 @@
 
 use super::Error;
 use super::doubts::Doubt;
+use super::seen::Seen;
 use crate::event::{Event, Progress, Sink, Stage};
 use crate::ops::forget::{Fault, skeleton};
 use crate::ops::host::Host;
@@ -93,6 +94,8 @@ pub(super) struct Reach<'a> {
     pub stored: BTreeMap<PackId, u64>,
     starts: Vec<usize>,
     marks: Vec<Mark>,
+    /// Data chunks that are marked for somebody, with what deltas there are made from.
+    seen: Seen,
     groups: Groups,
     relied: RefCell<HashMap<(PrincipalId, Origin), bool>>,
     /// The one whose pages are read now.
@@ -166,14 +169,16 @@ impl<'a> Reach<'a> {
         let many = |(id, bytes): &(PackId, u64)| stored.get(id).is_some_and(|length| *length / WORTH <= *bytes);
         let whole = skeletons.into_iter().filter(many).map(|(id, _)| Name::Pack(id).object()).collect();
         repository.store().expect(Reading::WholeOf(whole));
-        let (marks, groups, relied) = (vec![0; chunks], Groups::new(all), RefCell::default());
+        let (marks, seen) = (vec![0; chunks], Seen::among(chunks));
+        let (groups, relied) = (Groups::new(all), RefCell::default());
         let snapshot = SnapshotId([0; 32]);
-        let mut reach = Self { repository, index, stored, starts, marks, groups, relied, snapshot };
+        let mut reach = Self { repository, index, stored, starts, marks, seen, groups, relied, snapshot };
         let coarse = reach.groups.coarse;
         reach.take_all(&reader, [&roots, &shown], events)?;
         if reach.groups.coarse != coarse {
             // What was marked before does not say which pages were read for whom.
             reach.marks.fill(0);
+            reach.seen.clear();
             reach.take_all(&reader, [&roots, &shown], events)?;
         }
         reach.check_damage()?;
@@ -195,11 +200,21 @@ impl<'a> Reach<'a> {
         Ok(())
     }
 
-    /// As [`Self::mark`], and as `need` has it.
+    /// As [`Self::mark`], and as `need` has it. What is marked stays marked, and is not looked up again.
     fn mark_for(&mut self, need: Need, kind: ChunkKind, id: ChunkId, who: u16) -> Result<bool, Error> {
+        let data = kind == ChunkKind::Data;
+        if data && self.seen.has(&id, who) {
+            return Ok(false);
+        }
         match self.mark(kind, id, who) {
             Err(Error::InDoubt(_)) if need == Need::WhatIsThere => Ok(false),
-            marked => marked,
+            marked => {
+                let fresh = marked?;
+                if data {
+                    self.seen.add(id, who);
+                }
+                Ok(fresh)
+            }
         }
     }
 
