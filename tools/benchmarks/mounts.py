@@ -46,7 +46,7 @@ def main(options, work):
     for tool in tools:
         begin(tool, work, tree.path)
     for number in range(results.rounds):
-        measure_plain(tree.path, results)
+        measure_plain(work, tree.path, results)
         for tool in tools[number % len(tools) :] + tools[: number % len(tools)]:
             print(f"round {number + 1} of {results.rounds}: {tool.name}", file=sys.stderr)
             measure_tool(tool, work, tree.path, results)
@@ -122,7 +122,7 @@ def measure_tool(tool, work, path, results):
     shutil.rmtree(target)
 
 
-def measure_plain(path, results):
+def measure_plain(work, path, results):
     """What the file system of this machine does from its page cache: the ceiling."""
     add = lambda row, value: results.add("mount", row, "ext4", value=value)
     rounds.warm(path)
@@ -130,6 +130,9 @@ def measure_plain(path, results):
     add("find", timed(["find", str(path), "-ls"]))
     add("small", read_small(path / "small", results.rounds))
     add("random", read_anywhere(path / "large"))
+    target = rounds.fresh(work / "run" / "copied")
+    add("copy", timed(["cp", "-r", str(path / "small"), str(target)]))
+    shutil.rmtree(target)
 
 
 def measure_million(tool, work, path, results):
