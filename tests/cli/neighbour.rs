@@ -105,6 +105,16 @@ fn wait_until_reading(child: &Child, path: &Path) {
     }
 }
 
+/// The names of its threads, in order.
+fn threads_of(child: &Child) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+    let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm"));
+    // One that ends meanwhile is none.
+    let mut names: Vec<_> = tasks.flatten().filter_map(|task| name(task).ok()).collect();
+    names.sort_unstable();
+    names
+}
+
 #[test]
 fn so_many_threads_work_as_were_asked_for() {
     let place = Place::init();
@@ -114,9 +124,12 @@ fn so_many_threads_work_as_were_asked_for() {
         let mut command = place.admin_command(fixed.iter().chain(arguments));
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         wait_until_reading(&child, &place.path("files/large"));
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
-        let names: Vec<_> =
-            tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap()).collect();
+        // A thread that just began has its parent's name until it gives itself one.
+        let (mut names, mut before) = (threads_of(&child), Vec::new());
+        while names != before {
+            std::thread::sleep(Duration::from_millis(200));
+            before = std::mem::replace(&mut names, threads_of(&child));
+        }
         child.kill().unwrap();
         child.wait().unwrap();
         // Those that only list directories ahead of the walk are told apart.

@@ -166,9 +166,11 @@ impl Course {
         }
     }
 
+    /// Whether a block is here or on its way. One that will not come is neither, also before its fetch is over.
     fn has(&self, name: &ObjectName, block: u64) -> bool {
         let key = (name.clone(), block);
-        self.blocks.contains(&key) || self.spool.as_ref().is_some_and(|spool| spool.has(&key))
+        let expected = self.blocks.peek(&key).is_some_and(|slot| !slot.has_failed());
+        expected || self.spool.as_ref().is_some_and(|spool| spool.has(&key))
     }
 
     fn slot(&mut self, name: &ObjectName, block: u64) -> Option<Arc<Slot>> {
