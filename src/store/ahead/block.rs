@@ -34,7 +34,7 @@ impl Slot {
     }
 
     /// It will not come, unless it is here.
-    pub fn give_up(&self) {
+    fn give_up(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, Arrival::Expected) {
             *state = Arrival::Failed;
@@ -76,10 +76,17 @@ pub struct Fetch {
     pub slots: Vec<Arc<Slot>>,
 }
 
+impl Fetch {
+    /// What is not here will not come. The last first: whoever waits for one and asks again finds that none behind it will.
+    pub fn give_up(&self) {
+        self.slots.iter().rev().for_each(|slot| slot.give_up());
+    }
+}
+
 impl Drop for Fetch {
     /// Nobody waits for what will never come.
     fn drop(&mut self) {
-        self.slots.iter().for_each(|slot| slot.give_up());
+        self.give_up();
     }
 }
 

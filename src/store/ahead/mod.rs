@@ -50,7 +50,7 @@ impl Shared {
                     self.course().ends(name, fetch.first + came.div_ceil(BLOCK));
                 }
             }
-            Err(_) => fetch.slots.iter().for_each(|slot| slot.give_up()),
+            Err(_) => fetch.give_up(),
         }
         self.course().over(name, fetch);
         fetched.map(drop)
