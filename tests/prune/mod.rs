@@ -199,6 +199,8 @@ fn of_two_copies_one_goes_only_if_all_who_need_it_rely_on_the_other() {
     let (_turn, folder) = undisturbed();
     let source = folder.path().join("source");
     fill(&source, 1);
+    // So much that there are packs without a catalog's pages, which say by themselves who needs them.
+    std::fs::write(source.join("more"), noise(9, 9 << 20)).unwrap();
     let [one, two] = ["one", "two"].map(|label| world.add(Role::Writer, label));
     let machines = ["a", "b", "c", "d"].map(|name| world.machine(name));
     let take = |at: usize, key: &Credential| machines[at].snapshot(&world, key, &source).snapshot.unwrap();
